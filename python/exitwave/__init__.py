@@ -1,0 +1,77 @@
+"""exitwave: ptychography for data too large, too fast or too many for other packages."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from exitwave import metrics, plots
+    from exitwave.config import show_config
+    from exitwave.errors import (
+        DeviceError,
+        DivergenceError,
+        ExitwaveError,
+        FileFormatError,
+        InvalidArgument,
+    )
+    from exitwave.geometry import Geometry
+    from exitwave.io import Dataset, load, load_result, save_result
+    from exitwave.reconstruct import ptychography
+    from exitwave.result import Result
+    from exitwave.simulate import simulate
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it; loaded on first use, so that the import stays fast.
+_HOME = {
+    "DeviceError": "errors",
+    "DivergenceError": "errors",
+    "ExitwaveError": "errors",
+    "FileFormatError": "errors",
+    "InvalidArgument": "errors",
+    "Dataset": "io",
+    "Geometry": "geometry",
+    "Result": "result",
+    "load": "io",
+    "load_result": "io",
+    "metrics": "metrics",
+    "plots": "plots",
+    "ptychography": "reconstruct",
+    "save_result": "io",
+    "show_config": "config",
+    "simulate": "simulate",
+}
+
+__all__ = [
+    "Dataset",
+    "DeviceError",
+    "DivergenceError",
+    "ExitwaveError",
+    "FileFormatError",
+    "Geometry",
+    "InvalidArgument",
+    "Result",
+    "__version__",
+    "load",
+    "load_result",
+    "metrics",
+    "plots",
+    "ptychography",
+    "save_result",
+    "show_config",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'exitwave' has no attribute {name!r}")
+    module = import_module(f"exitwave.{_HOME[name]}")
+    value = module if _HOME[name] == name and name != "simulate" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

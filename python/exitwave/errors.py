@@ -1,0 +1,35 @@
+"""Exceptions that exitwave raises; all of them derive from :class:`ExitwaveError`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ExitwaveError(Exception):
+    """Base class of all errors raised by exitwave."""
+
+
+class InvalidArgument(ExitwaveError, ValueError):  # noqa: N818  reads as what it is
+    """An argument has a wrong shape, type or value; the message names it."""
+
+
+class FileFormatError(ExitwaveError, ValueError):
+    """A file is malformed, truncated, or in a layout that is not understood."""
+
+
+class DeviceError(ExitwaveError, RuntimeError):
+    """The device asked for does not exist in this build or on this machine."""
+
+
+class DivergenceError(ExitwaveError, RuntimeError):
+    """A reconstruction diverged or met a value that is not finite.
+
+    Attributes
+    ----------
+    result : exitwave.Result or None
+        State when it was noticed; its errors end at the failing iteration.
+    """
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result

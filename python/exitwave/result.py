@@ -1,0 +1,61 @@
+"""What a reconstruction returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Complex64 = npt.NDArray[np.complex64]
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass
+class Result:
+    """Object, probe and everything that led to them; unpacks as ``O, P = result``.
+
+    Attributes
+    ----------
+    object : complex64, shape as given, or (A, B), or (K, A, B) for K object modes
+    probe : complex64, shape (M, Y, X), square root of counts per pixel
+    positions : float64, shape (N, 2), pixels
+        (row, column) of each window's top-left corner in ``object``.
+    errors : list of float64 arrays
+        One per engine: Fourier error of the model ``P O`` at the start of each iteration.
+    error : float
+        Fourier error of the final model.
+    engines : list of str
+        Names of the engines, parallel to ``errors``.
+    params : dict
+        Every parameter used, defaults included.
+    seconds : float
+        Wall time of the run.
+    stopped : str or None
+        None, or why the run ended before its last iteration: "callback" or "interrupted".
+    pixel_size_m : (float, float) or None
+        Object pixel (row, column), where the geometry is known.
+    source : str or None
+        File the data came from.
+    start : dict of arrays
+        Start values: "object", "probe", "positions".
+    """
+
+    object: Complex64
+    probe: Complex64
+    positions: Float64
+    errors: list[Float64]
+    error: float
+    engines: list[str]
+    params: dict[str, Any]
+    seconds: float
+    stopped: str | None = None
+    pixel_size_m: tuple[float, float] | None = None
+    source: str | None = None
+    start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Complex64]:
+        yield self.object
+        yield self.probe
