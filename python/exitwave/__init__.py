@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exitwave.io import Dataset, load, load_result, save_result
     from exitwave.reconstruct import ptychography
     from exitwave.result import Result
-    from exitwave.simulate import simulate
+    from exitwave.simulator import simulate
 
 __version__ = "0.1.0"
 
@@ -40,7 +40,7 @@ _HOME = {
     "ptychography": "reconstruct",
     "save_result": "io",
     "show_config": "config",
-    "simulate": "simulate",
+    "simulate": "simulator",
 }
 
 __all__ = [
@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'exitwave' has no attribute {name!r}")
     module = import_module(f"exitwave.{_HOME[name]}")
-    value = module if _HOME[name] == name and name != "simulate" else getattr(module, name)
+    value = module if _HOME[name] == name else getattr(module, name)
     globals()[name] = value
     return value
 
