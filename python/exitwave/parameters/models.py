@@ -1,0 +1,166 @@
+"""Parameters of a reconstruction: one class per engine, per regime, and for the whole call.
+
+The value after each ``=`` is the default and stands nowhere else; documentation, results and
+the command line take it from here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from exitwave.parameters import fields as f
+from exitwave.parameters.fields import Model
+
+
+def default_chain() -> list[dict[str, Any]]:
+    """Engines that run where none are named."""
+    return [{"name": "DM", "iterations": 80}, {"name": "ML", "iterations": 120}]
+
+
+class EngineParameters(Model):
+    """What every engine takes."""
+
+    name: str
+    iterations: f.Iterations = 100
+    probe_start: f.ProbeStart = 0
+    probe_every: f.ProbeEvery = 1
+    probe_modes: f.ProbeModes = None
+    object_modes: f.ObjectModes = None
+    object_inertia: f.ObjectInertia = 0.0
+    probe_inertia: f.ProbeInertia = 0.0
+    probe_support: f.ProbeSupport = None
+    probe_fourier_support: f.ProbeFourierSupport = None
+    probe_power: f.ProbePower = "held"
+    object_clip: f.ObjectClip = None
+    probe_centring: f.ProbeCentring = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every value, defaults included."""
+        return {key: getattr(self, key) for key in type(self).model_fields}
+
+
+class ProjectionParameters(EngineParameters):
+    """Engines that project all exit waves at once."""
+
+    probe_start: f.ProbeStart = 2
+    object_inertia: f.ObjectInertia = 1e-3
+    probe_inertia: f.ProbeInertia = 1e-3
+    probe_step: f.ProbeStep = 0.5
+    power_bound: f.PowerBound = None
+
+
+class AP(ProjectionParameters):
+    """Alternating projections."""
+
+    name: Literal["AP"] = "AP"
+
+
+class DM(ProjectionParameters):
+    """Difference map."""
+
+    name: Literal["DM"] = "DM"
+    beta: f.Beta = 1.0
+
+
+class RAAR(ProjectionParameters):
+    """Relaxed averaged alternating reflections."""
+
+    name: Literal["RAAR"] = "RAAR"
+    beta: f.Beta = 0.75
+
+
+class PieParameters(EngineParameters):
+    """Engines that update object and probe group by group."""
+
+    group_size: f.GroupSize = None
+    object_step: f.ObjectStep = 1.0
+    probe_step: f.ProbeStep = 1.0
+
+
+class EPIE(PieParameters):
+    """Extended ptychographic iterative engine."""
+
+    name: Literal["ePIE"] = "ePIE"
+
+
+class RPIE(PieParameters):
+    """Regularised ptychographic iterative engine."""
+
+    name: Literal["rPIE"] = "rPIE"
+    object_alpha: f.ObjectAlpha = 0.1
+    probe_alpha: f.ProbeAlpha = 0.1
+
+
+class MPIE(RPIE):
+    """Momentum-accelerated ptychographic iterative engine."""
+
+    name: Literal["mPIE"] = "mPIE"  # type: ignore[assignment]
+    momentum: f.Momentum = 0.9
+    momentum_period: f.MomentumPeriod = 10
+
+
+class ML(EngineParameters):
+    """Maximum likelihood by preconditioned conjugate gradients."""
+
+    name: Literal["ML"] = "ML"
+    object_inertia: f.ObjectInertia = 0.1
+    probe_inertia: f.ProbeInertia = 0.1
+    noise: f.Noise = "poisson"
+    smoothness: f.Smoothness = 0.0
+
+
+Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML, Field(discriminator="name")]
+ENGINES: dict[str, type[EngineParameters]] = {
+    model.model_fields["name"].default: model for model in (AP, DM, RAAR, EPIE, RPIE, MPIE, ML)
+}
+
+
+class FarField(Model):
+    """Detector in the far field: one Fourier transform, which needs no lengths."""
+
+    regime: Literal["far"] = "far"
+
+
+class NearField(Model):
+    """Detector in the near field."""
+
+    regime: Literal["near"] = "near"
+    wavelength_m: f.WavelengthM
+    distance_m: f.DistanceM
+    pixel_size_m: f.PixelSizeM
+    focus_distance_m: f.FocusDistanceM = None
+    method: f.Method = "angular_spectrum"
+
+
+Propagation = Annotated[FarField | NearField, Field(discriminator="regime")]
+REGIMES: dict[str, type[Model]] = {"far": FarField, "near": NearField}
+
+
+class Parameters(Model):
+    """Everything that a reconstruction can be told; made by :func:`validate_params`."""
+
+    engines: list[Engine] = Field(min_length=1)
+    propagation: Propagation = FarField()
+    device: f.Device = "auto"
+    parts: f.Parts = None
+    batch: f.Batch = None
+    seed: f.Seed = 0
+    scale_start: f.ScaleStart = True
+    orthogonalise: f.Orthogonalise = True
+    progress: f.Progress = None
+    callback: f.Callback = None
+    callback_every: f.CallbackEvery = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every value used, defaults included, as a dict that starts the same run again.
+
+        The callback is left out: it is a function, not a value that a file can hold. Arrays
+        given as supports stay arrays.
+        """
+        keys = [key for key in type(self).model_fields if key != "callback"]
+        values = {key: getattr(self, key) for key in keys}
+        values["engines"] = [engine.to_dict() for engine in self.engines]
+        values["propagation"] = self.propagation.model_dump()
+        return values

@@ -1,0 +1,92 @@
+"""From the dict that a user wrote to checked parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from exitwave.errors import InvalidArgument
+from exitwave.parameters.messages import one_sentence, show
+from exitwave.parameters.models import NearField, Parameters, default_chain
+
+_SUPPORTS = ("probe_support", "probe_fourier_support")
+
+
+def validate_params(
+    params: dict[str, Any] | Parameters | None = None,
+    *,
+    propagation: dict[str, Any] | None = None,
+    frame_shape: tuple[int, int] | None = None,
+) -> Parameters:
+    """Check the parameters of a reconstruction and fill in the defaults.
+
+    Parameters
+    ----------
+    params : dict, Parameters or None
+        What the user gave; never changed. None, or ``engines`` left out: the default chain.
+    propagation : dict, optional
+        What is known from the data's file. It is used where ``params`` has no ``propagation``,
+        and fills in what ``params["propagation"]`` leaves out if the regime is the same.
+    frame_shape : (int, int), optional
+        (Y, X), which probe supports given as arrays must have.
+
+    Returns
+    -------
+    Parameters
+        All values, defaults included; ``to_dict()`` gives them as a dict.
+
+    Raises
+    ------
+    InvalidArgument
+        A key is unknown, not used by its engine, or has a wrong type or value. One sentence
+        names the key, what it was and what it must be.
+    """
+    if not isinstance(params, Parameters):
+        params = _validated(params, propagation)
+    _check_regime(params)
+    if frame_shape is not None:
+        _check_supports(params, frame_shape)
+    return params
+
+
+def _validated(params: Any, propagation: dict[str, Any] | None) -> Parameters:
+    if params is not None and not isinstance(params, dict):
+        raise InvalidArgument(f"params is {show(params)}; it must be a dict or None")
+    given = dict(params or {})
+    if given.get("engines") is None:
+        given["engines"] = default_chain()
+    if given.get("propagation") is None:
+        given["propagation"] = propagation or {"regime": "far"}
+    elif propagation and isinstance(given["propagation"], dict):
+        regime = given["propagation"].get("regime", propagation["regime"])
+        if regime == propagation["regime"]:
+            given["propagation"] = propagation | given["propagation"]
+    try:
+        return Parameters.model_validate(given)
+    except ValidationError as error:
+        raise InvalidArgument(one_sentence(error, given)) from None
+
+
+def _check_regime(params: Parameters) -> None:
+    """Centring moves probe and object together, which leaves only a far-field frame as it is."""
+    if not isinstance(params.propagation, NearField):
+        return
+    for index, engine in enumerate(params.engines):
+        if engine.probe_centring is not None:
+            raise InvalidArgument(
+                f"engines[{index}].probe_centring is {engine.probe_centring}; it must be None in "
+                "the near field, where the probe's place on the detector is measured"
+            )
+
+
+def _check_supports(params: Parameters, frame_shape: tuple[int, int]) -> None:
+    for index, engine in enumerate(params.engines):
+        for key in _SUPPORTS:
+            support = getattr(engine, key)
+            if isinstance(support, np.ndarray) and support.shape != tuple(frame_shape):
+                raise InvalidArgument(
+                    f"engines[{index}].{key} is {show(support)}; it must have the shape "
+                    f"{tuple(frame_shape)} of a frame"
+                )
