@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from exitwave.parameters.fields import Model
+from exitwave.parameters.base import Model
 from exitwave.parameters.models import ENGINES, NearField, Parameters
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from exitwave.parameters.fields import Model
+from exitwave.parameters.base import Model
 from exitwave.parameters.models import (
     ENGINES,
     REGIMES,

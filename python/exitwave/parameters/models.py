@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from exitwave.parameters import fields as f
-from exitwave.parameters.fields import Model
+from exitwave.parameters import call_fields as call
+from exitwave.parameters import engine_fields as engine
+from exitwave.parameters.base import Model
 
 
 def default_chain() -> list[dict[str, Any]]:
@@ -23,18 +24,18 @@ class EngineParameters(Model):
     """What every engine takes."""
 
     name: str
-    iterations: f.Iterations = 100
-    probe_start: f.ProbeStart = 0
-    probe_every: f.ProbeEvery = 1
-    probe_modes: f.ProbeModes = None
-    object_modes: f.ObjectModes = None
-    object_inertia: f.ObjectInertia = 0.0
-    probe_inertia: f.ProbeInertia = 0.0
-    probe_support: f.ProbeSupport = None
-    probe_fourier_support: f.ProbeFourierSupport = None
-    probe_power: f.ProbePower = "held"
-    object_clip: f.ObjectClip = None
-    probe_centring: f.ProbeCentring = None
+    iterations: engine.Iterations = 100
+    probe_start: engine.ProbeStart = 0
+    probe_every: engine.ProbeEvery = 1
+    probe_modes: engine.ProbeModes = None
+    object_modes: engine.ObjectModes = None
+    object_inertia: engine.ObjectInertia = 0.0
+    probe_inertia: engine.ProbeInertia = 0.0
+    probe_support: engine.ProbeSupport = None
+    probe_fourier_support: engine.ProbeFourierSupport = None
+    probe_power: engine.ProbePower = "held"
+    object_clip: engine.ObjectClip = None
+    probe_centring: engine.ProbeCentring = None
 
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
@@ -44,11 +45,11 @@ class EngineParameters(Model):
 class ProjectionParameters(EngineParameters):
     """Engines that project all exit waves at once."""
 
-    probe_start: f.ProbeStart = 2
-    object_inertia: f.ObjectInertia = 1e-3
-    probe_inertia: f.ProbeInertia = 1e-3
-    probe_step: f.ProbeStep = 0.5
-    power_bound: f.PowerBound = None
+    probe_start: engine.ProbeStart = 2
+    object_inertia: engine.ObjectInertia = 1e-3
+    probe_inertia: engine.ProbeInertia = 1e-3
+    probe_step: engine.ProbeStep = 0.5
+    power_bound: engine.PowerBound = None
 
 
 class AP(ProjectionParameters):
@@ -61,22 +62,22 @@ class DM(ProjectionParameters):
     """Difference map."""
 
     name: Literal["DM"] = "DM"
-    beta: f.Beta = 1.0
+    beta: engine.Beta = 1.0
 
 
 class RAAR(ProjectionParameters):
     """Relaxed averaged alternating reflections."""
 
     name: Literal["RAAR"] = "RAAR"
-    beta: f.Beta = 0.75
+    beta: engine.Beta = 0.75
 
 
 class PieParameters(EngineParameters):
     """Engines that update object and probe group by group."""
 
-    group_size: f.GroupSize = None
-    object_step: f.ObjectStep = 1.0
-    probe_step: f.ProbeStep = 1.0
+    group_size: engine.GroupSize = None
+    object_step: engine.ObjectStep = 1.0
+    probe_step: engine.ProbeStep = 1.0
 
 
 class EPIE(PieParameters):
@@ -89,26 +90,26 @@ class RPIE(PieParameters):
     """Regularised ptychographic iterative engine."""
 
     name: Literal["rPIE"] = "rPIE"
-    object_alpha: f.ObjectAlpha = 0.1
-    probe_alpha: f.ProbeAlpha = 0.1
+    object_alpha: engine.ObjectAlpha = 0.1
+    probe_alpha: engine.ProbeAlpha = 0.1
 
 
 class MPIE(RPIE):
     """Momentum-accelerated ptychographic iterative engine."""
 
     name: Literal["mPIE"] = "mPIE"  # type: ignore[assignment]
-    momentum: f.Momentum = 0.9
-    momentum_period: f.MomentumPeriod = 10
+    momentum: engine.Momentum = 0.9
+    momentum_period: engine.MomentumPeriod = 10
 
 
 class ML(EngineParameters):
     """Maximum likelihood by preconditioned conjugate gradients."""
 
     name: Literal["ML"] = "ML"
-    object_inertia: f.ObjectInertia = 0.1
-    probe_inertia: f.ProbeInertia = 0.1
-    noise: f.Noise = "poisson"
-    smoothness: f.Smoothness = 0.0
+    object_inertia: engine.ObjectInertia = 0.1
+    probe_inertia: engine.ProbeInertia = 0.1
+    noise: engine.Noise = "poisson"
+    smoothness: engine.Smoothness = 0.0
 
 
 Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML, Field(discriminator="name")]
@@ -127,11 +128,11 @@ class NearField(Model):
     """Detector in the near field."""
 
     regime: Literal["near"] = "near"
-    wavelength_m: f.WavelengthM
-    distance_m: f.DistanceM
-    pixel_size_m: f.PixelSizeM
-    focus_distance_m: f.FocusDistanceM = None
-    method: f.Method = "angular_spectrum"
+    wavelength_m: call.WavelengthM
+    distance_m: call.DistanceM
+    pixel_size_m: call.PixelSizeM
+    focus_distance_m: call.FocusDistanceM = None
+    method: call.Method = "angular_spectrum"
 
 
 Propagation = Annotated[FarField | NearField, Field(discriminator="regime")]
@@ -143,15 +144,15 @@ class Parameters(Model):
 
     engines: list[Engine] = Field(min_length=1)
     propagation: Propagation = FarField()
-    device: f.Device = "auto"
-    parts: f.Parts = None
-    batch: f.Batch = None
-    seed: f.Seed = 0
-    scale_start: f.ScaleStart = True
-    orthogonalise: f.Orthogonalise = True
-    progress: f.Progress = None
-    callback: f.Callback = None
-    callback_every: f.CallbackEvery = 1
+    device: call.Device = "auto"
+    parts: call.Parts = None
+    batch: call.Batch = None
+    seed: call.Seed = 0
+    scale_start: call.ScaleStart = True
+    orthogonalise: call.Orthogonalise = True
+    progress: call.Progress = None
+    callback: call.Callback = None
+    callback_every: call.CallbackEvery = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Every value used, defaults included, as a dict that starts the same run again.
@@ -161,6 +162,6 @@ class Parameters(Model):
         """
         keys = [key for key in type(self).model_fields if key != "callback"]
         values = {key: getattr(self, key) for key in keys}
-        values["engines"] = [engine.to_dict() for engine in self.engines]
+        values["engines"] = [entry.to_dict() for entry in self.engines]
         values["propagation"] = self.propagation.model_dump()
         return values

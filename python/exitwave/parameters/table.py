@@ -32,7 +32,7 @@ def parameter_table() -> str:
         "## Propagation\n",
         '`regime` is `"far"` (default, one Fourier transform, no other key) or `"near"` with\n',
         _table(propagation_keys()),
-        "A file that knows its geometry gives what `propagation` leaves out.\n",
+        "Data from a file that knows its geometry need no `propagation`, or only `method`.\n",
         "## Engines\n",
         "Each entry of `engines` has a `name`:\n",
         "\n".join(f"- `{name}`: {_first_line(engine)}" for name, engine in ENGINES.items()) + "\n",

@@ -27,8 +27,9 @@ def validate_params(
     params : dict, Parameters or None
         What the user gave; never changed. None, or ``engines`` left out: the default chain.
     propagation : dict, optional
-        What is known from the data's file. It is used where ``params`` has no ``propagation``,
-        and fills in what ``params["propagation"]`` leaves out if the regime is the same.
+        What the geometry of the data's file gives. It is used where ``params`` has no
+        ``propagation``, or one that names only ``method`` or the same regime; lengths come from
+        one place, never from both.
     frame_shape : (int, int), optional
         (Y, X), which probe supports given as arrays must have.
 
@@ -57,16 +58,21 @@ def _validated(params: Any, propagation: dict[str, Any] | None) -> Parameters:
     given = dict(params or {})
     if given.get("engines") is None:
         given["engines"] = default_chain()
-    if given.get("propagation") is None:
-        given["propagation"] = propagation or {"regime": "far"}
-    elif propagation and isinstance(given["propagation"], dict):
-        regime = given["propagation"].get("regime", propagation["regime"])
-        if regime == propagation["regime"]:
-            given["propagation"] = propagation | given["propagation"]
+    given["propagation"] = _completed(given.get("propagation"), propagation)
     try:
         return Parameters.model_validate(given)
     except ValidationError as error:
         raise InvalidArgument(one_sentence(error, given)) from None
+
+
+def _completed(given: Any, known: dict[str, Any] | None) -> Any:
+    """What the user gave for the propagation, completed by what is known from the file."""
+    if given is None:
+        return known or {"regime": "far"}
+    if known and isinstance(given, dict) and set(given) <= {"regime", "method"}:
+        same_regime = given.get("regime", known["regime"]) == known["regime"]
+        return known | given if same_regime else given
+    return given
 
 
 def _check_regime(params: Parameters) -> None:

@@ -1,0 +1,177 @@
+"""Types of the parameters of the call and of the propagation, each named after its parameter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainValidator,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+)
+
+from exitwave.parameters.base import pair, parameter
+
+# --- propagation ------------------------------------------------------------------------------
+
+WavelengthM = Annotated[
+    StrictFloat,
+    parameter(
+        "a number above 0 and below 1e-3, in metres",
+        "Wavelength in metres.",
+        1.2e-10,
+        gt=0,
+        lt=1e-3,
+    ),
+]
+DistanceM = Annotated[
+    StrictFloat,
+    parameter(
+        "a number above 0, in metres",
+        "Distance from the sample to the detector in metres.",
+        0.6,
+        gt=0,
+    ),
+]
+FocusDistanceM = Annotated[
+    StrictFloat | None,
+    parameter(
+        "None, or a number above 0, in metres",
+        "Diverging beam: distance from the focus to the sample in metres; None: parallel beam.",
+        0.5,
+        gt=0,
+    ),
+]
+
+
+def _both_axes(value: Any) -> Any:
+    value = pair(value)
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _lengths(value: tuple[float, float]) -> tuple[float, float]:
+    if min(value) <= 0:
+        raise ValueError
+    return value
+
+
+PixelSizeM = Annotated[
+    tuple[StrictFloat, StrictFloat],
+    BeforeValidator(_both_axes),
+    AfterValidator(_lengths),
+    parameter(
+        "a number above 0 or a pair (row, column) of them, in metres",
+        "Pixel of the object (row, column) in metres; one number: square pixels.",
+        (2e-7, 2e-7),
+    ),
+]
+Method = Annotated[
+    Literal["angular_spectrum", "fresnel"],
+    parameter(
+        '"angular_spectrum" or "fresnel"',
+        "Propagator: exact angular spectrum or Fresnel's approximation.",
+        "fresnel",
+    ),
+]
+
+# --- the call ---------------------------------------------------------------------------------
+
+DEVICE_PATTERN = r"auto|cpu(:[1-9][0-9]*)?|emulated|cuda(:[0-9]+(,[0-9]+)*)?"
+
+
+def _matching(pattern: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError
+        return value
+
+    return check
+
+
+Device = Annotated[
+    str,
+    PlainValidator(_matching(DEVICE_PATTERN)),
+    parameter(
+        '"auto", "cpu", "cpu:4" (threads), "emulated", "cuda" or "cuda:0,1"',
+        'Where to compute; "auto": the best there is; "emulated": a test device with its own '
+        "memory.",
+        "emulated",
+        changes_result=False,
+    ),
+]
+Parts = Annotated[
+    StrictInt | None,
+    parameter(
+        "None, or a whole number of at least 1",
+        "Parts that the scan is cut into; None: one per thread or device. Never changes the "
+        "result beyond rounding.",
+        3,
+        changes_result=False,
+        ge=1,
+    ),
+]
+Batch = Annotated[
+    StrictInt | None,
+    parameter(
+        "None, or a whole number of at least 1",
+        "Frames per step of a thread or stream; None: chosen. Tuning only, the result is the "
+        "same to the bit.",
+        2,
+        changes_result=False,
+        ge=1,
+    ),
+]
+Seed = Annotated[
+    StrictInt,
+    parameter("a whole number of at least 0", "Seed of the order of the groups.", 1, ge=0),
+]
+ScaleStart = Annotated[
+    StrictBool,
+    parameter(
+        "True or False",
+        "The start probe is scaled to the mean measured power.",
+        False,
+    ),
+]
+Orthogonalise = Annotated[
+    StrictBool,
+    parameter(
+        "True or False",
+        "Probe modes of the result are orthogonal, the strongest first.",
+        False,
+    ),
+]
+Progress = Annotated[
+    StrictBool | None,
+    parameter(
+        "True, False or None",
+        "Progress bar; None: on a terminal only.",
+        False,
+        changes_result=False,
+    ),
+]
+Callback = Annotated[
+    Callable[..., Any] | None,
+    parameter(
+        "a function or None",
+        "Called as callback(state) after every callback_every iterations; returning True stops "
+        "the run.",
+        None,
+        changes_result=False,
+    ),
+]
+CallbackEvery = Annotated[
+    StrictInt,
+    parameter(
+        "a whole number of at least 1",
+        "Iterations from one callback to the next.",
+        2,
+        changes_result=False,
+        ge=1,
+    ),
+]

@@ -1,0 +1,380 @@
+"""What the parameters promise: every value visible, every mistake named in one sentence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exitwave.errors import FileFormatError, InvalidArgument
+from exitwave.parameters import (
+    ENGINES,
+    Key,
+    call_keys,
+    default_chain,
+    engine_keys,
+    parameter_table,
+    parse_engines,
+    propagation_keys,
+    read_recipe,
+    validate_params,
+)
+
+NEAR = {"regime": "near", "wavelength_m": 1e-10, "distance_m": 0.5, "pixel_size_m": 1e-7}
+TABLE = Path(__file__).parents[2] / "docs" / "parameters.md"
+
+
+def engine(name: str, **keys: object) -> dict[str, object]:
+    return {"engines": [{"name": name, **keys}]}
+
+
+def first_engine(params: dict[str, object]) -> dict[str, object]:
+    return validate_params(params).to_dict()["engines"][0]
+
+
+def key_id(key: Key) -> str:
+    return f"{key.owner}.{key.name}"
+
+
+# --- defaults -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("params", [None, {}, {"engines": None}])
+def test_without_engines_the_default_chain_runs(params):
+    names = [(entry.name, entry.iterations) for entry in validate_params(params).engines]
+
+    assert names == [(entry["name"], entry["iterations"]) for entry in default_chain()]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_to_dict_has_every_key_of_the_engine_with_its_default(name):
+    used = first_engine(engine(name))
+
+    keys = [key for key in engine_keys() if key.owner == name]
+    assert used == {"name": name} | {key.name: key.default for key in keys}
+
+
+def test_engines_have_the_keys_of_the_contract_and_no_others():
+    every = (
+        "iterations probe_start probe_every probe_modes object_modes object_inertia probe_inertia "
+        "probe_support probe_fourier_support probe_power object_clip probe_centring"
+    )
+    projection = "probe_step power_bound"
+    pie = "group_size object_step probe_step"
+    alphas = "object_alpha probe_alpha"
+    own = {
+        "AP": [projection],
+        "DM": [projection, "beta"],
+        "RAAR": [projection, "beta"],
+        "ePIE": [pie],
+        "rPIE": [pie, alphas],
+        "mPIE": [pie, alphas, "momentum momentum_period"],
+        "ML": ["noise smoothness"],
+    }
+    for name, groups in own.items():
+        expected = set(" ".join([every, *groups]).split())
+        assert {key.name for key in engine_keys() if key.owner == name} == expected
+
+
+def test_to_dict_starts_the_same_run_and_can_be_saved():
+    params = {
+        "engines": [{"name": "rPIE", "object_clip": (0, 1.5)}, {"name": "ML"}],
+        "propagation": NEAR,
+        "seed": 7,
+    }
+
+    used = validate_params(params).to_dict()
+
+    assert validate_params(used).to_dict() == used
+    assert validate_params(json.loads(json.dumps(used))).to_dict() == used
+
+
+def test_params_are_not_changed():
+    params = {"engines": None, "propagation": dict(NEAR)}
+
+    validate_params(params)
+
+    assert params == {"engines": None, "propagation": NEAR}
+
+
+# --- accepted values ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", engine_keys(), ids=key_id)
+def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(key):
+    used = first_engine(engine(key.owner, **{key.name: key.alternative}))
+
+    assert used[key.name] == key.alternative != key.default
+
+
+@pytest.mark.parametrize("key", call_keys(), ids=key_id)
+def test_alternative_of_every_key_of_the_call_is_valid(key):
+    assert getattr(validate_params({key.name: key.alternative}), key.name) == key.alternative
+    assert key.alternative != key.default or not key.changes_result
+
+
+@pytest.mark.parametrize("key", propagation_keys(), ids=key_id)
+def test_alternative_of_every_key_of_the_propagation_is_valid(key):
+    params = {"propagation": NEAR | {key.name: key.alternative}}
+
+    used = validate_params(params).to_dict()["propagation"]
+
+    assert used[key.name] == key.alternative != key.default
+
+
+def test_numpy_scalars_become_python_numbers():
+    used = first_engine(
+        engine(
+            "DM",
+            iterations=np.int64(5),
+            beta=np.float32(0.5),
+            probe_support=np.float64(0.5),
+            object_clip=np.array([0.0, 2.0]),
+        )
+    )
+
+    values = [used["iterations"], used["beta"], used["probe_support"], *used["object_clip"]]
+    assert values == [5, 0.5, 0.5, 0.0, 2.0]
+    assert [type(value) for value in values] == [int, float, float, float, float]
+
+
+def test_one_pixel_size_stands_for_rows_and_columns():
+    assert validate_params({"propagation": NEAR}).propagation.pixel_size_m == (1e-7, 1e-7)
+
+
+def test_support_array_is_a_copy_with_the_shape_of_a_frame():
+    support = np.zeros((3, 5), bool)
+    support[1, 1:4] = True
+    params = engine("AP", probe_support=support)
+
+    kept = validate_params(params, frame_shape=(3, 5)).engines[0].probe_support
+    support[:] = False
+
+    assert kept.sum() == 3
+    with pytest.raises(InvalidArgument, match=r"probe_support is an array of shape \(3, 5\)"):
+        validate_params(engine("AP", probe_support=~support), frame_shape=(5, 3))
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cpu:12", "emulated", "cuda", "cuda:0,3"])
+def test_known_devices_are_accepted(device):
+    assert validate_params({"device": device}).device == device
+
+
+# --- propagation and the geometry of a file -----------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [None, {}, {"regime": "near"}])
+def test_geometry_of_the_file_is_used_where_params_leave_it_out(given):
+    params = {} if given is None else {"propagation": given}
+
+    assert validate_params(params, propagation=NEAR).propagation.distance_m == 0.5
+
+
+def test_method_completes_the_geometry_of_the_file():
+    params = {"propagation": {"method": "fresnel"}}
+
+    used = validate_params(params, propagation=NEAR).propagation
+
+    assert (used.method, used.distance_m) == ("fresnel", 0.5)
+
+
+def test_lengths_never_come_from_both_params_and_file():
+    given = {"regime": "near", "distance_m": 1.0}
+
+    with pytest.raises(InvalidArgument, match=r"propagation\.wavelength_m is missing"):
+        validate_params({"propagation": given}, propagation=NEAR)
+
+
+def test_regime_of_params_wins_over_the_file():
+    params = {"propagation": {"regime": "far"}}
+
+    assert validate_params(params, propagation=NEAR).propagation.regime == "far"
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+REFUSED = [
+    (3, "params is 3; it must be a dict or None"),
+    ({"engine": []}, "engine is not a key of params; did you mean 'engines'?"),
+    ({1: 2}, "1 is not a key of params; known are engines, propagation, "),
+    ({"beta": 1.0}, "beta is no key of params itself; move it into an entry of engines"),
+    ({"distance_m": 1.0}, "distance_m is no key of params itself; move it into propagation"),
+    ({"engines": []}, "engines is []; it must be a list with at least one engine"),
+    ({"engines": "DM"}, "engines is 'DM'; it must be a list"),
+    ({"engines": ["DM"]}, "engines[0] is 'DM'; it must be a dict with \"name\" (AP, "),
+    ({"engines": [{}]}, "engines[0].name is missing; it must be AP, DM, RAAR, ePIE, rPIE, "),
+    (engine("DMM"), "engines[0].name is 'DMM'; it must be AP, DM, RAAR, "),
+    (engine("epie"), "did you mean 'ePIE'?"),
+    (engine("DM", noise="poisson"), "engines[0].noise is not used by DM, only by ML; leave it out"),
+    (engine("ML", beta=0.5), "engines[0].beta is not used by ML, only by DM, RAAR; leave it out"),
+    (engine("DM", itertions=5), "engines[0].itertions is not a key of DM; did you mean 'iter"),
+    (engine("DM", device="cpu"), "engines[0].device is no key of an engine; move it to the top"),
+    (engine("DM", iterations=0), "engines[0].iterations is 0; it must be a whole number of at"),
+    (engine("DM", iterations=True), "engines[0].iterations is True; it must be a whole number"),
+    (engine("DM", iterations=2.5), "engines[0].iterations is 2.5; it must be a whole number"),
+    (engine("DM", beta=float("nan")), "engines[0].beta is nan; it must be a number above 0 and"),
+    (engine("DM", beta="1"), "engines[0].beta is '1'; it must be a number above 0 and at most 1"),
+    (engine("DM", beta=False), "engines[0].beta is False; it must be a number"),
+    (engine("ML", noise="poison"), "engines[0].noise is 'poison'; it must be \"poisson\", "),
+    (engine("AP", object_clip=[1, 0.5]), "engines[0].object_clip is [1, 0.5]; it must be None, or"),
+    (engine("AP", object_clip=[0, "a"]), "engines[0].object_clip is [0, 'a']; it must be"),
+    (engine("AP", object_clip=2), "engines[0].object_clip is 2; it must be"),
+    (engine("AP", probe_support=0), "engines[0].probe_support is 0; it must be None, a radius"),
+    (engine("AP", probe_support=1.6), "engines[0].probe_support is 1.6; it must be"),
+    (
+        engine("AP", probe_support=np.ones((3, 4))),
+        "engines[0].probe_support is an array of shape (3, 4) and type float64; it must be",
+    ),
+    (
+        engine("AP", probe_support=np.zeros((3, 4), bool)),
+        "engines[0].probe_support is an array of shape (3, 4) and type bool without a True; it",
+    ),
+    ({"propagation": "near"}, "propagation is 'near'; it must be a dict with \"regime\" (far or"),
+    ({"propagation": {}}, "propagation.regime is missing; it must be far or near"),
+    ({"propagation": {"regime": "fat"}}, "propagation.regime is 'fat'; it must be far or near"),
+    (
+        {"propagation": {"regime": "far", "distance_m": 1.0}},
+        'propagation.distance_m is not used in the far field; set regime to "near" or leave it',
+    ),
+    (
+        {"propagation": {"regime": "near"}},
+        "propagation.wavelength_m is missing; it must be a number above 0 and below 1e-3, in "
+        "metres (and 2 more: propagation.distance_m, propagation.pixel_size_m)",
+    ),
+    ({"propagation": NEAR | {"pixel_size_m": [1e-7, 0]}}, "propagation.pixel_size_m is [1e-07, 0]"),
+    ({"propagation": NEAR | {"focus_m": 1.0}}, "did you mean 'focus_distance_m'?"),
+    (
+        {"propagation": NEAR, **engine("ePIE", probe_centring=2)},
+        "engines[0].probe_centring is 2; it must be None in the near field",
+    ),
+    ({"device": "gpu"}, 'device is \'gpu\'; it must be "auto", "cpu"'),
+    ({"device": "cpu:0"}, "device is 'cpu:0'; it must be"),
+    ({"parts": 0}, "parts is 0; it must be None, or a whole number of at least 1"),
+    ({"seed": -1}, "seed is -1; it must be a whole number of at least 0"),
+    ({"progress": 1}, "progress is 1; it must be True, False or None"),
+    ({"callback": 3}, "callback is 3; it must be a function or None"),
+]
+
+
+@pytest.mark.parametrize(("params", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_refusal_says_in_one_sentence_what_is_wrong(params, message):
+    with pytest.raises(InvalidArgument) as caught:
+        validate_params(params)
+
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_second_engine_is_named_by_its_index():
+    params = {"engines": [{"name": "DM"}, {"name": "ML", "smoothness": -1}]}
+
+    with pytest.raises(InvalidArgument, match=r"^engines\[1\]\.smoothness is -1; it must be"):
+        validate_params(params)
+
+
+@pytest.mark.parametrize("key", engine_keys(), ids=key_id)
+def test_every_engine_key_refuses_a_value_of_a_wrong_kind(key):
+    for wrong in ({"a": 1}, "three", object()):
+        with pytest.raises(InvalidArgument, match=rf"engines\[0\]\.{key.name} is .*must be"):
+            validate_params(engine(key.owner, **{key.name: wrong}))
+
+
+# --- text forms ---------------------------------------------------------------------------------
+
+
+def test_engines_are_read_from_text():
+    assert parse_engines("DM:200 ML:100,noise=poisson,probe_start=none") == [
+        {"name": "DM", "iterations": 200},
+        {"name": "ML", "iterations": 100, "noise": "poisson", "probe_start": None},
+    ]
+    assert parse_engines("epie raar,beta=9e-1,object_clip=0,1.2") == [
+        {"name": "ePIE"},
+        {"name": "RAAR", "beta": 0.9, "object_clip": (0, 1.2)},
+    ]
+
+
+def test_groups_of_engines_are_repeated():
+    names = [entry["name"] for entry in parse_engines("2*(DM:2 2*(ML:3)) AP:1")]
+
+    assert names == ["DM", "ML", "ML", "DM", "ML", "ML", "AP"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "engines is ''; it must name at least one engine"),
+        ("DM;3", "engines has 'DM;3'; an engine must be written as NAME:ITERATIONS,key=value"),
+        ("(DM:3", "engines has '(DM:3'; an engine must be written"),
+        ("DM:", "engines[0].iterations is ''; it must be a whole number"),
+        ("DM:2.5", "engines[0].iterations is 2.5; it must be a whole number"),
+        ("DM:5,beta", "engines has 'beta' in 'DM:5,beta'; after the comma must stand key=value"),
+        ("DM:5,iterations=3", "engines has iterations twice in 'DM:5,iterations=3'"),
+        ("AP:5 DM:5,noise=poisson", "engines[1].noise is not used by DM, only by ML"),
+        ("0*(DM:3)", "a group must be repeated at least once"),
+        ("999*(999*(DM:3))", "at most 1000 engines"),
+    ],
+)
+def test_text_that_is_no_chain_of_engines_is_refused(text, message):
+    with pytest.raises(InvalidArgument) as caught:
+        parse_engines(text)
+
+    assert message in str(caught.value)
+
+
+def test_recipe_gives_parameters_and_options_of_load(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(
+        'seed = 3\n[load]\nbin = 2\n[propagation]\nregime = "far"\n'
+        '[[engines]]\nname = "DM"\niterations = 5\nprobe_start = "none"\n'
+    )
+
+    recipe = read_recipe(path)
+
+    assert recipe.load == {"bin": 2}
+    used = validate_params(recipe.params)
+    assert (used.seed, used.engines[0].iterations, used.engines[0].probe_start) == (3, 5, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("seed = ", "is not valid TOML"),
+        ("load = 3", r"has load = 3; it must be a table \[load\]"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_recipe_that_cannot_be_read_is_refused(tmp_path, content, message):
+    path = tmp_path / "recipe.toml"
+    if content is not None:
+        path.write_text(content)
+
+    with pytest.raises(FileFormatError, match=message):
+        read_recipe(path)
+
+
+# --- documentation ------------------------------------------------------------------------------
+
+
+def test_committed_table_is_up_to_date():
+    assert TABLE.read_text(encoding="utf-8") == parameter_table()
+
+
+def test_table_is_written_by_its_command(tmp_path):
+    path = tmp_path / "parameters.md"
+
+    subprocess.run([sys.executable, "-m", "exitwave.parameters", str(path)], check=True)
+
+    assert path.read_text(encoding="utf-8") == parameter_table()
+
+
+def test_every_key_is_documented():
+    table = parameter_table()
+
+    for key in [*call_keys(), *propagation_keys(), *engine_keys()]:
+        assert f"| `{key.name}` |" in table
+        assert key.meaning in table
