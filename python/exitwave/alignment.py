@@ -1,0 +1,350 @@
+"""Gauge of a reconstruction: complex factor, linear phase ramp and common shift.
+
+A reconstruction is defined up to these three; every comparison with a truth removes them first,
+or it measures the gauge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, ndimage
+
+from exitwave import checks
+from exitwave.errors import InvalidArgument
+from exitwave.propagate import frequencies, shift, shift_phase
+
+Complex = npt.NDArray[np.complex128]
+Float = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Region = Mask | tuple[slice, slice] | None
+
+# Around the region the images stay as they are for _GUARD_PX and then fade to zero by _FADE_PX, so
+# that nothing outside rings into it when it is shifted.
+_GUARD_PX = 3
+_FADE_PX = 24
+# The first guess is made on images of at most this size.
+_COARSE_PX = 384
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """An image in the gauge of a reference, and how it came there.
+
+    ``image = factor * shift(original * exp(-i ramp . (r - centre)), shift_px)`` with the centre at
+    (A//2, B//2).
+
+    Attributes
+    ----------
+    image : complex128, shape of the original
+    factor : complex
+    shift_px : (row, column), pixels
+        By how much the content was moved.
+    ramp_rad_per_px : (row, column), radians per pixel
+        Phase ramp that was taken away.
+    error : float
+        norm(image - reference) / norm(reference) inside the region.
+    converged : bool
+        False: the images are too different for a unique alignment.
+    """
+
+    image: Complex
+    factor: complex
+    shift_px: tuple[float, float]
+    ramp_rad_per_px: tuple[float, float]
+    error: float
+    converged: bool
+
+    def apply(self, image: npt.NDArray[Any]) -> Complex:
+        """Another image (..., A, B) of the same reconstruction in the same gauge."""
+        shape = (image.shape[-2], image.shape[-1])
+        ramp = _ramp(shape, np.array(self.ramp_rad_per_px), (shape[0] // 2, shape[1] // 2))
+        return self.factor * shift(image * ramp, self.shift_px)
+
+
+def align(image: npt.NDArray[Any], reference: npt.NDArray[Any], region: Region = None) -> Alignment:
+    """Bring an image into the gauge of a reference.
+
+    Removes factor, phase ramp and sub-pixel shift, which are refined together in double precision
+    until they stand still: there the difference is orthogonal to every small change of the
+    reference's gauge. Ramps of many cycles and shifts of many pixels are found first, from the
+    correlation of the spectra and of the images.
+
+    Parameters
+    ----------
+    image : complex, shape (A, B), or (K, A, B) with one gauge for all K
+    reference : complex, the same shape
+    region : bool, shape (A, B), or two slices, or None
+        Where to compare. It should lie well inside the scan, see
+        :func:`exitwave.metrics.scan_region`; None: the middle three quarters of each axis. Where
+        it reaches the border of the array, the images are taken as periodic.
+
+    Returns
+    -------
+    Alignment
+
+    Raises
+    ------
+    InvalidArgument
+        Shapes differ, a value is not finite, the region is empty, or an image is zero in it.
+    """
+    fit = fit_gauge(image, reference, region)
+    original = np.asarray(image, dtype=np.complex128)
+    moved = fit.whole + fit.part
+    result = Alignment(
+        image=original,
+        factor=fit.factor,
+        shift_px=(float(moved[0]), float(moved[1])),
+        ramp_rad_per_px=(float(fit.ramp[0]), float(fit.ramp[1])),
+        error=fit.error,
+        converged=fit.converged,
+    )
+    whole = result.apply(original)
+    rows, columns = fit.patch.box
+    # Inside the region the faded patch is better: nothing rings in from the array's border.
+    whole[..., rows, columns][..., fit.patch.inside] = fit.image[..., fit.patch.inside].reshape(
+        *original.shape[:-2], -1
+    )
+    object.__setattr__(result, "image", whole)
+    return result
+
+
+@dataclass
+class Patch:
+    """Rectangle around the region of comparison, in which the images fade out."""
+
+    box: tuple[slice, slice]
+    inside: Mask  # (h, w), the region
+    fade: Float | None  # (h, w), 1 in the region, 0 at the border; None: the region is everything
+    shape: tuple[int, int]  # of the array
+
+    @classmethod
+    def around(cls, region: Mask) -> Patch:
+        shape = (region.shape[0], region.shape[1])
+        margin = _GUARD_PX + _FADE_PX
+        box = []
+        for axis in (0, 1):
+            used = np.flatnonzero(region.any(axis=1 - axis))
+            box.append(
+                slice(max(int(used[0]) - margin, 0), min(int(used[-1]) + margin + 1, shape[axis]))
+            )
+        inside = region[box[0], box[1]]
+        fade = None if inside.all() else _fade(inside)
+        return cls((box[0], box[1]), inside, fade, shape)
+
+    def cut(
+        self, stack: Complex, whole: npt.NDArray[np.int64], ramp: Float | None = None
+    ) -> Complex:
+        """Patch of the stack, free of the ramp, moved by whole pixels (periodic), faded."""
+        places = [
+            (np.arange(part.start, part.stop) - moved) % size
+            for part, moved, size in zip(self.box, whole, self.shape, strict=True)
+        ]
+        patch = stack[:, places[0][:, None], places[1][None, :]]
+        if ramp is not None:
+            y, x = (
+                np.exp(-1j * k * (place - size // 2))
+                for place, k, size in zip(places, ramp, self.shape, strict=True)
+            )
+            patch *= y[:, None]
+            patch *= x[None, :]
+        return patch if self.fade is None else patch * self.fade
+
+
+@dataclass
+class GaugeFit:
+    """Gauge inside a patch: factor, shift by whole pixels and a part, ramp."""
+
+    patch: Patch
+    whole: npt.NDArray[np.int64]
+    ramp: Float
+    part: Float
+    factor: complex = 1.0
+    image: Complex | None = None
+    error: float = np.inf
+    converged: bool = False
+
+
+def fit_gauge(
+    image: npt.NDArray[Any], reference: npt.NDArray[Any], region: Region = None
+) -> GaugeFit:
+    """The work of :func:`align`, without the image outside the region."""
+    moving, fixed = _stack("image", image), _stack("reference", reference)
+    if np.shape(image) != np.shape(reference):
+        raise InvalidArgument(
+            f"image had shape {np.shape(image)} and reference {np.shape(reference)}, "
+            "but both must be the same: crop to the common part."
+        )
+    inside = as_region(region, (fixed.shape[1], fixed.shape[2]))
+    for name, stack in (("image", moving), ("reference", fixed)):
+        if not stack[:, inside].any():
+            raise InvalidArgument(f"{name} was zero in the whole region, but must have content.")
+    patch = Patch.around(inside)
+    target = patch.cut(fixed, np.zeros(2, dtype=np.int64))
+    fit = _first_guess(moving, target, patch)
+    _refine(moving, target, fit)
+    return fit
+
+
+def as_region(region: Region, shape: tuple[int, int]) -> Mask:
+    """Boolean region (A, B) from a mask, two slices, or None (the middle three quarters)."""
+    if region is None:
+        region = (slice(shape[0] // 8, -(shape[0] // 8) or None),
+                  slice(shape[1] // 8, -(shape[1] // 8) or None))  # fmt: skip
+    if isinstance(region, tuple):
+        inside = np.zeros(shape, dtype=bool)
+        inside[region] = True
+        region = inside
+    return checks.mask("region", region, shape)
+
+
+def _first_guess(moving: Complex, target: Complex, patch: Patch) -> GaugeFit:
+    """Ramp and shift to about a tenth of a cycle and of a pixel.
+
+    The ramp shows as a shift of the spectrum, whatever the shift of the image; with the ramp
+    known, the shift shows in the correlation of the images, and with both known roughly, each
+    is found again more precisely.
+    """
+    shape = np.array(target.shape[1:])
+    spectrum = _low_pass(fft.fft2(patch.cut(moving, np.zeros(2, dtype=np.int64))))
+    wanted = _low_pass(fft.fft2(target))
+    ratio = shape / np.array(wanted.shape[1:])
+    best, ramp, whole = -1.0, np.zeros(2), np.zeros(2, dtype=np.int64)
+    for cycles in _spectrum_shifts(spectrum, wanted):
+        rolled = np.roll(spectrum, -cycles, axis=(1, 2))
+        height, moved = _correlation_peak(rolled, wanted)
+        if height > best:
+            best, ramp = height, 2 * np.pi * cycles / shape
+            whole = np.round(-moved * ratio).astype(np.int64)
+    part = np.zeros(2)
+    wanted = fft.fft2(target)
+    for _ in range(2):
+        product = np.sum(patch.cut(moving, whole, ramp) * target.conj(), axis=0)
+        ramp = ramp + 2 * np.pi * _peak(np.abs(fft.fft2(product)))[1] / shape
+        _, moved = _correlation_peak(fft.fft2(patch.cut(moving, whole, ramp)), wanted)
+        whole = whole - np.round(moved).astype(np.int64)
+        part = np.round(moved) - moved
+    return GaugeFit(patch, whole, ramp, part)
+
+
+def _low_pass(spectrum: Complex) -> Complex:
+    """Middle of a spectrum (K, h, w) in FFT order."""
+    for axis in (1, 2):
+        size = spectrum.shape[axis]
+        if size > _COARSE_PX:
+            half = _COARSE_PX // 2
+            index = np.r_[0:half, size - half : size]
+            spectrum = spectrum.take(index, axis=axis)
+    return spectrum
+
+
+def _spectrum_shifts(spectrum: Complex, wanted: Complex) -> list[npt.NDArray[np.int64]]:
+    """Candidates for the shift of a spectrum, whole cycles per patch."""
+    correlation = np.zeros(spectrum.shape[1:])
+    for one, other in zip(spectrum, wanted, strict=True):
+        first, second = (fft.fft2(np.abs(s) - np.abs(s).mean()) for s in (one, other))
+        correlation += fft.ifft2(first * second.conj()).real
+    candidates = [np.zeros(2, dtype=np.int64)]
+    for _ in range(3):
+        peak = np.round(_peak(correlation)[1]).astype(np.int64)
+        candidates.append(peak)
+        rows, columns = (peak[axis] + np.arange(-1, 2) for axis in (0, 1))
+        rows, columns = rows % correlation.shape[0], columns % correlation.shape[1]
+        correlation[np.ix_(rows, columns)] = correlation.min()
+    return candidates
+
+
+def _correlation_peak(spectrum: Complex, wanted: Complex) -> tuple[float, Float]:
+    """Height (0 to 1) and place of the correlation's peak: where the image went.
+
+    Half whitened, so that neither the mean of the object nor the noise decides.
+    """
+    cross = np.sum(spectrum * wanted.conj(), axis=0)
+    magnitude = np.abs(cross)
+    weight = np.sqrt(magnitude)
+    cross = np.divide(cross, weight, out=np.zeros_like(cross), where=weight > 0)
+    height, place = _peak(np.abs(fft.ifft2(cross)))
+    return height * weight.size / max(float(weight.sum()), 1e-300), place
+
+
+def _peak(values: Float) -> tuple[float, Float]:
+    """Largest value and its signed place in FFT order, refined by parabolas."""
+    index = np.unravel_index(int(np.argmax(values)), values.shape)
+    place = np.zeros(2)
+    for axis, (at, size) in enumerate(zip(index, values.shape, strict=True)):
+        line = values[:, index[1]] if axis == 0 else values[index[0], :]
+        before, middle, after = line[at - 1], line[at], line[(at + 1) % size]
+        bend = before - 2 * middle + after
+        offset = 0.5 * (before - after) / bend if bend < 0 else 0.0
+        place[axis] = (at if at < (size + 1) // 2 else at - size) + np.clip(offset, -0.5, 0.5)
+    return float(values[index]), place
+
+
+def _refine(moving: Complex, target: Complex, fit: GaugeFit, max_iterations: int = 60) -> None:
+    """Gauss-Newton on shift, ramp and factor with the tangents of the reference.
+
+    The tangents stay as they are, so an iteration costs one shift of the image; the solution is
+    where the difference is orthogonal to them.
+    """
+    patch = fit.patch
+    shape = (target.shape[1], target.shape[2])
+    reference = np.where(patch.inside, target, 0)
+    norm = np.sum(np.abs(reference) ** 2)
+    spectrum = fft.fft2(target)
+    slopes = [
+        np.where(patch.inside, fft.ifft2(2j * np.pi * q * spectrum), 0) for q in frequencies(shape)
+    ]
+    y, x = (np.arange(n) - n / 2 for n in shape)
+    y, x = y[:, None], x[None, :]
+    # Change of the aligned image with (factor's two parts, shift, ramp).
+    tangents = [reference, 1j * reference, -slopes[0], -slopes[1], -1j * y * reference,
+                -1j * x * reference]  # fmt: skip
+    flat = np.stack([t.view(np.float64).reshape(-1) for t in tangents])
+    scale = np.sqrt(np.sum(flat**2, axis=1))
+    flat /= np.where(scale > 0, scale, 1)[:, None]
+    inverse = np.linalg.pinv(flat @ flat.T, rcond=1e-12, hermitian=True)
+
+    extent = np.array(shape)
+    for _ in range(max_iterations):
+        ramped = fft.fft2(patch.cut(moving, fit.whole, fit.ramp))
+        moved = fft.ifft2(ramped * shift_phase(shape, fit.part))
+        within = np.where(patch.inside, moved, 0)
+        fit.factor = complex(np.vdot(within, reference) / np.vdot(within, within).real)
+        fit.image = fit.factor * moved
+        difference = reference - fit.factor * within
+        fit.error = float(np.sqrt(np.vdot(difference, difference).real / norm))
+        step = inverse @ (flat @ difference.view(np.float64).reshape(-1))
+        step /= np.where(scale > 0, scale, 1)
+        shift_step = np.clip(step[2:4], -0.5, 0.5)
+        ramp_step = np.clip(step[4:6], -np.pi / extent, np.pi / extent)
+        if np.abs(shift_step).max() < 1e-9 and np.abs(ramp_step * extent).max() < 1e-9:
+            fit.converged = True
+            return
+        fit.part, fit.ramp = fit.part + shift_step, fit.ramp + ramp_step
+        whole = np.round(fit.part).astype(np.int64) * (np.abs(fit.part) > 1)
+        fit.whole, fit.part = fit.whole + whole, fit.part - whole
+
+
+def _fade(inside: Mask) -> Float:
+    """1 in the region and close by, falling smoothly to 0 within _FADE_PX or at the border."""
+    distance = np.maximum(ndimage.distance_transform_edt(~inside) - _GUARD_PX, 0)
+    rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]) for n in inside.shape)
+    border = np.minimum(rows[:, None], columns[None, :])
+    t = np.clip(np.maximum(distance / _FADE_PX, distance / np.maximum(distance + border, 1)), 0, 1)
+    return np.asarray(np.cos(np.pi / 2 * t) ** 2)
+
+
+def _ramp(shape: tuple[int, int], ramp: Float, centre: Any) -> Complex:
+    """exp(-i ramp . (r - centre)) of shape (A, B)."""
+    y, x = (
+        np.exp(-1j * k * (np.arange(n) - c)) for n, k, c in zip(shape, ramp, centre, strict=True)
+    )
+    return np.asarray(y[:, None] * x[None, :])
+
+
+def _stack(name: str, value: npt.NDArray[Any]) -> Complex:
+    array = checks.image(name, value, stack=True).astype(np.complex128)
+    return array if array.ndim == 3 else array[None]
