@@ -1,0 +1,5 @@
+"""``python -m exitwave``: the command line."""
+
+from exitwave.cli import main
+
+main()

@@ -1,0 +1,134 @@
+"""Objects of any file, for comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exitwave.errors import FileFormatError, InvalidArgument
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class ReconstructedObject:
+    """An object and, where the file tells, how it was scanned.
+
+    Attributes
+    ----------
+    object : complex, shape (A, B) or (K, A, B)
+    positions_px : float64, shape (N, 2), or None
+    probe : complex, shape (M, Y, X), or None
+    pixel_size_m : (row, column) or None
+    """
+
+    object: Array
+    positions_px: Array | None = None
+    probe: Array | None = None
+    pixel_size_m: tuple[float, float] | None = None
+
+    def scan_region(self) -> Array | None:
+        """Well-illuminated pixels; None where the scan is not known."""
+        if self.positions_px is None or self.probe is None:
+            return None
+        from exitwave.metrics import scan_region
+
+        rows, columns = self.object.shape[-2:]
+        return scan_region(self.positions_px, self.probe.shape[-2:], (rows, columns), self.probe)
+
+    def on_grid_of(self, other: ReconstructedObject) -> Array:
+        """This object cut, or padded with zeros, to the pixels of another one.
+
+        Where both know their scan, positions tell which pixels are the same ones; else the first
+        pixels of both are. A shift that remains is left to the alignment.
+        """
+        offset = np.zeros(2, dtype=int)
+        mine, theirs = self.positions_px, other.positions_px
+        if mine is not None and theirs is not None and len(mine) == len(theirs):
+            offset = np.round(np.median(mine - theirs, axis=0)).astype(int)
+        shape = np.array(self.object.shape[-2:])
+        size = np.array(other.object.shape[-2:])
+        grid = np.zeros((*self.object.shape[:-2], *size), dtype=self.object.dtype)
+        first, last = np.maximum(offset, 0), np.minimum(offset + size, shape)
+        if (first < last).all():
+            rows, columns = map(slice, first, last)
+            to_rows, to_columns = map(slice, first - offset, last - offset)
+            grid[..., to_rows, to_columns] = self.object[..., rows, columns]
+        return grid
+
+
+def read_object(name: str) -> ReconstructedObject:
+    """The object of a result, of a simulation (its truth), or of any file that has one.
+
+    Parameters
+    ----------
+    name : str
+        Path, or ``PATH::DATASET`` to name the dataset (HDF5) or the array (npz) with the object.
+
+    Raises
+    ------
+    FileFormatError
+        The file is missing, damaged, or has no object.
+    """
+    path, _, dataset = name.partition("::")
+    if dataset:
+        return ReconstructedObject(_read_named(Path(path), dataset))
+    truth = _read_truth(Path(path))
+    if truth is not None:
+        return truth
+    from exitwave.io import load
+
+    with load(path) as scan:
+        if scan.object is None:
+            raise FileFormatError(f"{path}: the file has no object; name it as {path}::DATASET")
+        pixel = None if scan.geometry is None else scan.geometry.pixel_size_m
+        return ReconstructedObject(scan.object, scan.positions_px, scan.probe, pixel)
+
+
+def _read_truth(path: Path) -> ReconstructedObject | None:
+    """What was simulated; None for files that :meth:`exitwave.Simulation.save` did not write."""
+    import h5py
+
+    if not path.is_file() or not h5py.is_hdf5(path):
+        return None
+    with h5py.File(path) as file:
+        if "truth/object" not in file:
+            return None
+        truth = file["truth"]
+        pixel = np.broadcast_to(file.attrs["pixel_size_m"], 2)
+        return ReconstructedObject(
+            truth["object"][()],
+            truth["positions_px"][()],
+            truth["probe"][()],
+            (float(pixel[0]), float(pixel[1])),
+        )
+
+
+def _read_named(path: Path, dataset: str) -> Array:
+    """A dataset of an HDF5 file or an array of an npz file, which must be an image or a stack."""
+    import h5py
+
+    if not path.is_file():
+        raise FileFormatError(f"{path}: the file does not exist; give the path of a file")
+    try:
+        if h5py.is_hdf5(path):
+            with h5py.File(path) as file:
+                found = file.get(dataset)
+                values = found[()] if isinstance(found, h5py.Dataset) else None
+        else:
+            with np.load(path, allow_pickle=False) as archive:
+                values = archive.get(dataset)
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise FileFormatError(f"{path}: the file is neither HDF5 nor npz ({error})") from None
+    if values is None:
+        raise FileFormatError(f"{path}: the file has no dataset {dataset}; name another one")
+    if values.ndim not in (2, 3) or values.dtype.kind not in "iufc":
+        raise InvalidArgument(
+            f"{path}::{dataset} has shape {values.shape} and type {values.dtype}; it must be an "
+            "object (A, B) or (K, A, B)"
+        )
+    return np.asarray(values, dtype=np.complex128)

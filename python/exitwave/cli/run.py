@@ -1,0 +1,183 @@
+"""``exitwave run``: reconstruct a measured scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exitwave.cli.command import EXIT_INTERRUPTED, Command, check_output, check_picture
+from exitwave.cli.options import given_load_options, load_options
+from exitwave.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from exitwave.io import Dataset
+    from exitwave.result import Result
+
+
+@click.command(
+    cls=Command,
+    epilog='Example: exitwave run scan.cxi --engines "DM:200 ML:100,noise=poisson" '
+    "--probe-modes 3 -o out.h5 --plot out.png",
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--engines",
+    metavar="TEXT",
+    help='Engines in order, as NAME:ITERATIONS,key=value; "3*(DM:20 ML:5)" repeats. '
+    "Left out: a default chain.",
+)
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    help="TOML file with parameters and a table [load]; options given here win.",
+)
+@click.option("--probe-modes", type=int, help="Incoherent probe modes from the first engine on.")
+@click.option("--object-modes", type=int, help="Incoherent object modes from the first engine on.")
+@click.option("--device", help='"cpu", "cpu:4" (threads), "emulated"; left out: the best there is.')
+@click.option("--parts", type=int, help="Parts that the scan is cut into.")
+@click.option("--batch", type=int, help="Frames per step of a thread or stream.")
+@click.option("--seed", type=int, help="Seed of the order of the groups.")
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path),
+    help="Result file to go on from: its object, probe and positions.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Result file; left out: <name of FILE>_result.h5 in this folder.",
+)
+@click.option("--plot", type=click.Path(path_type=Path), help="Picture of the result.")
+@click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@load_options
+def run(
+    file: Path,
+    output: Path | None,
+    plot: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    recipe: Path | None,
+    start: Path | None,
+    **keywords: Any,
+) -> None:
+    """Reconstruct object and probe from the scan in FILE."""
+    output = output or Path(f"{file.stem}_result.h5")
+    check_output(output, overwrite=overwrite)
+    if plot is not None:
+        check_picture(plot, overwrite=overwrite)
+    params, options = _parameters(recipe, keywords)
+
+    from exitwave.io import load, save_result
+
+    with load(file, **options) as dataset:
+        params = _complete(params, dataset)
+        if not quiet:
+            _print_plan(dataset, params)
+        result = _reconstruct(dataset, start, params | ({"progress": False} if quiet else {}))
+        save_result(output, result, dataset=dataset, overwrite=overwrite)
+    if plot is not None:
+        save_plot(plot, result)
+    if not quiet:
+        written = f"{output}" if plot is None else f"{output} and {plot}"
+        print_outcome(result, written)
+    if result.stopped == "interrupted":
+        click.echo(f"exitwave: interrupted; the state so far is in {output}", err=True)
+        raise click.exceptions.Exit(EXIT_INTERRUPTED)
+
+
+def _parameters(
+    recipe: Path | None, keywords: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters of the run and options of ``load``: the recipe's, overridden by those given."""
+    from exitwave.parameters import (
+        Recipe,
+        default_chain,
+        parse_engines,
+        read_recipe,
+        validate_params,
+    )
+
+    read = Recipe() if recipe is None else read_recipe(recipe)
+    params, options = dict(read.params), read.load | given_load_options(keywords)
+    for name in ("device", "parts", "batch", "seed"):
+        if keywords[name] is not None:
+            params[name] = keywords[name]
+    if keywords["engines"] is not None:
+        params["engines"] = parse_engines(keywords["engines"])
+    modes = {
+        name: keywords[name]
+        for name in ("probe_modes", "object_modes")
+        if keywords[name] is not None
+    }
+    if modes:
+        engines = params.get("engines") or default_chain()
+        validate_params({"engines": engines})
+        params["engines"] = [engines[0] | modes, *engines[1:]]
+    return params, options
+
+
+def _complete(params: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """Every parameter of the run, checked, the propagation from the file's geometry."""
+    from exitwave.parameters import validate_params
+
+    if len(dataset.data) == 0:
+        raise InvalidArgument(
+            f"{dataset.source} has no frames; give a file with counts (a result goes to --start)"
+        )
+    known = None if dataset.geometry is None else dataset.geometry.propagation()
+    return validate_params(params, propagation=known, frame_shape=dataset.frame_shape).to_dict()
+
+
+def _reconstruct(dataset: Dataset, start: Path | None, params: dict[str, Any]) -> Result:
+    from exitwave.io import load_result
+    from exitwave.reconstruct import ptychography
+
+    obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
+    if start is not None:
+        before = load_result(start)
+        if len(before.positions) != len(positions):
+            raise InvalidArgument(
+                f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
+                f"{len(positions)} frames; start from a result of the same scan"
+            )
+        obj, probe, positions = before.object, before.probe, before.positions
+    result = ptychography(dataset.data, obj, probe, positions, dataset.mask, params)
+    result.source = dataset.source
+    if dataset.geometry is not None:
+        result.pixel_size_m = dataset.geometry.pixel_size_m
+    return result
+
+
+def _print_plan(dataset: Dataset, params: dict[str, Any]) -> None:
+    """What is going to be done, before it is."""
+    frames, height, width = dataset.data.shape
+    line = f"{dataset.source}: {frames} frames of {height} × {width}"
+    line += f", {params['propagation']['regime']} field"
+    if dataset.geometry is not None:
+        pixel = " × ".join(f"{1e9 * size:.4g}" for size in dataset.geometry.pixel_size_m)
+        line += f", object pixel {pixel} nm"
+    click.echo(line)
+    for note in dataset.notes:
+        click.echo(f"note: {note}")
+    chain = " ".join(f"{engine['name']}:{engine['iterations']}" for engine in params["engines"])
+    click.echo(f"engines: {chain}")
+
+
+def save_plot(path: Path, result: Result) -> None:
+    """Write the picture of a result."""
+    from exitwave.plots import plot_result, save_figure
+
+    save_figure(plot_result(result), path)
+
+
+def print_outcome(result: Result, written: str) -> None:
+    """Error, iterations and time of a run, and where its result is."""
+    iterations = sum(map(len, result.errors))
+    click.echo(
+        f"Fourier error {result.error:.4g} after {iterations} iterations, {result.seconds:.1f} s"
+    )
+    click.echo(f"written: {written}")

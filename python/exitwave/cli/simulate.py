@@ -1,0 +1,92 @@
+"""``exitwave simulate``: data of a known object in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exitwave.cli.command import Command, check_output
+from exitwave.cli.options import Numbers
+from exitwave.errors import InvalidArgument
+
+
+@click.command(
+    cls=Command,
+    epilog="Example: exitwave simulate star.h5 --frame-shape 128 --frames 400 "
+    "--counts-per-frame 1e7 --probe zone_plate",
+)
+@click.argument("output", default="simulated.h5", type=click.Path(path_type=Path))
+@click.option("--frame-shape", type=Numbers(int, "Y[,X]"), help="Pixels of a frame.")
+@click.option("--frames", type=int, help="Number of frames.")
+@click.option(
+    "--counts-per-frame",
+    type=float,
+    help="Mean counts per frame, Poisson distributed; left out: no noise.",
+)
+@click.option("--seed", type=int, help="Of jitter, diffuser and noise.")
+@click.option("--regime", type=click.Choice(["far", "near"]), help="Far or near field.")
+@click.option("--amplitude-image", metavar="NAME", help="Picture of scikit-image: camera, moon ...")
+@click.option("--phase-image", metavar="NAME", help="The same for the phase.")
+@click.option(
+    "--probe",
+    metavar="KIND",
+    help="defocused, focused, zone_plate, aperture, diffuser or gaussian.",
+)
+@click.option(
+    "--probe-setting",
+    "probe_settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Setting of the probe, such as defocus_m=2e-3; may be repeated.",
+)
+@click.option("--probe-modes", type=int, help="Incoherent probe modes.")
+@click.option("--object-modes", type=int, help="Incoherent object modes.")
+@click.option("--scan", metavar="KIND", help="raster, spiral or rings.")
+@click.option("--overlap", type=float, help="Linear overlap, 1 - step / probe diameter.")
+@click.option("--step-px", type=Numbers(float, "Y[,X]"), help="Step in object pixels.")
+@click.option("--jitter", type=float, help="Fraction of the step by which points move at random.")
+@click.option("--integer-positions", is_flag=True, default=None, help="Round positions to pixels.")
+@click.option("--energy-ev", type=float, help="Photon energy in electronvolts.")
+@click.option("--distance-m", type=float, help="Sample to detector in metres.")
+@click.option("--detector-pixel-m", type=Numbers(float, "Y[,X]"), help="Detector pixel in metres.")
+@click.option("--focus-distance-m", type=float, help="Near field, diverging beam: focus to sample.")
+@click.option(
+    "--method", type=click.Choice(["angular_spectrum", "fresnel"]), help="Near-field propagator."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+def simulate(
+    output: Path, overwrite: bool, probe_settings: tuple[str, ...], **keywords: Any
+) -> None:
+    """Simulate a scan, and write it with its truth to OUTPUT.
+
+    OUTPUT is simulated.h5 where none is given; what else is left out has the default of
+    exitwave.simulate. The start probe in the file is the true one.
+    """
+    check_output(output, overwrite=overwrite)
+    settings = {name: value for name, value in keywords.items() if value is not None}
+    if probe_settings:
+        settings["probe_settings"] = dict(map(_setting, probe_settings))
+    from exitwave.simulator import simulate as make
+
+    simulation = make(**settings)
+    simulation.save(output)
+
+    frames, height, width = simulation.data.shape
+    pixel = " × ".join(f"{1e9 * size:.4g}" for size in simulation.pixel_size_m)
+    click.echo(
+        f"{output}: {frames} frames of {height} × {width}, {simulation.regime} field, object "
+        f"{' × '.join(map(str, simulation.object.shape))}, pixel {pixel} nm, overlap "
+        f"{simulation.overlap:.2f}, {simulation.counts_per_frame:.3g} counts per frame"
+    )
+
+
+def _setting(text: str) -> tuple[str, float]:
+    key, _, value = text.partition("=")
+    try:
+        return key.strip().replace("-", "_"), float(value)
+    except ValueError:
+        raise InvalidArgument(
+            f"probe-setting is {text!r}; it must be KEY=NUMBER, such as defocus_m=2e-3"
+        ) from None

@@ -1,0 +1,101 @@
+"""What this installation computes with: compiler, SIMD level, threads, FFT library, GPUs, MPI."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+_NO_CORE = "unknown: the compiled core exitwave._core is missing, install with pip install ."
+
+
+def configuration() -> dict[str, str]:
+    """The facts that :func:`show_config` prints, one line each.
+
+    Returns
+    -------
+    dict
+        "exitwave", "Python", "compiler", "SIMD", "threads", "FFT", "GPU", "MPI", and versions of
+        the libraries that data pass through.
+    """
+    import exitwave
+
+    build = _build_info()
+    return {
+        "exitwave": exitwave.__version__,
+        "Python": f"{platform.python_version()} on {platform.platform()}",
+        "libraries": ", ".join(
+            f"{name} {_version(name)}" for name in ("numpy", "h5py", "pydantic")
+        ),
+        "compiler": _text(build, "compiler"),
+        "SIMD": _text(build, "simd"),
+        "threads": _threads(),
+        "FFT": _fft(build),
+        "GPU": _gpu(build),
+        "MPI": _mpi(),
+    }
+
+
+def show_config() -> None:
+    """Print version, compiler, SIMD level, threads, FFT library and version, GPUs and MPI."""
+    facts = configuration()
+    width = max(map(len, facts)) + 2
+    for name, fact in facts.items():
+        print(f"{name:<{width}}{fact}")
+
+
+def _build_info() -> dict[str, Any] | None:
+    """What the compiled core says about itself; None where it is missing."""
+    try:
+        from exitwave import _core
+    except ImportError:
+        return None
+    return dict(_core.build_info())
+
+
+def _text(build: dict[str, Any] | None, key: str) -> str:
+    return _NO_CORE if build is None else str(build.get(key) or "unknown")
+
+
+def _threads() -> str:
+    if hasattr(os, "sched_getaffinity"):
+        usable = len(os.sched_getaffinity(0))
+    else:
+        usable = os.cpu_count() or 1
+    return f"{usable} of {os.cpu_count() or usable} processors usable"
+
+
+def _fft(build: dict[str, Any] | None) -> str:
+    if build is None:
+        return _NO_CORE
+    fft = build.get("fft") or {}
+    if not fft.get("library"):
+        return "none: no FFTW3 library was found, install pyfftw or name one in EXITWAVE_FFT"
+    return f"{fft.get('version') or 'version unknown'} ({fft['library']})"
+
+
+def _gpu(build: dict[str, Any] | None) -> str:
+    if build is None:
+        return _NO_CORE
+    return str(build.get("cuda") or "none: this build has no CUDA module")
+
+
+def _mpi() -> str:
+    """mpi4py and, where the program has loaded it already, its library; MPI is never started."""
+    try:
+        version = metadata.version("mpi4py")
+    except metadata.PackageNotFoundError:
+        return "none: mpi4py is not installed"
+    loaded = sys.modules.get("mpi4py.MPI")
+    if loaded is None:
+        return f"mpi4py {version}"
+    return f"mpi4py {version}, {loaded.Get_library_version().strip().splitlines()[0]}"
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
