@@ -167,7 +167,7 @@ class Geometry:
         if self.regime == "near":
             return self
         height, width = self.pixel_size_m
-        return replace(self, pixel_size_m=(height * old[0] / new[0], width * old[1] / new[1]))
+        return replace(self, pixel_size_m=(height * (old[0] / new[0]), width * (old[1] / new[1])))
 
     def binned(self, bin: int) -> Geometry:
         """Geometry after ``bin`` by ``bin`` detector pixels were added up.

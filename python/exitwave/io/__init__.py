@@ -6,7 +6,6 @@ from exitwave.io.dataset import Dataset
 from exitwave.io.describe import DatasetInfo, describe
 from exitwave.io.load import load
 from exitwave.io.result_file import load_result, save_result
-from exitwave.io.scan_file import save_scan
 
 __all__ = [
     "Dataset",
@@ -15,5 +14,4 @@ __all__ = [
     "load",
     "load_result",
     "save_result",
-    "save_scan",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,11 +15,19 @@ from exitwave.io.dataset import Bool, Complex64, Float64, Frames
 SIGNAL_BIT = 0x1000  # CXI: "has signal", the one bit of a mask that is no defect
 
 
-def points(array: npt.NDArray[Any], transpose: bool | None, name: str) -> Float64:
+def frame_count(data: Frames | Sequence[Frames]) -> int:
+    """Number of frames in a stack, a raster, or several stacks."""
+    stacks = data if isinstance(data, Sequence) else [data]
+    return sum(math.prod(stack.shape[:-2]) for stack in stacks)
+
+
+def points(array: npt.NDArray[Any], frames: int, transpose: bool | None, name: str) -> Float64:
     """Coordinates of frames, one row each, from (N, 2 or 3), (2 or 3, N) or a raster of them.
 
     Parameters
     ----------
+    frames : int
+        Number of frames, which tells rows from columns in scans of 2 or 3 frames.
     transpose : bool or None
         Whether the file has one row per axis; None finds out, and asks where it cannot.
 
@@ -29,20 +38,22 @@ def points(array: npt.NDArray[Any], transpose: bool | None, name: str) -> Float6
     """
     axes = (2, 3)
     if array.ndim == 3:
-        array = array.reshape(-1, array.shape[-1]) if array.shape[-1] in axes else array
-        array = array.reshape(array.shape[0], -1) if array.ndim == 3 else array
+        by_axis = array.shape[-1] not in axes
+        array = array.reshape((array.shape[0], -1) if by_axis else (-1, array.shape[-1]))
     if array.ndim != 2 or not (array.shape[0] in axes or array.shape[1] in axes):
         raise FileFormatError(
             f"{name} has shape {array.shape}, but positions are (N, 2), (N, 3), (2, N) or (3, N); "
             "name another dataset (option positions)."
         )
     if transpose is None:
-        if array.shape[0] in axes and array.shape[1] in axes:
-            raise FileFormatError(
-                f"{name} has shape {array.shape}, which can be read by rows or by columns; say "
-                "positions_transpose=False for one frame per row, True for one per column."
-            )
         transpose = array.shape[0] in axes
+        if transpose and array.shape[1] in axes:
+            transpose = array.shape[1] == frames
+            if transpose == (array.shape[0] == frames):
+                raise FileFormatError(
+                    f"{name} has shape {array.shape}, which can be read by rows or by columns; say "
+                    "positions_transpose=False for one frame per row, True for one per column."
+                )
     rows = array.T if transpose else array
     if rows.shape[1] not in axes:
         raise FileFormatError(
@@ -52,9 +63,9 @@ def points(array: npt.NDArray[Any], transpose: bool | None, name: str) -> Float6
     return np.ascontiguousarray(rows, dtype=np.float64)
 
 
-def row_column(array: npt.NDArray[Any], transpose: bool | None, name: str) -> Float64:
-    """Positions that are (row, column) already; a third column is refused."""
-    found = points(array, transpose, name)
+def row_column(array: npt.NDArray[Any], frames: int, transpose: bool | None, name: str) -> Float64:
+    """Positions that are (row, column) already; a third coordinate is refused."""
+    found = points(array, frames, transpose, name)
     if found.shape[1] != 2:
         raise FileFormatError(
             f"{name} has {found.shape[1]} coordinates per frame, but must have row and column; "

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from exitwave.errors import FileFormatError
 from exitwave.geometry import PLANCK_TIMES_LIGHT_J_M, Pair, energy_from_wavelength
 from exitwave.io import hdf5
-from exitwave.io.arrays import common_mask, cxi_ideal, points
+from exitwave.io.arrays import common_mask, cxi_ideal, frame_count, points
 from exitwave.io.dataset import Bool, Contents, Float64
 from exitwave.io.layout import Layout
 from exitwave.io.options import Options
@@ -57,12 +57,13 @@ def read(file: h5py.File, options: Options) -> Contents:
     entry = _choose_entry(file, options.entry, notes)
     basis, pixel = _basis(entry, notes)
     regime = options.regime or ("near" if options.focus_distance_m else "far")
-    translation, positions_unit = _translation(entry, options, notes)
+    data = _frames(entry, options)
+    translation, positions_unit = _translation(entry, frame_count(data), options, notes)
     for name, meaning in UNUSED.items():
         if hdf5.find(entry, name) is not None:
             notes.append(f"{entry.name}/{name} holds {meaning}.")
     return Contents(
-        data=_frames(entry, options),
+        data=data,
         positions=window_positions(translation, basis, regime),
         positions_unit=positions_unit,
         mask=_mask(entry, options, notes),
@@ -138,7 +139,9 @@ def _frames(entry: h5py.Group, options: Options) -> h5py.Dataset:
     return data
 
 
-def _translation(entry: h5py.Group, options: Options, notes: list[str]) -> tuple[Float64, str]:
+def _translation(
+    entry: h5py.Group, frames: int, options: Options, notes: list[str]
+) -> tuple[Float64, str]:
     """(N, 3) translations and their unit: metres, or pixels where the file says so."""
     found = hdf5.choose(entry, "positions", options.positions, *TRANSLATION)
     if found is None:
@@ -148,7 +151,7 @@ def _translation(entry: h5py.Group, options: Options, notes: list[str]) -> tuple
         )
     if options.positions is not None:
         notes.append(f"{found.name} was read as a translation (x, y) of the sample.")
-    rows = points(hdf5.read_array(found), options.positions_transpose, found.name)
+    rows = points(hdf5.read_array(found), frames, options.positions_transpose, found.name)
     in_space = np.zeros((len(rows), 3))
     in_space[:, : rows.shape[1]] = rows
     stated = hdf5.text(found.attrs.get("units", ""))
@@ -171,7 +174,7 @@ def _basis(entry: h5py.Group, notes: list[str]) -> tuple[Float64, Pair | None]:
         raise FileFormatError(
             f"{found.name} has an axis of length {lengths.min():g}; repair it or remove it."
         )
-    if pixel is not None and not np.allclose(lengths, pixel, rtol=0.01):
+    if pixel is not None and not np.allclose(lengths, pixel, rtol=0.01, atol=0):
         notes.append(
             f"{found.name} has steps of {_micrometres(lengths)}, but the pixel sizes are "
             f"{_micrometres(pixel)}; the basis vectors were used."
@@ -181,7 +184,7 @@ def _basis(entry: h5py.Group, notes: list[str]) -> tuple[Float64, Pair | None]:
 
 def _columns(basis: npt.NDArray[Any], name: str, notes: list[str]) -> Float64:
     if basis.ndim == 3:
-        if not np.allclose(basis, basis[0]):
+        if not np.allclose(basis, basis[0], rtol=1e-6, atol=0):
             notes.append(f"{name} differs from frame to frame; that of the first frame was used.")
         basis = basis[0]
     if basis.shape == (2, 3):
@@ -235,7 +238,7 @@ def _wavelength(entry: h5py.Group, notes: list[str]) -> float | None:
     if wavelength is None:
         return from_energy
     found = float(wavelength.mean())
-    if from_energy is not None and not np.isclose(found, from_energy, rtol=0.005):
+    if from_energy is not None and not np.isclose(found, from_energy, rtol=0.005, atol=0):
         notes.append(
             f"the wavelength {found:g} m and the energy "
             f"{energy_from_wavelength(from_energy):g} eV contradict; the wavelength was used."

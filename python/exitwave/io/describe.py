@@ -64,17 +64,10 @@ class DatasetInfo:
 
     def rows(self) -> list[tuple[str, str]]:
         """(label, value) lines for a table; what is not known is said to be unknown."""
-        frames, height, width = self.shape
-        pixels = height * width
-        valid = f"{self.valid_pixels} of {pixels} ({self.valid_pixels / pixels:.1%})"
         rows = [
             ("file", self.source),
             ("layout", self.format),
-            ("frames", f"{frames} of {height} x {width}, {self.dtype}"),
-            ("counts, total", f"{self.total_counts:.4g}"),
-            ("counts per frame, mean", f"{self.mean_counts_per_frame:.4g}"),
-            ("counts per pixel, maximum", f"{self.max_counts:.4g}"),
-            ("valid pixels", valid),
+            *self._count_rows(),
             *_geometry_rows(self.geometry),
             ("field of view", _unknown(self.field_of_view_m, _lengths)),
             ("object shape", f"{self.object_shape[0]} x {self.object_shape[1]}"),
@@ -86,6 +79,19 @@ class DatasetInfo:
             ("Poisson limit of the error", _unknown(self.poisson_limit, lambda e: f"{e:.4g}")),
         ]
         return rows + [("note", note) for note in self.notes]
+
+    def _count_rows(self) -> list[tuple[str, str]]:
+        frames, height, width = self.shape
+        if frames == 0:
+            return [("frames", "none, start values only")]
+        pixels = height * width
+        return [
+            ("frames", f"{frames} of {height} x {width}, {self.dtype}"),
+            ("counts, total", f"{self.total_counts:.4g}"),
+            ("counts per frame, mean", f"{self.mean_counts_per_frame:.4g}"),
+            ("counts per pixel, maximum", f"{self.max_counts:.4g}"),
+            ("valid pixels", f"{self.valid_pixels} of {pixels} ({self.valid_pixels / pixels:.1%})"),
+        ]
 
     def _probe_text(self) -> str:
         if self.probe_size_px is None:

@@ -255,7 +255,7 @@ def _geometry(
         geometry = Geometry(regime, stated, **lengths)
     except InvalidArgument as error:
         raise FileFormatError(f"{str(error)[:-1]}; give the right value as an option.") from error
-    if computed is not None and not np.allclose(computed.pixel_size_m, stated, rtol=0.01):
+    if computed is not None and not np.allclose(computed.pixel_size_m, stated, rtol=0.01, atol=0):
         notes.append(
             f"the object pixel {stated} m was used, but the lengths give {computed.pixel_size_m} m."
         )

@@ -135,17 +135,15 @@ def _signs(value: Any) -> tuple[int, int]:
 
 def _frame_slice(value: Any) -> slice:
     """A slice with a positive step, from a slice or from text such as "0:100" or "::2"."""
-    bounds = value
-    if isinstance(value, str):
-        try:
-            bounds = slice(*(int(part) if part.strip() else None for part in value.split(":")))
-        except (TypeError, ValueError):
-            bounds = None
-        if ":" not in value:
-            bounds = None
+    parts: list[Any] = []
+    if isinstance(value, slice):
+        parts = [value.start, value.stop, value.step]
+    elif isinstance(value, str):
+        parts = [part.strip() or None for part in value.split(":")]
     try:
-        range(0)[bounds]
-        usable = isinstance(bounds, slice) and (bounds.step is None or bounds.step > 0)
+        bounds = [None if part is None else int(part) for part in parts]
+        range(0)[slice(*bounds)]  # refuses a step of 0
+        usable = len(bounds) in (2, 3) and (len(bounds) == 2 or (bounds[2] or 1) > 0)
     except (TypeError, ValueError):
         usable = False
     if not usable:
@@ -153,4 +151,4 @@ def _frame_slice(value: Any) -> slice:
             f"frames is {value!r}; it must be a slice with a positive step, such as slice(0, 100) "
             'or "0:100".'
         )
-    return slice(bounds.start, bounds.stop, bounds.step)
+    return slice(*bounds)

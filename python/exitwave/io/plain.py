@@ -19,7 +19,7 @@ import numpy.typing as npt
 from exitwave.errors import FileFormatError
 from exitwave.geometry import Geometry, Pair, wavelength_from_energy
 from exitwave.io import hdf5
-from exitwave.io.arrays import common_mask, nonzero, row_column, start_array
+from exitwave.io.arrays import common_mask, frame_count, nonzero, row_column, start_array
 from exitwave.io.dataset import Contents, Float64
 from exitwave.io.layout import Layout
 from exitwave.io.options import Options
@@ -123,7 +123,11 @@ def _contents(
     options: Options,
     notes: list[str],
 ) -> Contents:
-    positions = row_column(arrays["positions"], options.positions_transpose, "positions")
+    transpose = options.positions_transpose
+    if transpose is None and options.positions is None and arrays["positions"].shape == (2, 2):
+        transpose = False  # the layout has one frame per row
+    frames = frame_count(found["data"])
+    positions = row_column(arrays["positions"], frames, transpose, "positions")
     if positions_unit.lower() not in POSITION:
         positions_unit = _guessed_unit(positions, positions_unit, options, notes)
     mask = found.get("mask")

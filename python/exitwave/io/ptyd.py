@@ -15,7 +15,7 @@ import numpy.typing as npt
 from exitwave.errors import FileFormatError
 from exitwave.geometry import PLANCK_TIMES_LIGHT_J_M
 from exitwave.io import hdf5
-from exitwave.io.arrays import common_mask, nonzero, row_column
+from exitwave.io.arrays import common_mask, frame_count, nonzero, row_column
 from exitwave.io.dataset import Bool, Contents, Float64
 from exitwave.io.layout import Layout
 from exitwave.io.options import Options
@@ -34,25 +34,26 @@ def read(file: h5py.File, options: Options) -> Contents:
     """Frames of all chunks in the order of the chunks' numbers."""
     notes: list[str] = []
     chunks = _chunks(file)
-    lengths = {name: _first_number(file, name, notes) for name in ("distance", "energy")}
+    distance = _numbers(file, ("distance", "z"), LENGTH_M, notes)
+    energy = _numbers(file, ("energy",), {}, notes)
     pixel = _numbers(file, ("psize", "psize_det"), LENGTH_M, notes)
     if options.data is not None:
         data: h5py.Dataset | list[h5py.Dataset] = hdf5.named(file, "data", options.data)
     else:
         frames = [_member(chunk, "data") for chunk in chunks]
         data = frames[0] if len(frames) == 1 else frames
-    if pixel is not None and hdf5.find(file, "meta/psize") is None:
+    if pixel is not None and _present(file, "meta/psize") is None:
         rebin = _numbers(file, ("rebin",), {}, notes)
         pixel = pixel * rebin[0] if rebin is not None else pixel
     _note_centre(file, notes)
     return Contents(
         data=data,
-        positions=_positions(file, chunks, options, notes),
+        positions=_positions(file, chunks, frame_count(data), options, notes),
         mask=_mask(file, chunks, options, notes),
         probe=hdf5.named_start(file, "probe", options.probe),
         object=hdf5.named_start(file, "object", options.object),
-        wavelength_m=_wavelength(lengths["energy"]),
-        distance_m=lengths["distance"],
+        wavelength_m=None if energy is None else _wavelength(float(energy[0])),
+        distance_m=None if distance is None else float(distance[0]),
         detector_pixel_m=None if pixel is None else (float(pixel[0]), float(pixel[-1])),
         regime=_regime(file),
         notes=notes,
@@ -77,15 +78,17 @@ def _chunks(file: h5py.File) -> list[h5py.Group]:
     return chunks
 
 
-def _present(dataset: h5py.Dataset | None) -> h5py.Dataset | None:
-    """The dataset, unless it is PtyPy's way to write None."""
-    if dataset is None or hdf5.text(dataset.attrs.get("type", "")) == "None":
-        return None
-    return dataset
+def _present(group: h5py.Group, *names: str) -> h5py.Dataset | None:
+    """The first of ``names`` that is a dataset and not PtyPy's way to write None."""
+    for name in names:
+        found = hdf5.find(group, name)
+        if found is not None and hdf5.text(found.attrs.get("type", "")) != "None":
+            return found
+    return None
 
 
 def _member(chunk: h5py.Group, name: str) -> h5py.Dataset:
-    found = _present(hdf5.find(chunk, name))
+    found = _present(chunk, name)
     if found is None:
         raise FileFormatError(
             f"{chunk.name} has no {name}; prepare the file again or name datasets with the options "
@@ -100,21 +103,13 @@ def _numbers(
     """From ``/meta``, which has rebinning applied, else from ``/info``."""
     for place in ("meta", "info"):
         for name in names:
-            found = _present(hdf5.find(file, f"{place}/{name}"))
+            found = _present(file, f"{place}/{name}")
             if found is not None:
                 return hdf5.read_quantity(found, scales, notes)
     return None
 
 
-def _first_number(file: h5py.File, name: str, notes: list[str]) -> float | None:
-    names = {"distance": ("distance", "z"), "energy": ("energy",)}[name]
-    values = _numbers(file, names, LENGTH_M if name == "distance" else ENERGY_J, notes)
-    return None if values is None else float(values[0])
-
-
-def _wavelength(energy_kev: float | None) -> float | None:
-    if energy_kev is None:
-        return None
+def _wavelength(energy_kev: float) -> float:
     if energy_kev <= 0:
         raise FileFormatError(
             f"the energy is {energy_kev:g} keV, but must be positive; give the option energy_ev."
@@ -124,30 +119,35 @@ def _wavelength(energy_kev: float | None) -> float | None:
 
 def _regime(file: h5py.File) -> str | None:
     for place in ("meta/propagation", "info/propagation"):
-        found = _present(hdf5.find(file, place))
+        found = _present(file, place)
         if found is not None:
             return REGIMES.get(hdf5.text(found[()]))
     return None
 
 
 def _positions(
-    file: h5py.File, chunks: list[h5py.Group], options: Options, notes: list[str]
+    file: h5py.File,
+    chunks: list[h5py.Group],
+    frames: int,
+    options: Options,
+    notes: list[str],
 ) -> Float64:
     if options.positions is not None:
         named = hdf5.named(file, "positions", options.positions)
-        return row_column(hdf5.read_array(named), options.positions_transpose, named.name)
-    found = [_present(hdf5.find(chunk, "positions")) for chunk in chunks]
+        transpose = options.positions_transpose
+        return row_column(hdf5.read_array(named), frames, transpose, named.name)
+    found = [_present(chunk, "positions") for chunk in chunks]
     stored = [positions for positions in found if positions is not None]
     if len(stored) == len(chunks):
-        # A chunk of two frames would look transposed; the layout knows that rows are frames.
-        return np.concatenate([row_column(hdf5.read_array(p), False, p.name) for p in stored])
-    scan = _present(hdf5.find(file, "info/positions_theory", "info/positions_scan"))
+        # The layout has one frame per row, so a chunk of two frames is no riddle.
+        return np.concatenate([row_column(hdf5.read_array(p), 0, False, p.name) for p in stored])
+    scan = _present(file, "info/positions_theory", "info/positions_scan")
     if scan is None:
         raise FileFormatError("the chunks have no positions; name them with the option positions.")
     notes.append(f"positions were taken from {scan.name}, since chunks have none.")
     indices = [hdf5.read_array(_member(chunk, "indices")).astype(int) for chunk in chunks]
     wanted = np.concatenate(indices)
-    table = row_column(hdf5.read_array(scan), False, scan.name)
+    table = row_column(hdf5.read_array(scan), 0, False, scan.name)
     if wanted.size and (wanted.min() < 0 or wanted.max() >= len(table)):
         raise FileFormatError(
             f"{scan.name} has {len(table)} positions, but chunks ask for number {wanted.max()}; "
@@ -162,12 +162,12 @@ def _mask(
     """Pixels of non-zero weight in all frames."""
     if options.mask is not None:
         return common_mask([hdf5.named(file, "mask", options.mask)], nonzero, notes)
-    stored = [_present(hdf5.find(chunk, "weights", "mask")) for chunk in chunks]
+    stored = [_present(chunk, "weights", "mask") for chunk in chunks]
     weights = [w for w in stored if w is not None and w.ndim >= 2 and min(w.shape) > 0]
     if len(weights) not in (0, len(chunks)):
         notes.append("some chunks have no weights; their frames were taken as valid everywhere.")
     if not weights:
-        common = _present(hdf5.find(file, "info/weight2d", "meta/weight2d"))
+        common = _present(file, "info/weight2d", "meta/weight2d")
         weights = [common] if common is not None and common.ndim == 2 else []
     return common_mask(weights, nonzero, notes) if weights else None
 
@@ -175,7 +175,7 @@ def _mask(
 def _note_centre(file: h5py.File, notes: list[str]) -> None:
     centre = _numbers(file, ("center",), {}, notes)
     shape = _numbers(file, ("shape",), {}, notes)
-    if centre is None or shape is None or hdf5.find(file, "meta/center") is None:
+    if centre is None or shape is None or _present(file, "meta/center") is None:
         return
     if np.abs(centre - shape // 2).max() > 1:
         notes.append(

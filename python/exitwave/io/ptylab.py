@@ -7,7 +7,7 @@ import numpy as np
 
 from exitwave.errors import FileFormatError
 from exitwave.io import hdf5
-from exitwave.io.arrays import common_mask, nonzero, row_column
+from exitwave.io.arrays import common_mask, frame_count, nonzero, row_column
 from exitwave.io.dataset import Contents
 from exitwave.io.layout import Layout
 from exitwave.io.options import Options
@@ -44,7 +44,9 @@ def read(file: h5py.File, options: Options) -> Contents:
     _note_oddities(file, data, notes)
     mask = hdf5.choose(file, "mask", options.mask)
     pixel = _number(file, "dxd", notes)
-    positions = row_column(hdf5.read_array(encoder), options.positions_transpose, encoder.name)
+    positions = row_column(
+        hdf5.read_array(encoder), frame_count(data), options.positions_transpose, encoder.name
+    )
     return Contents(
         data=data,
         positions=positions * hdf5.unit(encoder, LENGTH_M, notes),
