@@ -1,0 +1,17 @@
+option(EXITWAVE_PYTHON "Build the Python module" ON)
+option(EXITWAVE_TESTS "Build the C++ tests" OFF)
+option(EXITWAVE_WARNINGS_AS_ERRORS "Warnings end the build" OFF)
+set(EXITWAVE_SIMD "native" CACHE STRING
+  "What -march= gets: native (this machine), a level such as x86-64-v3, or off")
+set(EXITWAVE_SANITIZE "" CACHE STRING "Sanitizers, such as address,undefined or thread")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+if(EXITWAVE_SANITIZE)
+  add_compile_options(-fsanitize=${EXITWAVE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${EXITWAVE_SANITIZE})
+endif()

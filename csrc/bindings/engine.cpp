@@ -1,0 +1,222 @@
+#include "engines/engine.hpp"
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <complex>
+#include <cstdint>
+
+#include "bindings/bindings.hpp"
+#include "cpu/engine.hpp"
+
+namespace exitwave {
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace {
+
+// noconvert() at the arguments refuses any other type, so that nothing is copied in silence.
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+using ComplexArray = Array<std::complex<Real>>;
+using Release = py::call_guard<py::gil_scoped_release>;
+
+[[noreturn]] void wrong_shape(const char* argument, const std::string& expected) {
+  throw InvalidArgument(std::string(argument) + ": expected shape " + expected);
+}
+
+Counts counts_of(const py::array& data) {
+  const auto is = [&](auto zero) { return py::isinstance<py::array_t<decltype(zero)>>(data); };
+  if (data.ndim() != 3 || !(data.flags() & py::array::c_style))
+    wrong_shape("data", "(frames, ny, nx), contiguous");
+  if (is(std::uint8_t{})) return {data.data(), CountType::uint8};
+  if (is(std::uint16_t{})) return {data.data(), CountType::uint16};
+  if (is(std::uint32_t{})) return {data.data(), CountType::uint32};
+  if (is(float{})) return {data.data(), CountType::float32};
+  throw InvalidArgument("data: expected uint8, uint16, uint32 or float32");
+}
+
+// A scan and the arrays that it borrows.
+struct BoundScan {
+  Scan scan;
+  py::array data;
+};
+
+std::unique_ptr<BoundScan> make_scan(const py::array& data, const Array<bool>& mask,
+                                     const Array<int>& corner, const Array<Real>& fraction,
+                                     std::pair<int, int> object_shape,
+                                     const std::optional<ComplexArray>& kernel,
+                                     std::vector<std::vector<int>> parts) {
+  auto bound = std::make_unique<BoundScan>();
+  Scan& s = bound->scan;
+  s.counts = counts_of(data);
+  s.frames = int(data.shape(0));
+  s.ny = int(data.shape(1));
+  s.nx = int(data.shape(2));
+  s.object_ny = object_shape.first;
+  s.object_nx = object_shape.second;
+  if (mask.ndim() != 2 || mask.shape(0) != s.ny || mask.shape(1) != s.nx)
+    wrong_shape("mask", "(ny, nx)");
+  s.valid.assign(mask.data(), mask.data() + mask.size());
+  if (corner.size() != 2 * s.frames) wrong_shape("corner", "(frames, 2)");
+  if (fraction.size() != 2 * s.frames) wrong_shape("fraction", "(frames, 2)");
+  for (int j = 0; j < s.frames; ++j) {
+    const Corner c{corner.data()[2 * j], corner.data()[2 * j + 1]};
+    if (c.y < 0 || c.x < 0 || c.y + s.ny > s.object_ny || c.x + s.nx > s.object_nx)
+      throw InvalidArgument("corner: frame " + std::to_string(j) + " leaves the object");
+    s.corner.push_back(c);
+  }
+  s.fraction.assign(fraction.data(), fraction.data() + fraction.size());
+  if (kernel) {
+    if (kernel->size() != mask.size()) wrong_shape("kernel", "(ny, nx)");
+    s.near_field = true;
+    const auto* values = reinterpret_cast<const Complex*>(kernel->data());
+    s.kernel.assign(values, values + kernel->size());
+  }
+  for (const std::vector<int>& part : parts)
+    for (const int frame : part)
+      if (frame < 0 || frame >= s.frames) throw InvalidArgument("parts: frame out of range");
+  s.parts = std::move(parts);
+  bound->data = data;
+  return bound;
+}
+
+const Complex* field_data(const char* name, const ComplexArray& array, int modes, int ny, int nx) {
+  if (array.ndim() != 3 || array.shape(0) != modes || array.shape(1) != ny || array.shape(2) != nx)
+    wrong_shape(name, "(" + std::to_string(modes) + ", " + std::to_string(ny) + ", " +
+                          std::to_string(nx) + ")");
+  return reinterpret_cast<const Complex*>(array.data());
+}
+
+// An engine, and the scan that it looks at.
+class BoundEngine {
+ public:
+  BoundEngine(const py::object& scan, const EngineOptions& options, const ComplexArray& object,
+              const ComplexArray& probe, const CpuSettings& settings)
+      : scan_object_(scan), options_(options) {
+    const Scan& s = scan.cast<const BoundScan&>().scan;
+    object_ny_ = s.object_ny;
+    object_nx_ = s.object_nx;
+    ny_ = s.ny;
+    nx_ = s.nx;
+    const Complex* o = field_data("object", object, options.object_modes, object_ny_, object_nx_);
+    const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
+    start_object_ = object;
+    const py::gil_scoped_release release;
+    engine_ = make_cpu_engine(settings, s, options, o, p);
+  }
+
+  Engine& engine() { return *engine_; }
+
+  ComplexArray object() const {
+    ComplexArray result({options_.object_modes, object_ny_, object_nx_});
+    // Pixels outside all tiles are no part's; they keep the start value.
+    std::copy_n(start_object_.data(), start_object_.size(), result.mutable_data());
+    engine_->get_object(reinterpret_cast<Complex*>(result.mutable_data()));
+    return result;
+  }
+  ComplexArray probe() const {
+    ComplexArray result({options_.probe_modes, ny_, nx_});
+    engine_->get_probe(reinterpret_cast<Complex*>(result.mutable_data()));
+    return result;
+  }
+  static py::object view(const py::object& self, bool of_object) {
+    auto& bound = self.cast<BoundEngine&>();
+    Complex* data = of_object ? bound.engine_->object_in_place() : bound.engine_->probe_in_place();
+    if (data == nullptr) return of_object ? bound.object() : bound.probe();
+    const py::array::ShapeContainer shape =
+        of_object ? py::array::ShapeContainer{bound.options_.object_modes, bound.object_ny_, bound.object_nx_}
+                  : py::array::ShapeContainer{bound.options_.probe_modes, bound.ny_, bound.nx_};
+    return ComplexArray(shape, reinterpret_cast<std::complex<Real>*>(data), self);
+  }
+
+ private:
+  py::object scan_object_;
+  EngineOptions options_;
+  ComplexArray start_object_;
+  int object_ny_;
+  int object_nx_;
+  int ny_;
+  int nx_;
+  std::unique_ptr<Engine> engine_;
+};
+
+void bind_options(py::module_& m) {
+  py::enum_<Noise>(m, "Noise")
+      .value("poisson", Noise::poisson)
+      .value("amplitude", Noise::amplitude)
+      .value("gaussian", Noise::gaussian)
+      .value("anscombe", Noise::anscombe);
+  py::class_<EngineOptions>(m, "EngineOptions")
+      .def(py::init<>())
+      .def_readwrite("name", &EngineOptions::name)
+      .def_readwrite("probe_modes", &EngineOptions::probe_modes)
+      .def_readwrite("object_modes", &EngineOptions::object_modes)
+      .def_readwrite("object_inertia", &EngineOptions::object_inertia)
+      .def_readwrite("probe_inertia", &EngineOptions::probe_inertia)
+      .def_readwrite("object_step", &EngineOptions::object_step)
+      .def_readwrite("probe_step", &EngineOptions::probe_step)
+      .def_readwrite("object_alpha", &EngineOptions::object_alpha)
+      .def_readwrite("probe_alpha", &EngineOptions::probe_alpha)
+      .def_readwrite("beta", &EngineOptions::beta)
+      .def_readwrite("power_bound", &EngineOptions::power_bound)
+      .def_readwrite("momentum", &EngineOptions::momentum)
+      .def_readwrite("momentum_period", &EngineOptions::momentum_period)
+      .def_readwrite("noise", &EngineOptions::noise)
+      .def_readwrite("smoothness", &EngineOptions::smoothness)
+      .def_readwrite("hold_power", &EngineOptions::hold_power)
+      .def_readwrite("clip", &EngineOptions::clip)
+      .def_readwrite("clip_low", &EngineOptions::clip_low)
+      .def_readwrite("clip_high", &EngineOptions::clip_high)
+      .def_readwrite("probe_support", &EngineOptions::probe_support)
+      .def_readwrite("probe_fourier_support", &EngineOptions::probe_fourier_support);
+  py::class_<CpuSettings>(m, "CpuSettings")
+      .def(py::init<>())
+      .def_readwrite("threads", &CpuSettings::threads)
+      .def_readwrite("batch", &CpuSettings::batch)
+      .def_readwrite("emulated", &CpuSettings::emulated)
+      .def_readwrite("memory_limit", &CpuSettings::memory_limit);
+  py::class_<IterationReport>(m, "IterationReport")
+      .def_readonly("deviation", &IterationReport::deviation)
+      .def_readonly("frames_in_bound", &IterationReport::frames_in_bound)
+      .def_readonly("cut_power", &IterationReport::cut_power)
+      .def_readonly("step", &IterationReport::step);
+}
+
+}  // namespace
+
+void bind_engine(py::module_& m) {
+  bind_options(m);
+  py::class_<BoundScan>(m, "Scan")
+      .def(py::init(&make_scan), "data"_a.noconvert(), "mask"_a.noconvert(), "corner"_a.noconvert(),
+           "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
+           "Counts (N, Y, X), positions and parts of a scan; borrows the counts.");
+  py::class_<BoundEngine>(m, "Engine")
+      .def(py::init<const py::object&, const EngineOptions&, const ComplexArray&,
+                    const ComplexArray&, const CpuSettings&>(),
+           "scan"_a, "options"_a, "object"_a.noconvert(), "probe"_a.noconvert(), "settings"_a)
+      .def(
+          "iterate",
+          [](BoundEngine& e, const std::vector<std::vector<int>>& groups, bool update_probe) {
+            return e.engine().iterate(groups, update_probe);
+          },
+          "groups"_a, "update_probe"_a, Release(), "One iteration; frames of each group.")
+      .def("finish", [](BoundEngine& e) { e.engine().finish(); }, Release())
+      .def("deviation", [](BoundEngine& e) { return e.engine().deviation(); }, Release(),
+           "Sum of squared amplitude deviations of the present model.")
+      .def("move_probe", [](BoundEngine& e, int dy, int dx) { e.engine().move_probe(dy, dx); },
+           "dy"_a, "dx"_a, Release(), "Move probe and object by whole pixels.")
+      .def_property_readonly("object", &BoundEngine::object, "Copy, (K, A, B) complex64.")
+      .def_property_readonly("probe", &BoundEngine::probe, "Copy, (M, Y, X) complex64.")
+      .def_property_readonly(
+          "object_view", [](const py::object& self) { return BoundEngine::view(self, true); },
+          "The array itself where the host can see it, else a copy.")
+      .def_property_readonly(
+          "probe_view", [](const py::object& self) { return BoundEngine::view(self, false); })
+      .def_property_readonly("peak_bytes",
+                             [](BoundEngine& e) { return e.engine().peak_bytes(); });
+}
+
+}  // namespace exitwave

@@ -1,0 +1,30 @@
+#include <pybind11/pybind11.h>
+
+#include "bindings/bindings.hpp"
+#include "core/error.hpp"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "Compiled core of exitwave; private, use the functions of the package.";
+
+  const py::module_ errors = py::module_::import("exitwave.errors");
+  py::register_exception_translator([](std::exception_ptr pending) {
+    const auto raise = [](const char* name, const std::exception& e) {
+      const py::object type = py::module_::import("exitwave.errors").attr(name);
+      PyErr_SetString(type.ptr(), e.what());
+    };
+    try {
+      std::rethrow_exception(pending);
+    } catch (const exitwave::InvalidArgument& e) {
+      raise("InvalidArgument", e);
+    } catch (const exitwave::DeviceError& e) {
+      raise("DeviceError", e);
+    } catch (const exitwave::OutOfMemory& e) {
+      PyErr_SetString(PyExc_MemoryError, e.what());
+    }
+  });
+
+  exitwave::bind_build(m);
+  exitwave::bind_engine(m);
+}

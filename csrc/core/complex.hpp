@@ -1,0 +1,55 @@
+#pragma once
+
+#include "core/macros.hpp"
+
+namespace exitwave {
+
+// Two-field aggregate: std::complex multiplies slowly without extra flags and not on a device.
+template <class T>
+struct ComplexOf {
+  T re;
+  T im;
+};
+
+using Real = float;
+using Complex = ComplexOf<Real>;
+
+template <class T>
+EXITWAVE_HD ComplexOf<T> operator+(ComplexOf<T> a, ComplexOf<T> b) {
+  return {a.re + b.re, a.im + b.im};
+}
+template <class T>
+EXITWAVE_HD ComplexOf<T> operator-(ComplexOf<T> a, ComplexOf<T> b) {
+  return {a.re - b.re, a.im - b.im};
+}
+template <class T>
+EXITWAVE_HD ComplexOf<T> operator*(ComplexOf<T> a, ComplexOf<T> b) {
+  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+template <class T>
+EXITWAVE_HD ComplexOf<T> operator*(T s, ComplexOf<T> a) {
+  return {s * a.re, s * a.im};
+}
+template <class T>
+EXITWAVE_HD ComplexOf<T>& operator+=(ComplexOf<T>& a, ComplexOf<T> b) {
+  a.re += b.re;
+  a.im += b.im;
+  return a;
+}
+
+template <class T>
+EXITWAVE_HD ComplexOf<T> conj(ComplexOf<T> a) {
+  return {a.re, -a.im};
+}
+// |a|^2
+template <class T>
+EXITWAVE_HD T norm(ComplexOf<T> a) {
+  return a.re * a.re + a.im * a.im;
+}
+// Re(conj(a) b)
+template <class T>
+EXITWAVE_HD T dot(ComplexOf<T> a, ComplexOf<T> b) {
+  return a.re * b.re + a.im * b.im;
+}
+
+}  // namespace exitwave

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+
+#include "core/macros.hpp"
+#include "core/shape.hpp"
+
+namespace exitwave {
+
+// Images of a batch, (frames, modes, ny, nx). A stride of zero repeats an image: one probe for all
+// frames of a batch has frame_stride 0. Does not own.
+template <class T>
+struct BatchView {
+  T* data = nullptr;
+  std::ptrdiff_t frame_stride = 0;
+  std::ptrdiff_t mode_stride = 0;
+  std::ptrdiff_t row_stride = 0;
+
+  EXITWAVE_HD T& operator()(Pixel p) const {
+    return data[p.frame * frame_stride + p.mode * mode_stride + p.y * row_stride + p.x];
+  }
+  // The same memory seen from pixel (y, x) on.
+  BatchView from(int y, int x) const {
+    return {data + y * row_stride + x, frame_stride, mode_stride, row_stride};
+  }
+  operator BatchView<const T>() const { return {data, frame_stride, mode_stride, row_stride}; }
+};
+
+// A tile of an object-sized array, (modes, ny, nx), addressed in pixels of the whole object: the
+// element at `data` is pixel (y0, x0). Does not own.
+template <class T>
+struct CanvasView {
+  T* data = nullptr;
+  std::ptrdiff_t mode_stride = 0;
+  std::ptrdiff_t row_stride = 0;
+  int y0 = 0;
+  int x0 = 0;
+
+  EXITWAVE_HD T& operator()(int mode, int y, int x) const {
+    return data[mode * mode_stride + (y - y0) * row_stride + (x - x0)];
+  }
+  operator CanvasView<const T>() const { return {data, mode_stride, row_stride, y0, x0}; }
+};
+
+}  // namespace exitwave

@@ -1,0 +1,118 @@
+#include "cpu/fft.hpp"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "core/error.hpp"
+
+namespace exitwave {
+
+namespace {
+
+using Plan = void*;
+
+// FFTW3's published C interface (single precision); constants from its manual.
+struct Library {
+  Plan (*plan_dft_2d)(int, int, Complex*, Complex*, int, unsigned) = nullptr;
+  void (*execute_dft)(Plan, Complex*, Complex*) = nullptr;
+  void (*destroy_plan)(Plan) = nullptr;
+  int (*import_wisdom)(const char*) = nullptr;
+  int (*export_wisdom)(const char*) = nullptr;
+  const char* version = nullptr;
+  std::string wisdom_path;
+};
+constexpr unsigned kMeasure = 0;
+constexpr unsigned kEstimate = 1U << 6;
+constexpr int kForwardSign = -1;
+constexpr int kBackwardSign = 1;
+
+Library library;
+std::mutex mutex;  // guards the library, its planner and the table of plans
+std::map<std::pair<int, int>, std::shared_ptr<const FftPlan>> plans;
+
+template <class F>
+void bind(void* handle, const std::string& path, const char* name, F& function) {
+  function = reinterpret_cast<F>(dlsym(handle, name));
+  if (function == nullptr)
+    throw DeviceError("FFT library " + path + ": has no " + name +
+                      "; name a library with the FFTW3 single-precision interface in EXITWAVE_FFT");
+}
+
+void* open_library(const std::string& path) {
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle != nullptr) return handle;
+  const char* reason = dlerror();
+  throw DeviceError("FFT library " + path + ": " + (reason ? reason : "cannot be opened"));
+}
+
+// Wisdom is written beside and renamed, so that processes that start together cannot spoil it.
+void save_wisdom() {
+  if (library.wisdom_path.empty()) return;
+  const std::string beside = library.wisdom_path + "." + std::to_string(getpid());
+  if (library.export_wisdom(beside.c_str()) == 0 ||
+      std::rename(beside.c_str(), library.wisdom_path.c_str()) != 0)
+    std::remove(beside.c_str());
+}
+
+}  // namespace
+
+void load_fft_library(const std::string& library_path, const std::string& wisdom_path) {
+  const std::lock_guard lock(mutex);
+  void* handle = open_library(library_path);
+  Library loaded;
+  bind(handle, library_path, "fftwf_plan_dft_2d", loaded.plan_dft_2d);
+  bind(handle, library_path, "fftwf_execute_dft", loaded.execute_dft);
+  bind(handle, library_path, "fftwf_destroy_plan", loaded.destroy_plan);
+  bind(handle, library_path, "fftwf_import_wisdom_from_filename", loaded.import_wisdom);
+  bind(handle, library_path, "fftwf_export_wisdom_to_filename", loaded.export_wisdom);
+  bind(handle, library_path, "fftwf_version", loaded.version);
+  loaded.wisdom_path = wisdom_path;
+  plans.clear();
+  library = loaded;
+  if (!wisdom_path.empty()) library.import_wisdom(wisdom_path.c_str());
+}
+
+std::string fft_library_version() {
+  const std::lock_guard lock(mutex);
+  return library.version == nullptr ? std::string() : std::string(library.version);
+}
+
+FftPlan::FftPlan(int ny, int nx) {
+  const std::size_t bytes = (sizeof(Complex) * std::size_t(ny) * std::size_t(nx) + 63) / 64 * 64;
+  const std::unique_ptr<void, decltype(&std::free)> image(std::aligned_alloc(64, bytes), &std::free);
+  auto* data = static_cast<Complex*>(image.get());
+  const unsigned effort = library.wisdom_path.empty() ? kEstimate : kMeasure;
+  forward_ = library.plan_dft_2d(ny, nx, data, data, kForwardSign, effort);
+  backward_ = library.plan_dft_2d(ny, nx, data, data, kBackwardSign, effort);
+  if (forward_ == nullptr || backward_ == nullptr)
+    throw DeviceError("FFT: no plan for frames of " + std::to_string(ny) + " x " + std::to_string(nx));
+}
+
+FftPlan::~FftPlan() {
+  library.destroy_plan(forward_);
+  library.destroy_plan(backward_);
+}
+
+void FftPlan::execute(Complex* image, Direction direction) const {
+  library.execute_dft(direction == Direction::forward ? forward_ : backward_, image, image);
+}
+
+std::shared_ptr<const FftPlan> fft_plan(int ny, int nx) {
+  const std::lock_guard lock(mutex);
+  if (library.plan_dft_2d == nullptr)
+    throw DeviceError("FFT: no library is bound; install pyfftw or name one in EXITWAVE_FFT");
+  auto& plan = plans[{ny, nx}];
+  if (!plan) {
+    plan = std::make_shared<const FftPlan>(ny, nx);
+    save_wisdom();
+  }
+  return plan;
+}
+
+}  // namespace exitwave

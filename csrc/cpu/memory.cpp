@@ -1,0 +1,52 @@
+#include "cpu/memory.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "core/error.hpp"
+
+namespace exitwave {
+
+namespace {
+// Widest vector register, and a cache line.
+constexpr std::size_t kAlignment = 64;
+std::size_t rounded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+}  // namespace
+
+void* HostMemory::allocate(std::size_t bytes) {
+  const std::size_t in_use = in_use_ += bytes;
+  if (limit_ != 0 && in_use > limit_) {
+    in_use_ -= bytes;
+    throw OutOfMemory("device memory: " + std::to_string(bytes) + " bytes asked for, " +
+                      std::to_string(limit_ - std::min(limit_, in_use - bytes)) + " of " +
+                      std::to_string(limit_) + " free; use more parts or smaller frames");
+  }
+  void* pointer = std::aligned_alloc(kAlignment, rounded(bytes));
+  if (pointer == nullptr) {
+    in_use_ -= bytes;
+    throw OutOfMemory("host memory: " + std::to_string(bytes) +
+                      " bytes asked for and not available; crop or bin the frames");
+  }
+  for (std::size_t peak = peak_; peak < in_use && !peak_.compare_exchange_weak(peak, in_use);) {
+  }
+  return pointer;
+}
+
+void HostMemory::deallocate(void* pointer, std::size_t bytes) noexcept {
+  std::free(pointer);
+  in_use_ -= bytes;
+}
+
+void HostMemory::copy_from_host(void* target, const void* source, std::size_t bytes) {
+  std::memcpy(target, source, bytes);
+}
+
+void HostMemory::copy_to_host(void* target, const void* source, std::size_t bytes) {
+  std::memcpy(target, source, bytes);
+}
+
+void HostMemory::set_zero(void* target, std::size_t bytes) { std::memset(target, 0, bytes); }
+
+}  // namespace exitwave

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/complex.hpp"
+#include "engines/scan.hpp"
+
+namespace exitwave {
+
+enum class Noise { poisson, amplitude, gaussian, anscombe };
+
+// Values of one engine's parameters; which of them an engine reads is decided, and checked, where
+// parameters are validated.
+struct EngineOptions {
+  std::string name;
+  int probe_modes = 1;
+  int object_modes = 1;
+  double object_inertia = 0;
+  double probe_inertia = 0;
+  double object_step = 1;
+  double probe_step = 1;
+  double object_alpha = 1;
+  double probe_alpha = 1;
+  double beta = 1;
+  double power_bound = -1;  // squared amplitude deviation per pixel; negative: off
+  double momentum = 0;
+  int momentum_period = 0;  // group updates; 0: no momentum
+  Noise noise = Noise::poisson;
+  double smoothness = 0;
+  bool hold_power = true;
+  bool clip = false;
+  double clip_low = 0;
+  double clip_high = 0;
+  std::vector<Real> probe_support;          // (ny, nx), 0 or 1; empty: none
+  std::vector<Real> probe_fourier_support;  // (ny, nx), zero frequency first; empty: none
+};
+
+// What one iteration found out; sums over all frames.
+struct IterationReport {
+  double deviation = 0;        // sum of (sqrt I - sqrt model)^2 over valid pixels
+  long frames_in_bound = 0;    // frames that the power bound left alone
+  double cut_power = 0;        // fraction of the probe's power that its supports took away
+  double step = 0;             // length of a line search
+};
+
+// A reconstruction under way on some device. All arrays are in host memory, C order, one after the
+// other: object (object modes, ny, nx), probe (probe modes, ny, nx).
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // One iteration. `groups`: frames of each update, for engines that work in groups.
+  virtual IterationReport iterate(const std::vector<std::vector<int>>& groups,
+                                  bool update_probe) = 0;
+  // Brings object and probe into the state that they are handed on in.
+  virtual void finish() = 0;
+  // Sum of squared amplitude deviations of the present model.
+  virtual double deviation() = 0;
+  // Moves probe and object by whole pixels against the windows; exit waves follow.
+  virtual void move_probe(int dy, int dx) = 0;
+
+  virtual void get_object(Complex* target) = 0;
+  virtual void get_probe(Complex* target) = 0;
+  // The array itself where the host can see it, else null.
+  virtual Complex* object_in_place() = 0;
+  virtual Complex* probe_in_place() = 0;
+  virtual std::size_t peak_bytes() = 0;
+};
+
+}  // namespace exitwave

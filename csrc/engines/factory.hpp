@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+
+#include "core/error.hpp"
+#include "engines/conjugate_gradient.hpp"
+#include "engines/pie.hpp"
+#include "engines/projections.hpp"
+
+namespace exitwave {
+
+// The engine that the options name, on one backend. `object` (object modes, ny, nx) and `probe`
+// (probe modes, ny, nx) are start values in host memory; `scan` must outlive the engine.
+template <class Backend>
+std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& settings, const Scan& scan,
+                                       const EngineOptions& options, const Complex* object,
+                                       const Complex* probe) {
+  const auto make = [&]<class E>() -> std::unique_ptr<Engine> {
+    return std::make_unique<E>(settings, scan, options, object, probe);
+  };
+  const std::string& name = options.name;
+  if (name == "AP" || name == "DM" || name == "RAAR")
+    return make.template operator()<Projections<Backend>>();
+  if (name == "ePIE" || name == "rPIE" || name == "mPIE")
+    return make.template operator()<Pie<Backend>>();
+  if (name != "ML") throw InvalidArgument("engine: unknown name " + name);
+  switch (options.noise) {
+    case Noise::poisson:
+      return make.template operator()<ConjugateGradient<Backend, kernels::Poisson>>();
+    case Noise::amplitude:
+      return make.template operator()<ConjugateGradient<Backend, kernels::Amplitude>>();
+    case Noise::gaussian:
+      return make.template operator()<ConjugateGradient<Backend, kernels::Gaussian>>();
+    case Noise::anscombe:
+      return make.template operator()<ConjugateGradient<Backend, kernels::Anscombe>>();
+  }
+  throw InvalidArgument("engine: unknown noise model");
+}
+
+}  // namespace exitwave

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "core/complex.hpp"
+#include "core/shape.hpp"
+#include "core/view.hpp"
+
+namespace exitwave {
+
+// An array over the pixels of several parts: once for all where parts share memory, else one copy
+// of the part's tile for each.
+template <class Backend, class T>
+class Field {
+ public:
+  Field() = default;
+  Field(Backend& backend, const Rect& whole, const std::vector<Rect>& tiles, int modes)
+      : whole_(whole), tiles_(tiles), modes_(modes), shared_(backend.shared()) {
+    if (shared_) {
+      buffers_.emplace_back(backend.memory(), whole.pixels() * std::size_t(modes));
+    } else {
+      for (const Rect& tile : tiles)
+        buffers_.emplace_back(backend.memory(), tile.pixels() * std::size_t(modes));
+    }
+  }
+
+  CanvasView<T> view(int part) {
+    const Rect& r = shared_ ? whole_ : tiles_[std::size_t(part)];
+    T* data = buffers_[shared_ ? 0 : std::size_t(part)].data();
+    return {data, std::ptrdiff_t(r.pixels()), r.nx(), r.y0, r.x0};
+  }
+  CanvasView<const T> view(int part) const { return const_cast<Field*>(this)->view(part); }
+
+  T* in_place() { return shared_ ? buffers_[0].data() : nullptr; }
+
+  // From and to one host array of the whole. Where tiles overlap they agree.
+  void upload(const T* source) {
+    if (shared_) return buffers_[0].upload(source);
+    for (std::size_t part = 0; part < tiles_.size(); ++part) {
+      std::vector<T> tile(buffers_[part].size());
+      for_each_row(tiles_[part], [&](std::size_t in_tile, std::size_t in_whole, std::size_t bytes) {
+        std::memcpy(tile.data() + in_tile, source + in_whole, bytes);
+      });
+      buffers_[part].upload(tile.data());
+    }
+  }
+  // Pixels outside all tiles keep what `target` holds.
+  void download(T* target) const {
+    if (shared_) return buffers_[0].download(target);
+    for (std::size_t part = 0; part < tiles_.size(); ++part) {
+      std::vector<T> tile(buffers_[part].size());
+      buffers_[part].download(tile.data());
+      for_each_row(tiles_[part], [&](std::size_t in_tile, std::size_t in_whole, std::size_t bytes) {
+        std::memcpy(target + in_whole, tile.data() + in_tile, bytes);
+      });
+    }
+  }
+
+ private:
+  template <class F>
+  void for_each_row(const Rect& tile, F&& f) const {
+    for (int mode = 0; mode < modes_; ++mode)
+      for (int y = tile.y0; y < tile.y1; ++y) {
+        const std::size_t in_tile =
+            std::size_t(mode) * tile.pixels() + std::size_t(y - tile.y0) * std::size_t(tile.nx());
+        const std::size_t in_whole = std::size_t(mode) * whole_.pixels() +
+                                     std::size_t(y - whole_.y0) * std::size_t(whole_.nx()) +
+                                     std::size_t(tile.x0 - whole_.x0);
+        f(in_tile, in_whole, sizeof(T) * std::size_t(tile.nx()));
+      }
+  }
+
+  Rect whole_;
+  std::vector<Rect> tiles_;
+  int modes_ = 0;
+  bool shared_ = true;
+  std::vector<Buffer<T>> buffers_;
+};
+
+}  // namespace exitwave

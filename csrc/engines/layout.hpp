@@ -1,0 +1,29 @@
+#pragma once
+
+#include <vector>
+
+#include "core/region.hpp"
+#include "engines/scan.hpp"
+
+namespace exitwave {
+
+// Which pixels of the object each part touches, and which of them it owns. Every reached pixel has
+// one owner: the first part that covers it.
+class Layout {
+ public:
+  explicit Layout(const Scan& scan);
+
+  const Rect& tile(int part) const { return tiles_[std::size_t(part)]; }
+  const Region& owned(int part) const { return owned_[std::size_t(part)]; }
+  // All pixels that some frame reaches.
+  const Region& reached() const { return reached_; }
+  const std::vector<Rect>& tiles() const { return tiles_; }
+  const std::vector<Region>& owned() const { return owned_; }
+
+ private:
+  Region reached_;
+  std::vector<Rect> tiles_;
+  std::vector<Region> owned_;
+};
+
+}  // namespace exitwave

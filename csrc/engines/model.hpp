@@ -1,0 +1,172 @@
+#pragma once
+
+#include <vector>
+
+#include "core/images.hpp"
+#include "engines/partial_sums.hpp"
+#include "engines/problem.hpp"
+#include "engines/state.hpp"
+#include "kernels/exit_wave.hpp"
+#include "kernels/overlap.hpp"
+#include "kernels/propagate.hpp"
+
+namespace exitwave {
+
+// Frames that a lane takes through a step together.
+struct Batch {
+  int part;
+  const int* frame;  // numbers in the part
+  int count;
+};
+
+// What a lane needs for its batches; nothing is allocated while it runs.
+struct Scratch {
+  Images<Complex> wave;      // (batch, wave modes, ny, nx)
+  Images<Complex> probe;     // (batch, probe modes, ny, nx), fractional positions only
+  Images<Complex> term;      // as probe
+  Images<Real> measured;     // (batch, 1, ny, nx)
+  Buffer<Real> keep;         // (batch), see ScaleWave
+  Buffer<double> totals;     // (batch, up to 4)
+};
+
+// Forward model D[P O] of a batch, and its adjoint: residual waves back to sums of object and probe.
+template <class Backend>
+class Model {
+ public:
+  using Lane = typename Backend::Lane;
+
+  Model(Backend& backend, Problem<Backend>& problem, State<Backend>& state)
+      : problem_(problem), state_(state), batch_(backend.batch()) {
+    const Scan& scan = problem.scan();
+    const Real pixels = Real(scan.ny) * Real(scan.nx);
+    // Far field transforms are unscaled, so stored waves are sqrt(pixels) times the unitary ones.
+    scale_ = scan.near_field ? Real(1) : 1 / pixels;
+    for (int i = 0; i < backend.lanes(); ++i) scratch_.push_back(make_scratch(backend.memory()));
+  }
+
+  int batch() const { return batch_; }
+  int wave_modes() const { return state_.probe_modes() * state_.object_modes(); }
+  // |stored wave|^2 to counts, and what a residual is multiplied by before it goes back.
+  Real scale() const { return scale_; }
+  Scratch& scratch(int lane) { return scratch_[std::size_t(lane)]; }
+  Extent waves(const Batch& b) const { return {b.count, wave_modes(), problem_.scan().ny, problem_.scan().nx}; }
+  Extent probes(const Batch& b) const { return {b.count, state_.probe_modes(), problem_.scan().ny, problem_.scan().nx}; }
+  Extent windows(const Batch& b) const { return {b.count, state_.object_modes(), problem_.scan().ny, problem_.scan().nx}; }
+  Extent frames(const Batch& b) const { return {b.count, 1, problem_.scan().ny, problem_.scan().nx}; }
+
+  void load(Lane& lane, Scratch& s, const Batch& b) {
+    problem_.load(lane, b.part, b.frame, b.count, s.measured.view());
+  }
+
+  // The probe under each frame: the same for all, or moved by the fraction of its position.
+  kernels::ProbeMode probe(Lane& lane, Scratch& s, const Batch& b) {
+    if (!problem_.fractional()) return {state_.probe_images(b.part), state_.object_modes()};
+    return shifted(lane, state_.spectrum(b.part), s.probe, b);
+  }
+  kernels::ProbeMode shifted(Lane& lane, BatchView<const Complex> spectrum, Images<Complex>& target,
+                             const Batch& b) {
+    const Real scale = 1 / (Real(problem_.scan().ny) * Real(problem_.scan().nx));
+    lane.map(probes(b), kernels::ShiftSpectrum{target.view(), spectrum,
+                                               problem_.phase(b.part, b.frame), scale});
+    lane.fft2(probes(b), target.view(), Direction::backward);
+    return {target.view(), state_.object_modes()};
+  }
+  kernels::ObjectWindow object(CanvasView<const Complex> object, const Batch& b) {
+    return {object, problem_.corner(b.part), b.frame, state_.object_modes()};
+  }
+
+  // Exit wave to detector, in place.
+  void forward(Lane& lane, const Batch& b, BatchView<Complex> wave) {
+    lane.fft2(waves(b), wave, Direction::forward);
+    if (problem_.scan().near_field) near_field<true>(lane, b, wave);
+  }
+  // Detector to exit wave; its adjoint.
+  void backward(Lane& lane, const Batch& b, BatchView<Complex> wave) {
+    if (!problem_.scan().near_field) return lane.fft2(waves(b), wave, Direction::backward);
+    lane.fft2(waves(b), wave, Direction::forward);
+    near_field<false>(lane, b, wave);
+  }
+
+  // wave <- D[P O]; returns the probe of the batch, which the adjoint needs again.
+  kernels::ProbeMode model(Lane& lane, Scratch& s, const Batch& b) {
+    const kernels::ProbeMode p = probe(lane, s, b);
+    const kernels::ObjectWindow o = object(state_.object(b.part), b);
+    lane.map(waves(b), kernels::ExitWave{s.wave.view(), p, o});
+    forward(lane, b, s.wave.view());
+    return p;
+  }
+
+  // object sum += sum conj(P) chi,  object weight += sum |P|^2
+  void add_object(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
+                  CanvasView<Complex> sum, CanvasView<Real> weight) {
+    const Corner* corner = problem_.corner(b.part);
+    lane.scatter_add(waves(b), b.frame, corner, sum, kernels::ObjectTerm{s.wave.view(), p});
+    if (problem_.fractional()) {
+      lane.scatter_add(probes(b), b.frame, corner, weight, kernels::ProbeWeight{p.probe});
+    } else {
+      lane.scatter_add(frames(b), b.frame, corner, weight,
+                       kernels::ProbeIntensity{state_.intensity(b.part)});
+    }
+  }
+
+  // probe sum += sum conj(O) chi; for fractional positions the spectrum of it
+  void add_probe(Lane& lane, Scratch& s, const Batch& b, CanvasView<Complex> sum) {
+    const kernels::ObjectWindow o = object(state_.object(b.part), b);
+    if (problem_.fractional()) {
+      add_unshifted(lane, s, b, o, sum);
+    } else {
+      lane.sum_frames(waves(b), sum, kernels::ProbeTerm{s.wave.view(), o});
+    }
+  }
+  // probe weight += sum |O|^2
+  void add_probe_weight(Lane& lane, const Batch& b, CanvasView<Real> weight) {
+    lane.sum_frames(windows(b), weight,
+                    kernels::ObjectWeight{object(state_.object(b.part), b)});
+  }
+
+ private:
+  Scratch make_scratch(Memory& memory) {
+    const int ny = problem_.scan().ny;
+    const int nx = problem_.scan().nx;
+    Scratch s;
+    s.wave = Images<Complex>(memory, {batch_, wave_modes(), ny, nx});
+    if (problem_.fractional()) {
+      s.probe = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
+      s.term = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
+    }
+    s.measured = Images<Real>(memory, {batch_, 1, ny, nx});
+    s.keep = Buffer<Real>(memory, std::size_t(batch_));
+    s.totals = Buffer<double>(memory, 4 * std::size_t(batch_));
+    return s;
+  }
+
+  template <bool Forward>
+  void near_field(Lane& lane, const Batch& b, BatchView<Complex> wave) {
+    if (problem_.fractional()) {
+      lane.map(waves(b), kernels::PropagateFraction<Forward>{wave, problem_.kernel(),
+                                                             problem_.phase(b.part, b.frame)});
+    } else {
+      lane.map(waves(b), kernels::Propagate<Forward>{wave, problem_.kernel()});
+    }
+    lane.fft2(waves(b), wave, Direction::backward);
+  }
+
+  void add_unshifted(Lane& lane, Scratch& s, const Batch& b, const kernels::ObjectWindow& o,
+                     CanvasView<Complex> sum) {
+    const BatchView<Complex> term = s.term.view();
+    lane.map(probes(b), kernels::FrameProbeTerm<false>{term, s.wave.view(), o, 0});
+    for (int k = 1; k < state_.object_modes(); ++k)
+      lane.map(probes(b), kernels::FrameProbeTerm<true>{term, s.wave.view(), o, k});
+    lane.fft2(probes(b), term, Direction::forward);
+    lane.sum_frames(probes(b), sum,
+                    kernels::UnshiftedSpectrum{term, problem_.phase(b.part, b.frame)});
+  }
+
+  Problem<Backend>& problem_;
+  State<Backend>& state_;
+  int batch_;
+  Real scale_;
+  std::vector<Scratch> scratch_;
+};
+
+}  // namespace exitwave

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <vector>
+
+#include "engines/reconstruction.hpp"
+
+namespace exitwave {
+
+// ePIE (Maiden & Rodenburg, Ultramicroscopy 109, 1256 (2009)), rPIE and mPIE (Maiden, Johnson & Li,
+// Optica 4, 736 (2017)), with one update per group of frames. A group of one frame is the published
+// sequential form.
+template <class Backend>
+class Pie final : public Reconstruction<Backend> {
+  using Base = Reconstruction<Backend>;
+  using typename Base::Lane;
+
+ public:
+  Pie(const typename Backend::Settings& settings, const Scan& scan, const EngineOptions& options,
+      const Complex* object, const Complex* probe)
+      : Base(settings, scan, options, object, probe) {
+    if (options.momentum_period == 0) return;
+    const Rect whole{0, 0, scan.object_ny, scan.object_nx};
+    velocity_ = Field<Backend, Complex>(this->backend_, whole, problem_.layout().tiles(),
+                                        options.object_modes);
+    past_ = Field<Backend, Complex>(this->backend_, whole, problem_.layout().tiles(),
+                                    options.object_modes);
+    past_.upload(object);
+  }
+
+  IterationReport iterate(const std::vector<std::vector<int>>& groups, bool update_probe) override {
+    for (const std::vector<int>& group : groups) update(group, update_probe);
+    this->constrain(update_probe && options_.hold_power);
+    IterationReport report;
+    report.deviation = this->take_totals()[0];
+    report.cut_power = this->cut_power_;
+    return report;
+  }
+
+  void move_probe(int dy, int dx) override {
+    Base::move_probe(dy, dx);
+    if (options_.momentum_period != 0) restart_momentum();
+  }
+
+ private:
+  using Base::options_;
+  using Base::problem_;
+  using Base::state_;
+
+  void update(const std::vector<int>& group, bool update_probe) {
+    const Region touched = split(group);
+    const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
+    this->accumulate(sums, [&](Lane& lane, Scratch& s, const Batch& b) {
+      this->modulus_residual(lane, s, b);
+      this->template add_totals<1>(lane, s, b);
+      this->scale_wave(lane, s, b);
+    });
+    this->exchange_object(&touched);
+    const double object_floor = (options_.object_alpha + options_.object_inertia) *
+                                this->largest_weight(this->object_sums_);
+    this->apply_object({options_.object_step, 1 - options_.object_alpha, object_floor});
+    if (update_probe) this->update_probe();
+    if (options_.momentum_period != 0 && ++updates_ % options_.momentum_period == 0) add_momentum();
+  }
+
+  void update_probe() {
+    this->exchange_probe();
+    const double floor = (options_.probe_alpha + options_.probe_inertia) *
+                         this->largest_weight(this->probe_sums_);
+    this->apply_probe([&](int part) {
+      return kernels::QuotientStep{state_.probe(part),
+                                   this->probe_quotient(part, 1 - options_.probe_alpha, floor),
+                                   Real(options_.probe_step)};
+    });
+  }
+
+  // Hands the frames of a group to their parts; returns the pixels that they reach.
+  Region split(const std::vector<int>& group) {
+    std::vector<std::vector<int>> numbers(std::size_t(this->parts()));
+    std::vector<Corner> corners;
+    for (const int frame : group) {
+      const auto slot = problem_.slot(frame);
+      numbers[std::size_t(slot.part)].push_back(slot.number);
+      corners.push_back(problem_.scan().corner[std::size_t(frame)]);
+    }
+    this->set_frames(numbers);
+    return Region::windows(std::move(corners), problem_.scan().ny, problem_.scan().nx);
+  }
+
+  void add_momentum() {
+    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+      lane.map(this->object_sums_.updated(part), state_.object_modes(),
+               kernels::Momentum{state_.object(part), velocity_.view(part), past_.view(part),
+                                 Real(options_.momentum)});
+    });
+  }
+
+  void restart_momentum() {
+    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+      const Region& region = this->object_sums_.updated(part);
+      lane.map(region, state_.object_modes(), kernels::Clear<Complex>{velocity_.view(part)});
+      lane.map(region, state_.object_modes(),
+               kernels::Copy<Complex>{past_.view(part), state_.object(part)});
+    });
+  }
+
+  long updates_ = 0;
+  Field<Backend, Complex> velocity_;
+  Field<Backend, Complex> past_;
+};
+
+}  // namespace exitwave

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "core/images.hpp"
+#include "engines/layout.hpp"
+#include "engines/scan.hpp"
+#include "kernels/detector.hpp"
+#include "kernels/propagate.hpp"
+
+namespace exitwave {
+
+// A scan as the lanes see it: counts, corners and phases of each part in the backend's memory.
+template <class Backend>
+class Problem {
+ public:
+  using Lane = typename Backend::Lane;
+
+  Problem(Backend& backend, const Scan& scan)
+      : scan_(scan), layout_(scan), fractional_(scan.fractional()), slot_(scan.corner.size()) {
+    Memory& memory = backend.memory();
+    valid_ = Buffer<unsigned char>(memory, scan.valid);
+    if (scan.near_field) kernel_ = scaled_kernel(memory);
+    for (const std::vector<int>& frames : scan.parts) {
+      parts_.push_back(make_part(memory, frames));
+      for (std::size_t i = 0; i < frames.size(); ++i)
+        slot_[std::size_t(frames[i])] = {int(parts_.size()) - 1, int(i)};
+    }
+  }
+
+  // Where a frame of the scan went: its part, and its number there.
+  struct Slot {
+    int part;
+    int number;
+  };
+
+  const Scan& scan() const { return scan_; }
+  const Layout& layout() const { return layout_; }
+  bool fractional() const { return fractional_; }
+  int parts() const { return int(parts_.size()); }
+  int frames_of(int part) const { return int(scan_.parts[std::size_t(part)].size()); }
+  Slot slot(int frame) const { return slot_[std::size_t(frame)]; }
+  Rect window() const { return {0, 0, scan_.ny, scan_.nx}; }
+
+  const Corner* corner(int part) const { return parts_[std::size_t(part)].corner.data(); }
+  BatchView<const Complex> kernel() { return kernel_.repeated(); }
+  kernels::FractionPhase phase(int part, const int* frame) const {
+    const Part& p = parts_[std::size_t(part)];
+    return {p.phase_y.data(), p.phase_x.data(), frame, scan_.ny, scan_.nx};
+  }
+
+  // Counts of a batch, widened, with the zero frequency moved to the first pixel in far field.
+  void load(Lane& lane, int part, const int* frame, int count, BatchView<Real> measured) const {
+    const Part& p = parts_[std::size_t(part)];
+    const int half_y = scan_.near_field ? 0 : scan_.ny / 2;
+    const int half_x = scan_.near_field ? 0 : scan_.nx / 2;
+    with_counts(p.counts, [&](const auto* data) {
+      using Count = std::remove_cv_t<std::remove_pointer_t<decltype(data)>>;
+      const BatchView<const Count> counts{data, std::ptrdiff_t(scan_.ny) * scan_.nx, 0, scan_.nx};
+      const BatchView<const unsigned char> valid{valid_.data(), 0, 0, scan_.nx};
+      const auto quadrant = [&](int to_y, int to_x, int from_y, int from_x, int ny, int nx) {
+        lane.map({count, 1, ny, nx},
+                 kernels::Widen<Count>{measured.from(to_y, to_x), counts.from(from_y, from_x),
+                                       valid.from(from_y, from_x), p.stored.data(), frame});
+      };
+      const int rest_y = scan_.ny - half_y;
+      const int rest_x = scan_.nx - half_x;
+      quadrant(0, 0, half_y, half_x, rest_y, rest_x);
+      quadrant(0, rest_x, half_y, 0, rest_y, half_x);
+      quadrant(rest_y, 0, 0, half_x, half_y, rest_x);
+      quadrant(rest_y, rest_x, 0, 0, half_y, half_x);
+    });
+  }
+
+ private:
+  struct Part {
+    Counts counts;
+    Buffer<unsigned char> own_counts;  // where the lanes cannot see the user's array
+    Buffer<int> stored;                // frame of the part -> frame in `counts`
+    Buffer<Corner> corner;
+    Buffer<Complex> phase_y;  // (frames, ny)
+    Buffer<Complex> phase_x;  // (frames, nx)
+  };
+
+  Part make_part(Memory& memory, const std::vector<int>& frames) {
+    Part part;
+    part.counts = scan_.counts;
+    std::vector<int> stored = frames;
+    if (!memory.shared_with_host()) {
+      part.own_counts = Buffer<unsigned char>(memory, gathered_counts(frames));
+      part.counts.data = part.own_counts.data();
+      std::iota(stored.begin(), stored.end(), 0);
+    }
+    part.stored = Buffer<int>(memory, stored);
+    std::vector<Corner> corner;
+    for (const int frame : frames) corner.push_back(scan_.corner[std::size_t(frame)]);
+    part.corner = Buffer<Corner>(memory, corner);
+    if (fractional_) {
+      part.phase_y = Buffer<Complex>(memory, phases(frames, 0, scan_.ny));
+      part.phase_x = Buffer<Complex>(memory, phases(frames, 1, scan_.nx));
+    }
+    return part;
+  }
+
+  std::vector<unsigned char> gathered_counts(const std::vector<int>& frames) const {
+    const std::size_t bytes =
+        bytes_of(scan_.counts.type) * std::size_t(scan_.ny) * std::size_t(scan_.nx);
+    std::vector<unsigned char> gathered(frames.size() * bytes);
+    const auto* all = static_cast<const unsigned char*>(scan_.counts.data);
+    for (std::size_t i = 0; i < frames.size(); ++i)
+      std::memcpy(gathered.data() + i * bytes, all + std::size_t(frames[i]) * bytes, bytes);
+    return gathered;
+  }
+
+  // One ramp per frame.
+  std::vector<Complex> phases(const std::vector<int>& frames, int axis, int n) const {
+    std::vector<Complex> all;
+    all.reserve(frames.size() * std::size_t(n));
+    for (const int frame : frames) {
+      const Real move = scan_.fraction[2 * std::size_t(frame) + std::size_t(axis)];
+      const std::vector<Complex> ramp = kernels::phase_ramp(n, move);
+      all.insert(all.end(), ramp.begin(), ramp.end());
+    }
+    return all;
+  }
+
+  // The factor undoes the unscaled pair of transforms around the kernel.
+  Images<Complex> scaled_kernel(Memory& memory) const {
+    Images<Complex> images(memory, {1, 1, scan_.ny, scan_.nx});
+    std::vector<Complex> scaled = scan_.kernel;
+    const Real scale = 1 / (Real(scan_.ny) * Real(scan_.nx));
+    for (Complex& value : scaled) value = scale * value;
+    memory.copy_from_host(images.view().data, scaled.data(), scaled.size() * sizeof(Complex));
+    return images;
+  }
+
+  const Scan& scan_;
+  Layout layout_;
+  bool fractional_;
+  std::vector<Slot> slot_;
+  Buffer<unsigned char> valid_;
+  Images<Complex> kernel_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace exitwave

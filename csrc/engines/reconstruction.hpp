@@ -1,0 +1,303 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "engines/engine.hpp"
+#include "engines/model.hpp"
+#include "engines/partial_sums.hpp"
+#include "engines/problem.hpp"
+#include "engines/state.hpp"
+#include "kernels/detector.hpp"
+#include "kernels/update.hpp"
+
+namespace exitwave {
+
+// What all engines share. An update has three phases:
+//
+//   accumulate   each part alone: frames of the group, through the model to the detector, where the
+//                engine's rule turns the wave into a residual, and back into the part's sums
+//   exchange     the parts' sums become whole where they overlap
+//   apply        each part alone: the same update on the same pixels
+template <class Backend>
+class Reconstruction : public Engine {
+ public:
+  using Lane = typename Backend::Lane;
+
+  Reconstruction(const typename Backend::Settings& settings, const Scan& scan,
+                 const EngineOptions& options, const Complex* object, const Complex* probe,
+                 int extra_probe_sums = 0)
+      : options_(options),
+        backend_(settings, scan.ny, scan.nx),
+        problem_(backend_, scan),
+        state_(backend_, problem_, options, object, probe),
+        model_(backend_, problem_, state_),
+        object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
+                     options.object_modes),
+        probe_sums_(backend_, state_.windows(), probe_owners(),
+                    options.probe_modes + extra_probe_sums) {
+    for (int part = 0; part < parts(); ++part) {
+      std::vector<int> all(std::size_t(problem_.frames_of(part)));
+      std::iota(all.begin(), all.end(), 0);
+      order_.emplace_back(backend_.memory(), all);
+      all_frames_.push_back(std::move(all));
+      totals_.emplace_back(backend_.memory(), kMostTotals);
+    }
+    for_each_copy([&](Lane& lane, int part) {
+      state_.apply_supports(lane, part, state_.probe(part));
+      state_.refresh(lane, part);
+      if (part == 0) power_ = state_.probe_power(lane, part);
+    });
+  }
+
+  void finish() override {}
+
+  double deviation() override {
+    set_frames(all_frames_);
+    backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
+      for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
+        model_.load(lane, s, b);
+        model_.model(lane, s, b);
+        modulus_residual(lane, s, b);
+        add_totals<1>(lane, s, b);
+      });
+    });
+    return take_totals()[0];
+  }
+
+  void move_probe(int dy, int dx) override {
+    const Rect whole{0, 0, problem_.scan().object_ny, problem_.scan().object_nx};
+    move(state_.object(), whole, state_.object_modes(), dy, dx);
+    move(state_.probe(), problem_.window(), state_.probe_modes(), dy, dx);
+    for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
+  }
+
+  void get_object(Complex* target) override { state_.object().download(target); }
+  void get_probe(Complex* target) override { state_.probe().download(target); }
+  Complex* object_in_place() override { return state_.object().in_place(); }
+  Complex* probe_in_place() override { return state_.probe().in_place(); }
+  std::size_t peak_bytes() override { return backend_.memory().peak_bytes(); }
+
+ protected:
+  static constexpr int kMostTotals = 4;
+
+  int parts() const { return problem_.parts(); }
+
+  // Frames of the next pass, as numbers in their parts.
+  void set_frames(const std::vector<std::vector<int>>& numbers) {
+    for (int part = 0; part < parts(); ++part) {
+      const std::vector<int>& n = numbers[std::size_t(part)];
+      frames_[std::size_t(part)] = int(n.size());
+      if (!n.empty())
+        backend_.memory().copy_from_host(order_[std::size_t(part)].data(), n.data(),
+                                         n.size() * sizeof(int));
+    }
+  }
+  void set_all_frames() { set_frames(all_frames_); }
+
+  // f(scratch, batch) over the part's frames
+  template <class F>
+  void for_each_batch(int lane_number, int part, F&& f) {
+    Scratch& scratch = model_.scratch(lane_number);
+    const int frames = frames_[std::size_t(part)];
+    for (int first = 0; first < frames; first += model_.batch())
+      f(scratch, Batch{part, order_[std::size_t(part)].data() + first,
+                       std::min(model_.batch(), frames - first)});
+  }
+
+  // f(lane, part) for every part that holds a probe of its own
+  template <class F>
+  void for_each_copy(F&& f) {
+    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+      if (part < state_.copies()) f(lane, part);
+    });
+  }
+
+  // Which sums of the probe a pass takes.
+  enum class ProbeSums { none, terms, terms_and_weights };
+
+  // rule(lane, scratch, batch): model wave to residual wave, and totals of the batch
+  template <class Rule>
+  void accumulate(ProbeSums probe_sums, const Rule& rule) {
+    backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
+      for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
+        model_.load(lane, s, b);
+        const kernels::ProbeMode p = model_.model(lane, s, b);
+        rule(lane, s, b);
+        model_.backward(lane, b, s.wave.view());
+        model_.add_object(lane, s, b, p, object_sums_.sum(part), object_sums_.weight(part));
+        if (probe_sums != ProbeSums::none) model_.add_probe(lane, s, b, probe_sums_.sum(part));
+        if (probe_sums == ProbeSums::terms_and_weights)
+          model_.add_probe_weight(lane, b, probe_sums_.weight(part));
+      });
+    });
+  }
+
+  // `touched`: pixels that the group reaches (null: all). `at_owner(lane, part)` is called when the
+  // owner's sums are whole, before they return to the other parts.
+  template <class F>
+  void exchange(PartialSums<Backend>& sums, const Region* touched, const F& at_owner) {
+    backend_.for_each_part(
+        parts(), [&](Lane& lane, int, int part) { sums.send(lane, part, touched); });
+    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+      sums.collect(lane, part);
+      at_owner(lane, part);
+      if (!backend_.shared()) sums.give_back(lane, part);
+    });
+    if (!backend_.shared())
+      backend_.for_each_part(parts(),
+                             [&](Lane& lane, int, int part) { sums.take_back(lane, part); });
+  }
+  void exchange_object(const Region* touched) {
+    exchange(object_sums_, touched, [](Lane&, int) {});
+  }
+  void exchange_probe() {
+    exchange(probe_sums_, nullptr, [](Lane&, int) {});
+    if (problem_.fractional())
+      for_each_copy([&](Lane& lane, int part) {
+        state_.from_spectrum(lane, part, probe_sums_.sum(part));
+      });
+  }
+
+  double largest_weight(PartialSums<Backend>& sums) {
+    std::vector<Real> largest(std::size_t(parts()), Real(0));
+    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+      largest[std::size_t(part)] = lane.largest(sums.active(part), sums.weight(part));
+    });
+    return double(*std::max_element(largest.begin(), largest.end()));
+  }
+
+  kernels::Quotient object_quotient(int part, double own, double floor) {
+    return {object_sums_.sum(part), object_sums_.weight(part), Real(own), Real(floor)};
+  }
+  kernels::Quotient probe_quotient(int part, double own, double floor) {
+    return {probe_sums_.sum(part), probe_sums_.weight(part), Real(own), Real(floor)};
+  }
+
+  // field += step sum / (own weight + floor)
+  struct Step {
+    double step;
+    double own;
+    double floor;
+  };
+  void apply_object(const Step& step) {
+    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+      lane.map(object_sums_.active(part), state_.object_modes(),
+               kernels::QuotientStep{state_.object(part),
+                                     object_quotient(part, step.own, step.floor),
+                                     Real(step.step)});
+      object_sums_.clear(lane, part);
+    });
+  }
+  // make_body(part) is the change of the probe; its supports follow.
+  template <class F>
+  void apply_probe(const F& make_body) {
+    for_each_copy([&](Lane& lane, int part) {
+      lane.map(state_.window(), state_.probe_modes(), make_body(part));
+      probe_sums_.clear(lane, part);
+      restrict_probe(lane, part);
+      state_.refresh(lane, part);
+    });
+  }
+
+  // End of an iteration: probe power held at its start value, object amplitude clipped. The factor
+  // goes from probe to object, so exit waves do not change.
+  void constrain(bool hold_power) {
+    Real factor = 1;
+    if (hold_power) {
+      for_each_copy([&](Lane& lane, int part) {
+        const double power = state_.probe_power(lane, part);
+        const Real s = power > 0 ? Real(std::sqrt(power_ / power)) : Real(1);
+        lane.map(state_.window(), state_.probe_modes(), kernels::Scale{state_.probe(part), s});
+        state_.refresh(lane, part);
+        if (part == 0) factor = s;
+      });
+    }
+    if (!hold_power && !options_.clip) return;
+    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+      const Region& region = object_sums_.updated(part);
+      if (hold_power)
+        lane.map(region, state_.object_modes(), kernels::Scale{state_.object(part), 1 / factor});
+      if (options_.clip)
+        lane.map(region, state_.object_modes(),
+                 kernels::ClipAmplitude{state_.object(part), Real(options_.clip_low),
+                                        Real(options_.clip_high)});
+    });
+  }
+
+  // Factor towards the measured modulus in s.measured; total: squared amplitude deviation.
+  void modulus_residual(Lane& lane, Scratch& s, const Batch& b) {
+    lane.sum_modes(model_.waves(b),
+                   kernels::ModulusResidual{s.measured.view(), s.wave.view(), model_.scale()},
+                   s.totals.data());
+  }
+  void scale_wave(Lane& lane, Scratch& s, const Batch& b) {
+    lane.map(model_.waves(b), kernels::ScaleWave{s.wave.view(), s.measured.view(), s.keep.data(),
+                                                 model_.scale()});
+  }
+
+  // Adds the totals of a batch to those of its part.
+  template <int N>
+  void add_totals(Lane& lane, Scratch& s, const Batch& b) {
+    lane.add_totals(b.count, N, s.totals.data(), totals_[std::size_t(b.part)].data());
+  }
+  // Sum over parts since the last call.
+  std::vector<double> take_totals() {
+    std::vector<double> sum(kMostTotals, 0.0);
+    std::vector<double> one(kMostTotals);
+    for (Buffer<double>& total : totals_) {
+      total.download(one.data());
+      for (int i = 0; i < kMostTotals; ++i) sum[std::size_t(i)] += one[std::size_t(i)];
+      total.set_zero();
+    }
+    return sum;
+  }
+
+  EngineOptions options_;
+  Backend backend_;
+  Problem<Backend> problem_;
+  State<Backend> state_;
+  Model<Backend> model_;
+  PartialSums<Backend> object_sums_;
+  PartialSums<Backend> probe_sums_;
+  double power_ = 0;      // of the probe at the start
+  double cut_power_ = 0;  // fraction that the supports took from the last update
+
+ private:
+  // The first part owns the sums of the probe.
+  std::vector<Region> probe_owners() const {
+    std::vector<Region> owners(std::size_t(problem_.parts()));
+    owners[0] = Region(problem_.window());
+    return owners;
+  }
+
+  void restrict_probe(Lane& lane, int part) {
+    if (!state_.has_supports()) return;
+    const double before = state_.probe_power(lane, part);
+    state_.apply_supports(lane, part, state_.probe(part));
+    const double after = state_.probe_power(lane, part);
+    if (part == 0 && before > 0) cut_power_ = (before - after) / before;
+  }
+
+  // field(r) <- field(r - d); pixels that nothing moves to keep their value.
+  void move(Field<Backend, Complex>& field, const Rect& whole, int modes, int dy, int dx) {
+    std::vector<Complex> old(whole.pixels() * std::size_t(modes));
+    field.download(old.data());
+    std::vector<Complex> moved = old;
+    for (int mode = 0; mode < modes; ++mode)
+      for (int y = std::max(0, dy); y < whole.y1 + std::min(0, dy); ++y)
+        for (int x = std::max(0, dx); x < whole.x1 + std::min(0, dx); ++x)
+          moved[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y)) * std::size_t(whole.x1) + std::size_t(x)] =
+              old[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y - dy)) * std::size_t(whole.x1) + std::size_t(x - dx)];
+    field.upload(moved.data());
+  }
+
+  std::vector<std::vector<int>> all_frames_;
+  std::vector<Buffer<int>> order_;
+  std::vector<int> frames_ = std::vector<int>(std::size_t(problem_.parts()), 0);
+  std::vector<Buffer<double>> totals_;
+};
+
+}  // namespace exitwave

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <vector>
+
+#include "core/complex.hpp"
+#include "core/counts.hpp"
+#include "core/region.hpp"
+#include "core/shape.hpp"
+
+namespace exitwave {
+
+// What was measured and where, as it comes from the user. Borrows the counts.
+struct Scan {
+  int frames = 0;
+  int ny = 0;  // of a frame
+  int nx = 0;
+  int object_ny = 0;
+  int object_nx = 0;
+  Counts counts;                     // (frames, ny, nx)
+  std::vector<unsigned char> valid;  // (ny, nx), 1 = valid
+  std::vector<Corner> corner;        // (frames)
+  std::vector<Real> fraction;        // (frames, 2): (y, x) in [-1/2, 1/2) pixels
+  bool near_field = false;
+  std::vector<Complex> kernel;            // near field: (ny, nx), zero frequency first
+  std::vector<std::vector<int>> parts;    // frames of each part
+
+  bool fractional() const {
+    for (const Real f : fraction)
+      if (f != 0) return true;
+    return false;
+  }
+  long valid_pixels() const {
+    long count = 0;
+    for (const unsigned char v : valid) count += v;
+    return count;
+  }
+};
+
+}  // namespace exitwave

@@ -1,0 +1,157 @@
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "core/images.hpp"
+#include "engines/engine.hpp"
+#include "engines/field.hpp"
+#include "engines/problem.hpp"
+#include "kernels/exit_wave.hpp"
+#include "kernels/overlap.hpp"
+#include "kernels/propagate.hpp"
+#include "kernels/update.hpp"
+
+namespace exitwave {
+
+// Object and probe of a reconstruction, and what follows from the probe. Where parts share memory
+// there is one probe, else each part holds a copy and updates it alike.
+template <class Backend>
+class State {
+ public:
+  using Lane = typename Backend::Lane;
+
+  State(Backend& backend, Problem<Backend>& problem, const EngineOptions& options,
+        const Complex* object, const Complex* probe)
+      : problem_(problem),
+        probe_modes_(options.probe_modes),
+        object_modes_(options.object_modes),
+        window_(problem.window()),
+        object_(backend, {0, 0, problem.scan().object_ny, problem.scan().object_nx},
+                problem.layout().tiles(), options.object_modes),
+        probe_(backend, window_.rect(), windows(), options.probe_modes) {
+    object_.upload(object);
+    probe_.upload(probe);
+    const int copies = backend.shared() ? 1 : problem.parts();
+    for (int i = 0; i < copies; ++i) copies_.push_back(make_copy(backend, options));
+  }
+
+  int probe_modes() const { return probe_modes_; }
+  int object_modes() const { return object_modes_; }
+  // Parts that hold a probe of their own.
+  int copies() const { return int(copies_.size()); }
+  std::vector<Rect> windows() const { return std::vector<Rect>(std::size_t(problem_.parts()), problem_.window()); }
+  const Region& window() const { return window_.region; }
+
+  Field<Backend, Complex>& object() { return object_; }
+  Field<Backend, Complex>& probe() { return probe_; }
+  CanvasView<Complex> object(int part) { return object_.view(part); }
+  CanvasView<Complex> probe(int part) { return probe_.view(part); }
+
+  BatchView<const Complex> probe_images(int part) {
+    const CanvasView<Complex> p = probe_.view(part);
+    return {p.data, 0, p.mode_stride, p.row_stride};
+  }
+  BatchView<const Complex> spectrum(int part) { return copy(part).spectrum.repeated(); }
+  BatchView<const Real> intensity(int part) { return copy(part).intensity.repeated(); }
+
+  // Restricts a probe-like field to its supports: real space first, then Fourier space.
+  void apply_supports(Lane& lane, int part, CanvasView<Complex> field) {
+    Copy& c = copy(part);
+    if (c.support.size() != 0)
+      lane.map(window(), probe_modes_, kernels::Multiply{field, image_view(c.support)});
+    if (c.fourier_support.size() == 0) return;
+    const CanvasView<Complex> work = stack_view(c.work);
+    const Extent n = c.work.extent();
+    lane.map(window(), probe_modes_, kernels::Copy<Complex>{work, field});
+    lane.fft2(n, c.work.view(), Direction::forward);
+    lane.map(window(), probe_modes_, kernels::Multiply{work, image_view(c.fourier_support)});
+    lane.fft2(n, c.work.view(), Direction::backward);
+    lane.map(window(), probe_modes_, kernels::Copy<Complex>{field, work});
+    lane.map(window(), probe_modes_, kernels::Scale{field, 1 / Real(window().pixels())});
+  }
+  bool has_supports() const {
+    return copies_[0].support.size() != 0 || copies_[0].fourier_support.size() != 0;
+  }
+
+  double probe_power(Lane& lane, int part) {
+    double total[1] = {};
+    lane.sum(window(), probe_modes_, kernels::Power{probe_.view(part)}, total);
+    return total[0];
+  }
+
+  // After a change of the probe: its intensity and, for fractional positions, its spectrum.
+  void refresh(Lane& lane, int part) { refresh(lane, part, probe_.view(part), spectrum_images(part)); }
+  void refresh_spectrum(Lane& lane, CanvasView<const Complex> field, Images<Complex>& spectrum) {
+    if (!problem_.fractional()) return;
+    lane.map(window(), probe_modes_, kernels::Copy<Complex>{stack_view(spectrum), field});
+    lane.fft2(spectrum.extent(), spectrum.view(), Direction::forward);
+  }
+
+  // A real-space field from a sum of spectra, in place.
+  void from_spectrum(Lane& lane, int part, CanvasView<Complex> field) {
+    Copy& c = copy(part);
+    const CanvasView<Complex> work = stack_view(c.work);
+    lane.map(window(), probe_modes_, kernels::Copy<Complex>{work, field});
+    lane.fft2(c.work.extent(), c.work.view(), Direction::backward);
+    lane.map(window(), probe_modes_, kernels::Copy<Complex>{field, work});
+    lane.map(window(), probe_modes_, kernels::Scale{field, 1 / Real(window().pixels())});
+  }
+
+ private:
+  struct Window {
+    explicit Window(const Rect& r) : whole(r), region(r) {}
+    const Rect& rect() const { return whole; }
+    Rect whole;
+    Region region;
+  };
+  struct Copy {
+    Images<Complex> spectrum;  // (1, probe modes, ny, nx), for fractional positions
+    Images<Real> intensity;    // (1, 1, ny, nx): sum_m |P_m|^2
+    Images<Complex> work;      // as spectrum
+    Buffer<Real> support;
+    Buffer<Real> fourier_support;
+  };
+
+  Copy make_copy(Backend& backend, const EngineOptions& options) {
+    const Extent n{1, probe_modes_, problem_.scan().ny, problem_.scan().nx};
+    Memory& memory = backend.memory();
+    Copy c;
+    if (problem_.fractional()) c.spectrum = Images<Complex>(memory, n);
+    c.intensity = Images<Real>(memory, {1, 1, n.ny, n.nx});
+    if (problem_.fractional() || !options.probe_fourier_support.empty())
+      c.work = Images<Complex>(memory, n);
+    c.support = Buffer<Real>(memory, options.probe_support);
+    c.fourier_support = Buffer<Real>(memory, options.probe_fourier_support);
+    return c;
+  }
+
+  Copy& copy(int part) { return copies_[copies_.size() == 1 ? 0 : std::size_t(part)]; }
+  Images<Complex>& spectrum_images(int part) { return copy(part).spectrum; }
+  CanvasView<const Real> image_view(const Buffer<Real>& image) const {
+    return {image.data(), 0, problem_.scan().nx};
+  }
+  static CanvasView<Complex> stack_view(Images<Complex>& images) {
+    const BatchView<Complex> v = images.view();
+    return {v.data, v.mode_stride, v.row_stride};
+  }
+
+  void refresh(Lane& lane, int part, CanvasView<const Complex> field, Images<Complex>& spectrum) {
+    const BatchView<Real> intensity = copy(part).intensity.view();
+    const CanvasView<Real> target{intensity.data, 0, intensity.row_stride};
+    lane.map(window(), 1, kernels::Clear<Real>{target});
+    lane.sum_frames({1, probe_modes_, problem_.scan().ny, problem_.scan().nx}, target,
+                    kernels::ProbeWeight{probe_images(part)});
+    refresh_spectrum(lane, field, spectrum);
+  }
+
+  Problem<Backend>& problem_;
+  int probe_modes_;
+  int object_modes_;
+  Window window_;
+  Field<Backend, Complex> object_;
+  Field<Backend, Complex> probe_;
+  std::vector<Copy> copies_;
+};
+
+}  // namespace exitwave

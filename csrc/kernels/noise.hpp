@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cmath>
+
+#include "core/complex.hpp"
+#include "core/sums.hpp"
+#include "core/view.hpp"
+
+namespace exitwave::kernels {
+
+// Loss per pixel L(I; n) of a model intensity I against n counts: slope dL/dI and curvature
+// d2L/dI2 (Thibault & Guizar-Sicairos, New J. Phys. 14, 063004 (2012)).
+
+// A model pixel darker than this counts as this bright; only slope and curvature see it.
+inline constexpr Real kDarkCounts = Real(1e-6);
+
+// I - n ln I
+struct Poisson {
+  EXITWAVE_HD static Real slope(Real model, Real counts) {
+    return 1 - counts / (model > kDarkCounts ? model : kDarkCounts);
+  }
+  EXITWAVE_HD static Real curvature(Real model, Real counts) {
+    const Real safe = model > kDarkCounts ? model : kDarkCounts;
+    return counts / (safe * safe);
+  }
+};
+
+// (sqrt(I + offset) - sqrt(n + offset))^2
+template <int EighthsOfACount>
+struct SquareRoot {
+  static constexpr Real kOffset = Real(EighthsOfACount) / 8;
+
+  EXITWAVE_HD static Real slope(Real model, Real counts) {
+    using std::sqrt;
+    const Real safe = model > kDarkCounts ? model : kDarkCounts;
+    return 1 - sqrt((counts + kOffset) / (safe + kOffset));
+  }
+  EXITWAVE_HD static Real curvature(Real model, Real counts) {
+    using std::sqrt;
+    const Real safe = (model > kDarkCounts ? model : kDarkCounts) + kOffset;
+    return Real(0.5) * sqrt((counts + kOffset) / safe) / safe;
+  }
+};
+using Amplitude = SquareRoot<0>;
+using Anscombe = SquareRoot<3>;
+
+// (I - n)^2 / (2 (n + 1))
+struct Gaussian {
+  EXITWAVE_HD static Real slope(Real model, Real counts) { return (model - counts) / (counts + 1); }
+  EXITWAVE_HD static Real curvature(Real, Real counts) { return 1 / (counts + 1); }
+};
+
+// factor = -dL/dI, so that factor * Psi is the residual wave of the negative gradient.
+// Total: squared amplitude deviation over valid pixels.
+template <class Noise>
+struct LossResidual {
+  static constexpr int kSums = 1;
+  static constexpr int kTotals = 1;
+
+  BatchView<Real> measured;        // (frames, 1, ny, nx): counts; factor on return
+  BatchView<const Complex> model;  // (frames, modes, ny, nx)
+  Real scale;                      // |model|^2 to counts
+
+  EXITWAVE_HD Sums<1> term(Pixel p) const { return {{norm(model(p))}}; }
+
+  EXITWAVE_HD Sums<1> finish(Pixel p, Sums<1> sum) const {
+    using std::sqrt;
+    const Real counts = measured(p);
+    const Real known = counts < 0 ? Real(0) : counts;
+    const Real intensity = scale * sum.v[0];
+    const Real deviation = counts < 0 ? Real(0) : sqrt(known) - sqrt(intensity);
+    const Real slope = Noise::slope(intensity, known);
+    measured(p) = counts < 0 ? Real(0) : -slope;
+    return {{deviation * deviation}};
+  }
+};
+
+// Second-order expansion of the loss along a direction. With Psi + t A1 + t^2 A2,
+//   I1 = 2 Re(conj(Psi) A1),  I2 = |A1|^2 + 2 Re(conj(Psi) A2);
+// totals: c1 = sum L' I1,  c2 = sum L' I2 + L'' I1^2 / 2, and the part of c2 that cannot be
+// negative, max(L', 0) |A1|^2 + L'' I1^2 / 2.
+template <class Noise>
+struct LineSearch {
+  static constexpr int kSums = 4;
+  static constexpr int kTotals = 3;
+
+  BatchView<const Real> measured;  // (frames, 1, ny, nx): counts
+  BatchView<const Complex> model;  // Psi (frames, modes, ny, nx)
+  BatchView<const Complex> first;  // A1
+  BatchView<const Complex> second;  // A2
+  Real scale;
+
+  EXITWAVE_HD Sums<4> term(Pixel p) const {
+    const Complex psi = model(p);
+    const Complex a1 = first(p);
+    return {{norm(psi), dot(psi, a1), norm(a1), dot(psi, second(p))}};
+  }
+
+  EXITWAVE_HD Sums<3> finish(Pixel p, Sums<4> sum) const {
+    const Real counts = measured(p);
+    const Real known = counts < 0 ? Real(0) : counts;
+    const Real valid = counts < 0 ? Real(0) : Real(1);
+    const Real intensity = scale * sum.v[0];
+    const Real i1 = 2 * scale * sum.v[1];
+    const Real a1 = scale * sum.v[2];
+    const Real i2 = a1 + 2 * scale * sum.v[3];
+    const Real slope = valid * Noise::slope(intensity, known);
+    const Real bend = valid * (Real(0.5) * Noise::curvature(intensity, known) * i1 * i1);
+    const Real upward = slope > 0 ? slope : Real(0);
+    return {{slope * i1, slope * i2 + bend, upward * a1 + bend}};
+  }
+};
+
+}  // namespace exitwave::kernels

@@ -1,0 +1,153 @@
+"""Detector counts on their way to the core: checked, in their own narrow type, never as floats.
+
+Data are looked at in chunks of some megabytes, so that nothing of their size is made besides the
+one array that the core works on - and that is the caller's own where its type allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exitwave.errors import InvalidArgument
+
+# Types that the core reads as they are.
+_NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
+_CHUNK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Frames that passed all checks, and what a look at all of them told.
+
+    Attributes
+    ----------
+    data : uint8, uint16, uint32 or float32, shape (N, Y, X)
+    mask : bool, shape (Y, X), True = valid
+    mean : float64, shape (Y, X)
+        Mean frame; 0 at invalid pixels.
+    """
+
+    data: npt.NDArray[Any]
+    mask: npt.NDArray[np.bool_]
+    mean: npt.NDArray[np.float64]
+
+    @property
+    def total(self) -> float:
+        """Counts of all frames at valid pixels."""
+        return float(self.mean.sum()) * len(self.data)
+
+
+def read_counts(data: Any, mask: Any) -> Counts:
+    """Check data and mask, and read what is not in memory yet.
+
+    Parameters
+    ----------
+    data : array or h5py.Dataset, shape (N, Y, X)
+        Unsigned integers or float32 are used as they are; other real types are converted to the
+        narrowest of these that holds them.
+    mask : bool, shape (Y, X), or None
+        True = valid.
+
+    Raises
+    ------
+    InvalidArgument
+        Wrong shape or type, no frame, no valid pixel, no counts; a valid pixel that is negative,
+        not finite, or too large.
+    """
+    if not hasattr(data, "shape") or not hasattr(data, "dtype"):
+        data = np.asarray(data)
+    if len(data.shape) != 3 or min(data.shape) == 0:
+        raise InvalidArgument(
+            f"data has shape {tuple(data.shape)}, but must be (N, Y, X) with at least one frame."
+        )
+    if min(data.shape[1:]) < 2:
+        raise InvalidArgument(
+            f"data has frames of {data.shape[1]} x {data.shape[2]}, but each side must be at "
+            "least 2 pixels."
+        )
+    if data.dtype.kind not in "uif":
+        raise InvalidArgument(
+            f"data has type {data.dtype}, but must be counts: unsigned integers or float32."
+        )
+    valid = _checked_mask(mask, tuple(data.shape[1:]))
+    in_memory = isinstance(data, np.ndarray) and data.flags.c_contiguous
+    if in_memory and data.dtype in _NATIVE and data.dtype.isnative:
+        target = data
+    else:
+        target = np.empty(data.shape, _target_type(data, valid))
+    total = np.zeros(data.shape[1:], np.float64)
+    for first, chunk in _chunks(data):
+        total += _checked_sum(chunk, valid, first)
+        if target is not data:
+            # What stands at invalid pixels need not fit the type, and does not matter.
+            target[first : first + len(chunk)] = np.where(valid, chunk, 0)
+    if total.sum() == 0:
+        raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
+    return Counts(target, valid, total / len(data))
+
+
+def _checked_mask(mask: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    if mask is None:
+        return np.ones(shape, np.bool_)
+    array = np.ascontiguousarray(mask)
+    if array.shape != shape:
+        raise InvalidArgument(
+            f"mask has shape {array.shape}, but must have the shape {shape} of a frame."
+        )
+    if array.dtype != np.bool_:
+        raise InvalidArgument(
+            f"mask has type {array.dtype}, but must be bool with True = valid; convert it, for "
+            "example with mask == 0 where 0 means good."
+        )
+    if not array.any():
+        raise InvalidArgument(
+            "mask has no valid pixel (True = valid), but needs one; perhaps it must be inverted."
+        )
+    return array
+
+
+def _chunks(data: Any) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    frame_bytes = data.dtype.itemsize * data.shape[1] * data.shape[2]
+    step = max(1, _CHUNK_BYTES // frame_bytes)
+    for first in range(0, data.shape[0], step):
+        yield first, np.asarray(data[first : first + step])
+
+
+def _checked_sum(
+    chunk: npt.NDArray[Any], valid: npt.NDArray[np.bool_], first: int
+) -> npt.NDArray[np.float64]:
+    """Sum over the chunk's frames, 0 at invalid pixels."""
+    if chunk.dtype.kind == "u":
+        total = chunk.sum(axis=0, dtype=np.uint64).astype(np.float64)
+    else:
+        values = np.where(valid, chunk, 0)
+        bad = ~np.isfinite(values) | (values < 0)
+        if bad.any():
+            frame, row, column = (int(i) for i in np.argwhere(bad)[0])
+            raise InvalidArgument(
+                f"data has {values[frame, row, column]} in frame {first + frame} at pixel "
+                f"({row}, {column}), but counts must be finite and not negative; mark the pixel "
+                "invalid in the mask or set it to 0."
+            )
+        total = values.sum(axis=0, dtype=np.float64)
+    return np.where(valid, total, 0.0)
+
+
+def _target_type(data: Any, valid: npt.NDArray[np.bool_]) -> Any:
+    """Narrowest type of the core that holds all valid counts."""
+    if data.dtype.kind == "f":
+        return np.float32
+    if data.dtype.newbyteorder("=") in _NATIVE:
+        return data.dtype.newbyteorder("=")
+    largest = max(int(np.where(valid, chunk, 0).max()) for _, chunk in _chunks(data))
+    if largest > np.iinfo(np.uint32).max:
+        raise InvalidArgument(
+            f"data has a pixel with {largest} counts, but at most {np.iinfo(np.uint32).max} fit; "
+            "mark it invalid in the mask."
+        )
+    return np.min_scalar_type(largest)

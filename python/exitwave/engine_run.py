@@ -1,0 +1,231 @@
+"""One engine of a chain: its options for the core, its iterations, and what may go wrong."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exitwave.errors import DivergenceError
+from exitwave.partition import draw_groups
+
+if TYPE_CHECKING:
+    from exitwave.parameters import EngineParameters
+
+Complex64 = npt.NDArray[np.complex64]
+
+# An error this many times its lowest value is divergence, not the wandering of a projection engine.
+_RISE = 10.0
+# Share of the probe's power that a support may take from each update before it is worth a warning.
+_CUT_POWER = 0.01
+
+
+@dataclass
+class Problem:
+    """What all engines of a chain work on.
+
+    ``scan`` is the core's, ``order`` the spatial order of the frames, ``energy`` the sum of the
+    valid counts, by which the Fourier error is divided.
+    """
+
+    scan: Any
+    settings: Any
+    order: npt.NDArray[np.int64]
+    frame_shape: tuple[int, int]
+    energy: float
+    random: np.random.Generator
+
+
+class EngineRun:
+    """An engine at work: iterate over it, then take what it left.
+
+    Parameters
+    ----------
+    number : int
+        Place in the chain, from 0; used in messages.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        params: EngineParameters,
+        problem: Problem,
+        obj: Complex64,
+        probe: Complex64,
+    ) -> None:
+        from exitwave import _core
+
+        self.number = number
+        self.params = params
+        self.problem = problem
+        self.errors: list[float] = []
+        self._groups = _group_size(params, len(problem.order))
+        options = _core_options(params, problem.frame_shape, len(obj), len(probe))
+        self._core = _core.Engine(problem.scan, options, obj, probe, problem.settings)
+        self._report: Any = None
+        self._cut_power = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.params.name
+
+    @property
+    def core(self) -> Any:
+        return self._core
+
+    def error(self) -> float:
+        """Fourier error of the present model."""
+        return float(self._core.deviation()) / self.problem.energy
+
+    def iterations(self) -> Iterator[int]:
+        """Runs the engine; yields the number of each iteration when it is done."""
+        for iteration in range(self.params.iterations):
+            self._iterate(iteration)
+            yield iteration
+        self.finish()
+
+    def finish(self) -> None:
+        """Object and probe as they are handed on, and warnings about what was seen."""
+        self._core.finish()
+        if self._cut_power > _CUT_POWER:
+            warnings.warn(
+                f"{self._where()}: the probe's supports cut {100 * self._cut_power:.1f} % of its "
+                "power in the last update; make them larger, or the true probe is cut.",
+                stacklevel=5,
+            )
+        frames = len(self.problem.order)
+        if self._report is not None and 2 * self._report.frames_in_bound > frames:
+            warnings.warn(
+                f"{self._where()}: {self._report.frames_in_bound} of {frames} frames are inside "
+                "power_bound and are left alone; a smaller bound would let them improve.",
+                stacklevel=5,
+            )
+
+    def _iterate(self, iteration: int) -> None:
+        groups: list[list[int]] = []
+        if self._groups is not None:
+            groups = draw_groups(self.problem.order, self._groups, self.problem.random)
+        updates_probe = self._updates_probe(iteration)
+        self._report = self._core.iterate(groups, updates_probe)
+        if updates_probe:
+            self._cut_power = self._report.cut_power
+        self.errors.append(self._report.deviation / self.problem.energy)
+        self._check_error(iteration)
+        centring = self.params.probe_centring
+        if centring is not None and (iteration + 1) % centring == 0:
+            self._centre_probe()
+
+    def _updates_probe(self, iteration: int) -> bool:
+        start = self.params.probe_start
+        return (
+            start is not None
+            and iteration >= start
+            and (iteration - start) % self.params.probe_every == 0
+        )
+
+    def _check_error(self, iteration: int) -> None:
+        error = self.errors[-1]
+        advice = _ADVICE[self.name]
+        if not np.isfinite(error):
+            raise DivergenceError(
+                f"{self._where()}: the Fourier error is {error} at iteration {iteration}; {advice}."
+            )
+        lowest = int(np.argmin(self.errors))
+        if error > max(_RISE * self.errors[lowest], 1e-3):
+            raise DivergenceError(
+                f"{self._where()} diverged: the Fourier error rose from {self.errors[lowest]:.3g} "
+                f"at iteration {lowest} to {error:.3g} at iteration {iteration}; {advice}."
+            )
+
+    def _centre_probe(self) -> None:
+        power = (np.abs(self._core.probe_view) ** 2).sum(axis=0)
+        shape = np.array(power.shape)
+        rows, columns = np.indices(power.shape)
+        centre = np.array([(power * rows).sum(), (power * columns).sum()]) / power.sum()
+        dy, dx = (int(d) for d in np.round(shape // 2 - centre))
+        if (dy, dx) != (0, 0):
+            self._core.move_probe(dy, dx)
+
+    def _where(self) -> str:
+        return f"engines[{self.number}] {self.name}"
+
+
+_ADVICE = {
+    "AP": "start the probe later (probe_start) or raise probe_inertia",
+    "DM": "start the probe later (probe_start), raise probe_inertia, or use RAAR",
+    "RAAR": "start the probe later (probe_start), lower beta or raise probe_inertia",
+    "ePIE": "lower object_step and probe_step, or start the probe later (probe_start)",
+    "rPIE": "raise object_alpha and probe_alpha, or start the probe later (probe_start)",
+    "mPIE": "lower momentum, raise object_alpha and probe_alpha, or start the probe later",
+    "ML": "run DM or ePIE first, or raise object_inertia and probe_inertia",
+}
+
+
+def _group_size(params: EngineParameters, frames: int) -> int | None:
+    """Frames per update, None for engines that take all at once."""
+    if "group_size" not in type(params).model_fields:
+        return None
+    size = getattr(params, "group_size")  # noqa: B009  not every model has it
+    return int(size) if size is not None else automatic_group_size(frames)
+
+
+def automatic_group_size(frames: int) -> int:
+    """Large enough to keep lanes busy, small enough that each frame profits from the others."""
+    return max(1, min(64, frames // 16))
+
+
+def support_image(
+    support: float | npt.NDArray[np.bool_] | None, shape: tuple[int, int]
+) -> npt.NDArray[np.bool_] | None:
+    """A support as image (Y, X): as given, or an ellipse with that fraction of half the window."""
+    if support is None or isinstance(support, np.ndarray):
+        return support
+    rows, columns = ((np.arange(n) - n // 2) / (n / 2) for n in shape)
+    return np.asarray(rows[:, None] ** 2 + columns[None, :] ** 2 <= support**2)
+
+
+def _core_options(
+    params: EngineParameters, frame_shape: tuple[int, int], object_modes: int, probe_modes: int
+) -> Any:
+    from exitwave import _core
+
+    options = _core.EngineOptions()
+    values = params.to_dict()
+    for key in _PLAIN:
+        if values.get(key) is not None:
+            setattr(options, key, values[key])
+    options.object_modes, options.probe_modes = object_modes, probe_modes
+    options.hold_power = params.probe_power == "held"
+    if "noise" in values:
+        options.noise = getattr(_core.Noise, values["noise"])
+    if params.object_clip is not None:
+        options.clip = True
+        options.clip_low, options.clip_high = params.object_clip
+    real = support_image(params.probe_support, frame_shape)
+    if real is not None:
+        options.probe_support = real.astype(np.float32).ravel()
+    fourier = support_image(params.probe_fourier_support, frame_shape)
+    if fourier is not None:
+        options.probe_fourier_support = np.fft.ifftshift(fourier).astype(np.float32).ravel()
+    return options
+
+
+# Parameters that the core's options hold under the same name.
+_PLAIN = (
+    "name",
+    "object_inertia",
+    "probe_inertia",
+    "object_step",
+    "probe_step",
+    "object_alpha",
+    "probe_alpha",
+    "beta",
+    "power_bound",
+    "momentum",
+    "momentum_period",
+    "smoothness",
+)

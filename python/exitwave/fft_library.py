@@ -1,0 +1,78 @@
+"""Which FFT library the core uses: bound when it is first needed.
+
+The FFTW3 single-precision interface of the library that EXITWAVE_FFT names, else of the system's
+libfftw3f, else of the one inside the pyfftw wheel. Plans are measured once and kept as wisdom in the
+user's cache folder (EXITWAVE_CACHE names another; empty: none is kept, and plans are estimated), so
+that the same machine gives the same bits.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import platform
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from exitwave.errors import DeviceError
+
+
+@cache
+def load_fft_library() -> str:
+    """Bind the library to the core; returns its path.
+
+    Raises
+    ------
+    DeviceError
+        None is found, or the one that is named lacks the interface.
+    """
+    from exitwave import _core
+
+    path = find_fft_library()
+    _core.load_fft_library(path, _wisdom_path(path))
+    return path
+
+
+def find_fft_library() -> str:
+    """Path of the library that will be used."""
+    if named := os.environ.get("EXITWAVE_FFT"):
+        return named
+    return _system_library() or _wheel_library()
+
+
+def _system_library() -> str | None:
+    return ctypes.util.find_library("fftw3f")
+
+
+def _wheel_library() -> str:
+    spec = find_spec("pyfftw")
+    folders = []
+    if spec is not None and spec.origin is not None:
+        package = Path(spec.origin).parent
+        folders = [package.parent / "pyfftw.libs", package / ".dylibs", package]
+    for folder in folders:
+        for pattern in ("libfftw3f-*", "libfftw3f.*"):
+            if found := sorted(folder.glob(pattern)):
+                return str(found[0])
+    raise DeviceError(
+        "no FFT library was found; install pyfftw, or name a library with the FFTW3 "
+        "single-precision interface in EXITWAVE_FFT"
+    )
+
+
+def _wisdom_path(library: str) -> str:
+    """One file per library and machine; empty where none can be kept."""
+    base = os.environ.get("EXITWAVE_CACHE")
+    if base == "":
+        return ""
+    if base is None:
+        base = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exitwave")
+    folder = Path(base)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return ""
+    if not os.access(folder, os.W_OK):
+        return ""
+    return str(folder / f"fftwf-{platform.node()}-{Path(library).name}.wisdom")

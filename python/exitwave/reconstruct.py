@@ -1,0 +1,273 @@
+"""The one call."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exitwave import partition, start
+from exitwave.counts import Counts, read_counts
+from exitwave.devices import choose_lanes
+from exitwave.engine_run import EngineRun, Problem
+from exitwave.errors import DivergenceError, InvalidArgument
+from exitwave.interruption import Interruption
+from exitwave.parameters import Parameters, validate_params
+from exitwave.progress import progress_of
+from exitwave.result import Result
+
+Complex64 = npt.NDArray[np.complex64]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a callback sees after an iteration. Arrays are the run's own, read-only.
+
+    Attributes
+    ----------
+    engine : str
+        Name of the engine, which is number ``engine_index`` of the chain.
+    iteration : int
+        Iteration of this engine that was just done, from 0.
+    error : float
+        Fourier error of the model that the iteration started from.
+    object : complex64, shape (K, A, B)
+    probe : complex64, shape (M, Y, X)
+    positions : float64, shape (N, 2), pixels of ``object``
+    """
+
+    engine: str
+    engine_index: int
+    iteration: int
+    error: float
+    object: Complex64
+    probe: Complex64
+    positions: npt.NDArray[np.float64]
+
+
+def ptychography(
+    data: Any,
+    obj: Any = None,
+    probe: Any = None,
+    pos: Any = None,
+    mask: Any = None,
+    params: dict[str, Any] | Parameters | None = None,
+) -> Result:
+    """Reconstruct object and probe from diffraction patterns.
+
+    Parameters
+    ----------
+    data : array, shape (N, Y, X), h5py.Dataset, or path
+        Detector counts, zero frequency at (Y // 2, X // 2). Unsigned integers and float32 are used
+        as they are. A path is read with :func:`exitwave.load`; what the file lacks can be given by
+        the other arguments, which win over the file.
+    obj : complex64, shape (A, B) or (K, A, B), optional
+        Start object, K incoherent modes. None: ones, as large as the scan needs.
+    probe : complex64, shape (Y, X) or (M, Y, X), optional
+        Start probe, M incoherent modes, centred in the window. None: made from the mean frame.
+    pos : float64, shape (N, 2), pixels
+        (row, column) of each window's top-left corner in the object; fractions count. Positions
+        that reach outside a given object are refused.
+    mask : bool, shape (Y, X), optional
+        True = valid. What stands at other pixels does not matter.
+    params : dict, optional
+        See :doc:`parameters`. None, or without "engines": a default chain, which is printed.
+
+    Returns
+    -------
+    Result
+        Unpacks as ``O, P = result``. The object has the number of dimensions that was given.
+
+    Raises
+    ------
+    InvalidArgument
+        Bad input, refused before any work, in a sentence that names the argument.
+    DeviceError
+        The device does not exist here.
+    DivergenceError
+        An engine diverged; the error holds the state so far.
+    """
+    if isinstance(data, str | Path):
+        return _from_file(data, obj, probe, pos, mask, params)
+    checked = validate_params(params)
+    counts = read_counts(data, mask)
+    run = _Run(counts, obj, probe, pos, checked)
+    if _left_out(params) and checked.progress is not False:
+        chain = " ".join(f"{engine.name}:{engine.iterations}" for engine in checked.engines)
+        print(f"exitwave: no engines given, running the default chain {chain}")
+    return run.run()
+
+
+def _from_file(
+    path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any
+) -> Result:
+    from exitwave.io import load
+
+    with load(path) as dataset:
+        known = None if dataset.geometry is None else dataset.geometry.propagation()
+        checked = validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
+        result = ptychography(
+            dataset.data,
+            dataset.object if obj is None else obj,
+            dataset.probe if probe is None else probe,
+            dataset.positions_px if pos is None else pos,
+            dataset.mask if mask is None else mask,
+            checked,
+        )
+        result.source = dataset.source
+        if dataset.geometry is not None:
+            result.pixel_size_m = dataset.geometry.pixel_size_m
+    return result
+
+
+def _left_out(params: Any) -> bool:
+    return params is None or (isinstance(params, dict) and params.get("engines") is None)
+
+
+class _Run:
+    """A chain of engines on one scan."""
+
+    def __init__(
+        self, counts: Counts, obj: Any, probe: Any, pos: Any, params: Parameters
+    ) -> None:
+        frames, *shape = counts.data.shape
+        frame_shape = (shape[0], shape[1])
+        validate_params(params, frame_shape=frame_shape)
+        if pos is None:
+            raise InvalidArgument("pos is None, but each frame needs a position; give (N, 2) pixels.")
+        kernel = _kernel(params, frame_shape)
+        positions = start.checked_positions(pos, frames)
+        self.object, self.positions = start.place_object(obj, positions, frame_shape)
+        if probe is None:
+            self.probe = start.probe_from_data(counts.mean, counts.mask, kernel)
+        else:
+            self.probe = start.checked_probe(probe, frame_shape)
+        if params.scale_start:
+            self.probe = start.scale_to_counts(
+                self.probe, self.object, counts.mean, counts.mask, kernel
+            )
+        self.params = params
+        self.squeeze = np.ndim(obj) != 3
+        self.start = {"object": self.object, "probe": self.probe, "positions": self.positions}
+        self.problem = self._problem(counts, kernel, frame_shape)
+        self.errors: list[npt.NDArray[np.float64]] = []
+        self.stopped: str | None = None
+
+    def _problem(
+        self, counts: Counts, kernel: npt.NDArray[Any] | None, frame_shape: tuple[int, int]
+    ) -> Problem:
+        from exitwave import _core
+        from exitwave.fft_library import load_fft_library
+
+        params = self.params
+        lanes = choose_lanes(params.device, params.parts, params.batch, len(counts.data))
+        load_fft_library()
+        corner, fraction = start.corners_and_fractions(self.positions)
+        scan = _core.Scan(
+            counts.data,
+            counts.mask,
+            corner,
+            fraction,
+            self.object.shape[-2:],
+            None if kernel is None else kernel.astype(np.complex64),
+            [part.tolist() for part in partition.split_in_parts(self.positions, lanes.parts)],
+        )
+        order = partition.spatial_order(self.positions)
+        random = np.random.default_rng(params.seed)
+        return Problem(scan, lanes.settings, order, frame_shape, counts.total, random)
+
+    def run(self) -> Result:
+        began = time.perf_counter()
+        error = np.nan
+        with Interruption() as interruption, progress_of(self.params) as progress:
+            for number, engine_params in enumerate(self.params.engines):
+                modes = engine_params.probe_modes, engine_params.object_modes
+                self.probe = start.grown_probe(self.probe, modes[0])
+                self.object = start.grown_object(self.object, modes[1], self.problem.random)
+                engine = EngineRun(number, engine_params, self.problem, self.object, self.probe)
+                progress.begin(engine)
+                try:
+                    self._iterate(engine, interruption, progress)
+                except DivergenceError as divergence:
+                    self._take(engine)
+                    divergence.result = self._result(engine.errors[-1], began)
+                    raise
+                self._take(engine)
+                if self.stopped or number == len(self.params.engines) - 1:
+                    error = engine.error()
+                    break
+        return self._result(error, began)
+
+    def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
+        for iteration in engine.iterations():
+            progress.advance(engine)
+            if self._callback_stops(engine, iteration):
+                self.stopped = "callback"
+            if interruption.requested:
+                self.stopped = "interrupted"
+            if self.stopped:
+                return engine.finish()
+        return None
+
+    def _callback_stops(self, engine: EngineRun, iteration: int) -> bool:
+        callback = self.params.callback
+        if callback is None or (iteration + 1) % self.params.callback_every != 0:
+            return False
+        state = State(
+            engine.name,
+            engine.number,
+            iteration,
+            engine.errors[-1],
+            _read_only(engine.core.object_view),
+            _read_only(engine.core.probe_view),
+            _read_only(self.positions.view()),
+        )
+        return callback(state) is True
+
+    def _take(self, engine: EngineRun) -> None:
+        self.object, self.probe = engine.core.object, engine.core.probe
+        self.errors.append(np.array(engine.errors))
+
+    def _result(self, error: float, began: float) -> Result:
+        probe = start.orthogonal_modes(self.probe) if self.params.orthogonalise else self.probe
+        squeeze = self.squeeze and len(self.object) == 1
+        return Result(
+            object=self.object[0] if squeeze else self.object,
+            probe=probe,
+            positions=self.positions,
+            errors=self.errors,
+            error=float(error),
+            engines=[engine.name for engine in self.params.engines[: len(self.errors)]],
+            params=self.params.to_dict(),
+            seconds=time.perf_counter() - began,
+            stopped=self.stopped,
+            start=self.start,
+        )
+
+
+def _kernel(params: Parameters, frame_shape: tuple[int, int]) -> npt.NDArray[Any] | None:
+    """Near-field propagator for the frames, zero frequency first; None in far field.
+
+    A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification
+    M = (f + d) / f, distance d / M. ``pixel_size_m`` is the object's pixel.
+    """
+    near = params.propagation
+    if near.regime == "far":
+        return None
+    from exitwave.propagate import near_field_kernel
+
+    distance = near.distance_m
+    if near.focus_distance_m is not None:
+        distance *= near.focus_distance_m / (near.focus_distance_m + near.distance_m)
+    return near_field_kernel(
+        frame_shape, near.wavelength_m, distance, near.pixel_size_m, near.method
+    )
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,198 @@
+"""Start values: positions in pixels of an object that holds them, object, probe, and new modes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exitwave.errors import InvalidArgument
+
+Complex64 = npt.NDArray[np.complex64]
+Float64 = npt.NDArray[np.float64]
+
+# A mode that is split off starts with this fraction of the first mode's power.
+NEW_MODE_POWER = 0.05
+
+
+def corners_and_fractions(positions: Float64) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Nearest whole pixel of each position, and the rest, in [-1/2, 1/2)."""
+    corner = np.floor(positions + 0.5)
+    return corner.astype(np.int32), (positions - corner).astype(np.float32)
+
+
+def checked_positions(pos: Any, frames: int) -> Float64:
+    """(N, 2) finite float64 copy."""
+    array = np.array(pos, dtype=np.float64)
+    if array.shape != (frames, 2):
+        raise InvalidArgument(
+            f"pos has shape {array.shape}, but must be ({frames}, 2): row and column of each frame."
+        )
+    if not np.isfinite(array).all():
+        frame = int(np.argwhere(~np.isfinite(array))[0, 0])
+        raise InvalidArgument(f"pos of frame {frame} is {array[frame]}, but must be finite.")
+    # An object of that size would not fit any memory; the unit is likely metres or nanometres.
+    if np.ptp(array, axis=0).max() > 1e6:
+        raise InvalidArgument(
+            f"pos spans {np.ptp(array, axis=0).max():.3g} pixels, but at most 1e6 can be; give it "
+            "in object pixels."
+        )
+    return array
+
+
+def place_object(
+    obj: Any, positions: Float64, frame_shape: tuple[int, int]
+) -> tuple[Complex64, Float64]:
+    """Start object (K, A, B), and the positions in its pixels.
+
+    Without an object one of ones is made that just holds all windows; with one, a window that
+    reaches outside is refused.
+    """
+    corner, _ = corners_and_fractions(positions)
+    if obj is None:
+        origin = corner.min(axis=0)
+        shape = corner.max(axis=0) - origin + frame_shape
+        return np.ones((1, *shape), np.complex64), positions - origin
+    array = _checked_field("obj", obj)
+    outside = (corner < 0) | (corner + frame_shape > array.shape[-2:])
+    if outside.any():
+        frame = int(np.argwhere(outside)[0, 0])
+        raise InvalidArgument(
+            f"pos of frame {frame} is {tuple(positions[frame])}, which puts its window outside "
+            f"the object of {array.shape[-2]} x {array.shape[-1]} pixels; give a larger object, or "
+            "None to have one made."
+        )
+    return array, positions
+
+
+def checked_probe(probe: Any, frame_shape: tuple[int, int]) -> Complex64:
+    """Start probe (M, Y, X), a copy."""
+    array = _checked_field("probe", probe)
+    if array.shape[-2:] != frame_shape:
+        raise InvalidArgument(
+            f"probe has shape {np.shape(probe)}, but its last two must be the shape {frame_shape} "
+            "of a frame."
+        )
+    if not np.any(array):
+        raise InvalidArgument("probe is zero everywhere, but must have some power.")
+    return array
+
+
+def probe_from_data(
+    mean: Float64, mask: npt.NDArray[np.bool_], kernel: npt.NDArray[Any] | None
+) -> Complex64:
+    """Start probe (1, Y, X) from the mean frame alone.
+
+    Far field: the focus of the beam whose amplitude at the detector is that of the mean frame.
+    Near field: the mean frame's amplitude, propagated back to the sample with a flat phase.
+    """
+    amplitude = np.sqrt(np.where(mask, mean, mean[mask].mean()))
+    if kernel is None:
+        probe = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(amplitude), norm="ortho"))
+    else:
+        probe = np.fft.ifft2(np.fft.fft2(amplitude) * np.conj(kernel))
+    return probe[None].astype(np.complex64)
+
+
+def scale_to_counts(
+    probe: Complex64,
+    obj: Complex64,
+    mean: Float64,
+    mask: npt.NDArray[np.bool_],
+    kernel: npt.NDArray[Any] | None,
+) -> Complex64:
+    """The probe with the power that the mean frame has at valid pixels, through the object."""
+    if kernel is None:
+        at_detector = np.fft.fftshift(np.fft.fft2(probe, norm="ortho"), axes=(-2, -1))
+    else:
+        at_detector = np.fft.ifft2(np.fft.fft2(probe) * kernel)
+    power = float((np.abs(at_detector) ** 2).sum(axis=0)[mask].sum())
+    transmission = float((np.abs(obj) ** 2).sum(axis=0).mean())
+    if power * transmission == 0:
+        raise InvalidArgument(
+            "probe or obj has no power at valid pixels, so the probe cannot be scaled; give other "
+            "start values or set scale_start to False."
+        )
+    return probe * np.float32(np.sqrt(mean[mask].sum() / (power * transmission)))
+
+
+def grown_probe(probe: Complex64, modes: int | None) -> Complex64:
+    """The probe with more modes, split off the first one; total power kept.
+
+    New modes are the first times low-order polynomials, made orthogonal: what a beam that moves or
+    is partially coherent needs first.
+    """
+    _check_growth("probe_modes", modes, len(probe))
+    if modes is None or modes == len(probe):
+        return probe
+    rows, columns = (np.linspace(-1, 1, n) for n in probe.shape[-2:])
+    orders = sorted(((i + j, i, j) for i in range(modes) for j in range(modes)))[1:]
+    raw = [probe[0] * np.outer(rows**i, columns**j) for _, i, j in orders[: modes + len(probe)]]
+    basis = _orthonormal([*probe, *raw])[len(probe) : modes]
+    power = float((np.abs(probe[0]) ** 2).sum())
+    added = [mode * np.sqrt(NEW_MODE_POWER * power) for mode in basis]
+    first = probe[0] * np.sqrt(1 - NEW_MODE_POWER * len(added)) if len(added) < 10 else probe[0]
+    grown = np.stack([first, *probe[1:], *added])
+    total = float((np.abs(probe) ** 2).sum()) / float((np.abs(grown) ** 2).sum())
+    return (grown * np.sqrt(total)).astype(np.complex64)
+
+
+def grown_object(obj: Complex64, modes: int | None, random: np.random.Generator) -> Complex64:
+    """The object with more modes, split off the first one; total power kept.
+
+    New modes are the first with random phases: equal ones would stay equal for ever.
+    """
+    _check_growth("object_modes", modes, len(obj))
+    if modes is None or modes == len(obj):
+        return obj
+    count = modes - len(obj)
+    phases = random.uniform(-np.pi, np.pi, (count, *obj.shape[1:]))
+    added = np.sqrt(NEW_MODE_POWER / count) * obj[0] * np.exp(1j * phases)
+    first = obj[:1] * np.sqrt(1 - NEW_MODE_POWER)
+    return np.concatenate([first, obj[1:], added]).astype(np.complex64)
+
+
+def orthogonal_modes(probe: Complex64) -> Complex64:
+    """The same mutual coherence by orthogonal modes, the strongest first.
+
+    Singular value decomposition of the modes as rows; sum_m |P_m|^2 stays what it is, for any
+    object and propagator. The phase of the strongest old mode is kept.
+    """
+    if len(probe) == 1:
+        return probe
+    rows = probe.reshape(len(probe), -1).astype(np.complex128)
+    values, vectors = np.linalg.eigh(rows @ rows.conj().T)
+    mixed = vectors[:, ::-1].conj().T @ rows
+    return mixed.reshape(probe.shape).astype(np.complex64)
+
+
+def _orthonormal(images: list[npt.NDArray[Any]]) -> npt.NDArray[np.complex128]:
+    rows = np.stack([image.ravel() for image in images]).astype(np.complex128)
+    q, _ = np.linalg.qr(rows.T)
+    return np.asarray(q.T).reshape(len(images), *images[0].shape)
+
+
+def _check_growth(name: str, modes: int | None, present: int) -> None:
+    if modes is not None and modes < present:
+        raise InvalidArgument(
+            f"{name} is {modes}, but there are {present} modes already; modes may only grow."
+        )
+
+
+def _checked_field(name: str, field: Any) -> Complex64:
+    """(modes, rows, columns) complex64 copy of a two- or three-dimensional array."""
+    array = np.asarray(field)
+    if array.ndim not in (2, 3) or array.size == 0:
+        raise InvalidArgument(
+            f"{name} has shape {array.shape}, but must be (rows, columns) or "
+            "(modes, rows, columns)."
+        )
+    if array.dtype.kind not in "cfiu":
+        raise InvalidArgument(f"{name} has type {array.dtype}, but must be complex64.")
+    if not np.isfinite(array).all():
+        raise InvalidArgument(
+            f"{name} has values that are not finite, but all must be; start from other values."
+        )
+    copy = np.array(array, dtype=np.complex64, order="C")
+    return copy if copy.ndim == 3 else copy[None]
