@@ -6,7 +6,8 @@ or it measures the gauge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ _GUARD_PX = 3
 _FADE_PX = 24
 # The first guess is made on images of at most this size.
 _COARSE_PX = 384
+# Steps of shift (pixels) and ramp (radians across the patch) below which it stands still.
+_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,7 @@ class Alignment:
 
     def apply(self, image: npt.NDArray[Any]) -> Complex:
         """Another image (..., A, B) of the same reconstruction in the same gauge."""
-        shape = (image.shape[-2], image.shape[-1])
-        ramp = _ramp(shape, np.array(self.ramp_rad_per_px), (shape[0] // 2, shape[1] // 2))
-        return self.factor * shift(image * ramp, self.shift_px)
+        return _apply(image, self.factor, self.shift_px, self.ramp_rad_per_px)
 
 
 def align(image: npt.NDArray[Any], reference: npt.NDArray[Any], region: Region = None) -> Alignment:
@@ -92,24 +93,20 @@ def align(image: npt.NDArray[Any], reference: npt.NDArray[Any], region: Region =
         Shapes differ, a value is not finite, the region is empty, or an image is zero in it.
     """
     fit = fit_gauge(image, reference, region)
-    original = np.asarray(image, dtype=np.complex128)
     moved = fit.whole + fit.part
-    result = Alignment(
-        image=original,
+    aligned = _apply(np.asarray(image), fit.factor, moved, fit.ramp)
+    rows, columns = fit.patch.box
+    # Inside the region the faded patch is better: nothing rings in from the array's border.
+    stack = aligned.reshape(-1, *fit.patch.shape)
+    np.copyto(stack[:, rows, columns], fit.image, where=fit.patch.inside)
+    return Alignment(
+        image=aligned,
         factor=fit.factor,
         shift_px=(float(moved[0]), float(moved[1])),
         ramp_rad_per_px=(float(fit.ramp[0]), float(fit.ramp[1])),
         error=fit.error,
         converged=fit.converged,
     )
-    whole = result.apply(original)
-    rows, columns = fit.patch.box
-    # Inside the region the faded patch is better: nothing rings in from the array's border.
-    whole[..., rows, columns][..., fit.patch.inside] = fit.image[..., fit.patch.inside].reshape(
-        *original.shape[:-2], -1
-    )
-    object.__setattr__(result, "image", whole)
-    return result
 
 
 @dataclass
@@ -163,7 +160,7 @@ class GaugeFit:
     ramp: Float
     part: Float
     factor: complex = 1.0
-    image: Complex | None = None
+    image: Complex = field(default_factory=lambda: np.empty(0, dtype=np.complex128))
     error: float = np.inf
     converged: bool = False
 
@@ -222,7 +219,7 @@ def _first_guess(moving: Complex, target: Complex, patch: Patch) -> GaugeFit:
     part = np.zeros(2)
     wanted = fft.fft2(target)
     for _ in range(2):
-        product = np.sum(patch.cut(moving, whole, ramp) * target.conj(), axis=0)
+        product = np.einsum("kyx,kyx->yx", patch.cut(moving, whole, ramp), target.conj())
         ramp = ramp + 2 * np.pi * _peak(np.abs(fft.fft2(product)))[1] / shape
         _, moved = _correlation_peak(fft.fft2(patch.cut(moving, whole, ramp)), wanted)
         whole = whole - np.round(moved).astype(np.int64)
@@ -237,13 +234,13 @@ def _low_pass(spectrum: Complex) -> Complex:
         if size > _COARSE_PX:
             half = _COARSE_PX // 2
             index = np.r_[0:half, size - half : size]
-            spectrum = spectrum.take(index, axis=axis)
+            spectrum = np.asarray(np.take(spectrum, index, axis=axis))
     return spectrum
 
 
 def _spectrum_shifts(spectrum: Complex, wanted: Complex) -> list[npt.NDArray[np.int64]]:
     """Candidates for the shift of a spectrum, whole cycles per patch."""
-    correlation = np.zeros(spectrum.shape[1:])
+    correlation = np.zeros((spectrum.shape[1], spectrum.shape[2]))
     for one, other in zip(spectrum, wanted, strict=True):
         first, second = (fft.fft2(np.abs(s) - np.abs(s).mean()) for s in (one, other))
         correlation += fft.ifft2(first * second.conj()).real
@@ -262,7 +259,7 @@ def _correlation_peak(spectrum: Complex, wanted: Complex) -> tuple[float, Float]
 
     Half whitened, so that neither the mean of the object nor the noise decides.
     """
-    cross = np.sum(spectrum * wanted.conj(), axis=0)
+    cross = np.einsum("kyx,kyx->yx", spectrum, wanted.conj())
     magnitude = np.abs(cross)
     weight = np.sqrt(magnitude)
     cross = np.divide(cross, weight, out=np.zeros_like(cross), where=weight > 0)
@@ -284,48 +281,77 @@ def _peak(values: Float) -> tuple[float, Float]:
 
 
 def _refine(moving: Complex, target: Complex, fit: GaugeFit, max_iterations: int = 60) -> None:
-    """Gauss-Newton on shift, ramp and factor with the tangents of the reference.
+    """Gauss-Newton on factor, shift and ramp with the tangents of the reference.
 
     The tangents stay as they are, so an iteration costs one shift of the image; the solution is
     where the difference is orthogonal to them.
     """
     patch = fit.patch
-    shape = (target.shape[1], target.shape[2])
+    extent = np.array(patch.inside.shape)
     reference = np.where(patch.inside, target, 0)
-    norm = np.sum(np.abs(reference) ** 2)
-    spectrum = fft.fft2(target)
-    slopes = [
-        np.where(patch.inside, fft.ifft2(2j * np.pi * q * spectrum), 0) for q in frequencies(shape)
-    ]
-    y, x = (np.arange(n) - n / 2 for n in shape)
-    y, x = y[:, None], x[None, :]
-    # Change of the aligned image with (factor's two parts, shift, ramp).
-    tangents = [reference, 1j * reference, -slopes[0], -slopes[1], -1j * y * reference,
-                -1j * x * reference]  # fmt: skip
-    flat = np.stack([t.view(np.float64).reshape(-1) for t in tangents])
-    scale = np.sqrt(np.sum(flat**2, axis=1))
-    flat /= np.where(scale > 0, scale, 1)[:, None]
-    inverse = np.linalg.pinv(flat @ flat.T, rcond=1e-12, hermitian=True)
-
-    extent = np.array(shape)
+    norm = np.vdot(reference, reference).real
+    solve = _tangent_solver(reference, target, patch)
     for _ in range(max_iterations):
-        ramped = fft.fft2(patch.cut(moving, fit.whole, fit.ramp))
-        moved = fft.ifft2(ramped * shift_phase(shape, fit.part))
-        within = np.where(patch.inside, moved, 0)
-        fit.factor = complex(np.vdot(within, reference) / np.vdot(within, within).real)
-        fit.image = fit.factor * moved
+        image = patch.cut(moving, fit.whole, fit.ramp)
+        image = fft.ifft2(fft.fft2(image) * shift_phase(image.shape[1:], fit.part))
+        within = np.where(patch.inside, image, 0)
+        power = np.vdot(within, within).real
+        fit.factor = complex(np.vdot(within, reference) / power) if power > 0 else 0j
+        fit.image = fit.factor * image
         difference = reference - fit.factor * within
         fit.error = float(np.sqrt(np.vdot(difference, difference).real / norm))
-        step = inverse @ (flat @ difference.view(np.float64).reshape(-1))
-        step /= np.where(scale > 0, scale, 1)
-        shift_step = np.clip(step[2:4], -0.5, 0.5)
-        ramp_step = np.clip(step[4:6], -np.pi / extent, np.pi / extent)
-        if np.abs(shift_step).max() < 1e-9 and np.abs(ramp_step * extent).max() < 1e-9:
+        shift_step, ramp_step = solve(difference)
+        if max(np.abs(shift_step).max(), np.abs(ramp_step * extent).max()) < _TOLERANCE:
             fit.converged = True
             return
-        fit.part, fit.ramp = fit.part + shift_step, fit.ramp + ramp_step
+        fit.part = fit.part + np.clip(shift_step, -0.5, 0.5)
+        fit.ramp = fit.ramp + np.clip(ramp_step, -np.pi / extent, np.pi / extent)
         whole = np.round(fit.part).astype(np.int64) * (np.abs(fit.part) > 1)
         fit.whole, fit.part = fit.whole + whole, fit.part - whole
+
+
+def _tangent_solver(
+    reference: Complex, target: Complex, patch: Patch
+) -> Callable[[Complex], tuple[Float, Float]]:
+    """Function: difference -> the steps of shift and ramp that explain it best."""
+    shape = patch.inside.shape
+    spectrum = fft.fft2(target)
+    slopes = [
+        np.where(patch.inside, fft.ifft2(2j * np.pi * q * spectrum), 0)
+        for q in frequencies((shape[0], shape[1]))
+    ]
+    y = (np.arange(shape[0]) - shape[0] / 2)[:, None]
+    x = (np.arange(shape[1]) - shape[1] / 2)[None, :]
+    tangents = np.stack(
+        [
+            reference,
+            1j * reference,
+            -slopes[0],
+            -slopes[1],
+            -1j * y * reference,
+            -1j * x * reference,
+        ]
+    )
+    flat = tangents.view(np.float64).reshape(len(tangents), -1)
+    scale = np.sqrt(np.sum(flat**2, axis=1))
+    scale[scale == 0] = 1  # an image without slope along an axis fixes no shift along it
+    flat /= scale[:, None]
+    inverse = np.linalg.pinv(flat @ flat.T, rcond=1e-12, hermitian=True)
+
+    def solve(difference: Complex) -> tuple[Float, Float]:
+        step = inverse @ (flat @ difference.view(np.float64).reshape(-1)) / scale
+        return step[2:4], step[4:6]
+
+    return solve
+
+
+def _apply(image: npt.NDArray[Any], factor: complex, moved: Any, ramp: Any) -> Complex:
+    """factor * shift(image * exp(-i ramp . (r - centre)), moved)."""
+    y, x = (
+        np.exp(-1j * k * (np.arange(n) - n // 2))
+        for n, k in zip(image.shape[-2:], ramp, strict=True)
+    )
+    return factor * shift(image * y[:, None] * x[None, :], moved)
 
 
 def _fade(inside: Mask) -> Float:
@@ -335,14 +361,6 @@ def _fade(inside: Mask) -> Float:
     border = np.minimum(rows[:, None], columns[None, :])
     t = np.clip(np.maximum(distance / _FADE_PX, distance / np.maximum(distance + border, 1)), 0, 1)
     return np.asarray(np.cos(np.pi / 2 * t) ** 2)
-
-
-def _ramp(shape: tuple[int, int], ramp: Float, centre: Any) -> Complex:
-    """exp(-i ramp . (r - centre)) of shape (A, B)."""
-    y, x = (
-        np.exp(-1j * k * (np.arange(n) - c)) for n, k, c in zip(shape, ramp, centre, strict=True)
-    )
-    return np.asarray(y[:, None] * x[None, :])
 
 
 def _stack(name: str, value: npt.NDArray[Any]) -> Complex:

@@ -5,18 +5,35 @@ All are double precision and independent of the compiled core.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft, special
 
 from exitwave import checks
 from exitwave.alignment import Alignment, Region, align, as_region, fit_gauge
 from exitwave.errors import InvalidArgument
-from exitwave.propagate import split_position
+from exitwave.propagate import Detector, split_position
+from exitwave.resolution import RingCorrelation, frc
 
-__all__ = ["Alignment", "align", "relative_error", "scan_region"]
+__all__ = [
+    "Alignment",
+    "RingCorrelation",
+    "align",
+    "fourier_error",
+    "frc",
+    "illumination",
+    "model_intensities",
+    "poisson_log_likelihood",
+    "position_error",
+    "probe_error",
+    "relative_error",
+    "scan_region",
+]
 
+Complex = npt.NDArray[np.complex128]
 Float = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -58,6 +75,153 @@ def relative_error(
     return float(np.linalg.norm(first[..., inside] - second[..., inside]) / norm)
 
 
+def probe_error(probe: npt.NDArray[Any], reference: npt.NDArray[Any]) -> float:
+    """Distance of two probes, free of the gauge and of the choice of modes.
+
+    min over unitary U of norm(U P - R) / norm(R), after factor, ramp and shift have been removed:
+    the Bures distance of the mutual coherences. For one mode it is the relative error.
+
+    Parameters
+    ----------
+    probe, reference : complex, shape (Y, X), or (M, Y, X) with any M each
+
+    Raises
+    ------
+    InvalidArgument
+        Frames differ in shape, or a probe is zero.
+    """
+    first, second = _mode_stack("probe", probe), _mode_stack("reference", reference)
+    if first.shape[1:] != second.shape[1:]:
+        raise InvalidArgument(
+            f"probe had frames of {first.shape[1:]} and reference of {second.shape[1:]}, "
+            "but both must be the same."
+        )
+    modes = max(len(first), len(second))
+    # Strongest modes first; then in turn the gauge, and the best rotation of the modes.
+    first, second = _orthogonal(first, modes), _orthogonal(second, modes)
+    everywhere = np.ones(first.shape[1:], dtype=bool)
+    error = np.inf
+    for _ in range(50):
+        aligned = fit_gauge(first, second, everywhere).image
+        first = np.tensordot(_rotation(aligned, second), aligned, axes=1)
+        before, error = error, float(np.linalg.norm(first - second) / np.linalg.norm(second))
+        if modes == 1 or error > before * (1 - 1e-6):
+            break
+    return error
+
+
+def fourier_error(
+    data: Any,
+    obj: npt.NDArray[Any],
+    probe: npt.NDArray[Any],
+    positions_px: npt.ArrayLike,
+    mask: Mask | None = None,
+    propagation: Mapping[str, Any] | None = None,
+    background: npt.NDArray[Any] | float = 0.0,
+) -> float:
+    """sum w (sqrt(I) - sqrt(model))^2 / sum w I over all frames.
+
+    Parameters
+    ----------
+    data : (N, Y, X), array or h5py.Dataset
+        Read frame by frame.
+    obj : complex, shape (A, B) or (K, A, B)
+    probe : complex, shape (Y, X) or (M, Y, X)
+    positions_px : (N, 2)
+    mask : bool, shape (Y, X), True = valid, or None
+    propagation : dict or None
+        As in the parameters; None: far field.
+    background : (Y, X) or number
+        Added to the model.
+
+    Raises
+    ------
+    InvalidArgument
+        Shapes do not fit, a window lies outside the object, or no valid pixel has counts.
+    """
+    difference = total = 0.0
+    for counts, model in _compared(data, obj, probe, positions_px, mask, propagation, background):
+        difference += float(np.sum((np.sqrt(counts) - np.sqrt(model)) ** 2))
+        total += float(counts.sum())
+    if total == 0:
+        raise InvalidArgument("data had no counts in valid pixels, but must have some.")
+    return difference / total
+
+
+def poisson_log_likelihood(
+    data: Any,
+    obj: npt.NDArray[Any],
+    probe: npt.NDArray[Any],
+    positions_px: npt.ArrayLike,
+    mask: Mask | None = None,
+    propagation: Mapping[str, Any] | None = None,
+    background: npt.NDArray[Any] | float = 0.0,
+) -> float:
+    """sum w (I ln(model) - model - ln(I!)) over all frames; arguments as :func:`fourier_error`.
+
+    -inf where the model has no intensity but counts were seen.
+    """
+    total = 0.0
+    for counts, model in _compared(data, obj, probe, positions_px, mask, propagation, background):
+        total += float(np.sum(special.xlogy(counts, model) - model - special.gammaln(counts + 1)))
+    return total
+
+
+def model_intensities(
+    obj: npt.NDArray[Any],
+    probe: npt.NDArray[Any],
+    positions_px: npt.ArrayLike,
+    propagation: Mapping[str, Any] | None = None,
+) -> Iterator[Float]:
+    """Intensity (Y, X) of each frame in turn, summed over probe and object modes."""
+    objects, waves = _mode_stack("obj", obj), _mode_stack("probe", probe)
+    points = checks.positions("positions_px", positions_px)
+    shape = (waves.shape[1], waves.shape[2])
+    _require_inside(points, shape, (objects.shape[1], objects.shape[2]))
+    detector = Detector.from_params(propagation, shape)
+    spectrum = fft.fft2(waves)
+    for point in points:
+        yield detector.intensity(objects, spectrum, point)
+
+
+def position_error(
+    positions_px: npt.ArrayLike, reference_px: npt.ArrayLike, remove: str = "mean"
+) -> float:
+    """Root mean square distance of two sets of positions, pixels.
+
+    Parameters
+    ----------
+    positions_px, reference_px : (N, 2)
+    remove : "nothing", "mean" or "affine"
+        What is free: a common shift is part of the gauge; an affine map (scale, rotation, shear)
+        is what a wrong distance or a turned stage does.
+
+    Raises
+    ------
+    InvalidArgument
+        Shapes differ, or there are fewer than four positions for an affine map.
+    """
+    points = checks.positions("positions_px", positions_px)
+    reference = checks.positions("reference_px", reference_px)
+    if points.shape != reference.shape:
+        raise InvalidArgument(
+            f"positions_px had shape {points.shape} and reference_px {reference.shape}, "
+            "but both must be the same."
+        )
+    checks.choice("remove", remove, ("nothing", "mean", "affine"))
+    difference = points - reference
+    if remove == "mean":
+        difference -= difference.mean(axis=0)
+    elif remove == "affine":
+        if len(points) < 4:
+            raise InvalidArgument(
+                f"positions_px had {len(points)} rows, but an affine map needs at least 4."
+            )
+        basis = np.column_stack([reference - reference.mean(axis=0), np.ones(len(points))])
+        difference -= basis @ np.linalg.lstsq(basis, difference, rcond=None)[0]
+    return float(np.sqrt(np.mean(np.sum(difference**2, axis=1))))
+
+
 def scan_region(
     positions_px: npt.ArrayLike,
     frame_shape: tuple[int, int],
@@ -91,33 +255,89 @@ def scan_region(
     points = checks.positions("positions_px", positions_px)
     shape = checks.shape2("frame_shape", frame_shape, least=1)
     size = checks.shape2("object_shape", object_shape, least=1)
-    corners = split_position(points)[0]
-    if corners.min() < 0 or (corners.max(axis=0) + shape > np.array(size)).any():
-        raise InvalidArgument(
-            f"positions_px reach from {corners.min(axis=0).tolist()} to "
-            f"{(corners.max(axis=0) + shape).tolist()}, but the object is {size}: enlarge it."
-        )
+    _require_inside(points, shape, size)
+    middles = split_position(points)[0] + np.array(shape) // 2
+    first, last = middles.min(axis=0), middles.max(axis=0)
     centres = np.zeros(size, dtype=bool)
-    first, last = (
-        corners.min(axis=0) + np.array(shape) // 2,
-        corners.max(axis=0) + np.array(shape) // 2,
-    )
     centres[first[0] : last[0] + 1, first[1] : last[1] + 1] = True
     if probe is None:
         return centres
-    total = illumination(points, probe, size)
+    if np.shape(probe)[-2:] != shape:
+        raise InvalidArgument(
+            f"probe had frames of {np.shape(probe)[-2:]}, but must have frame_shape {shape}."
+        )
     checks.number("fraction", fraction, above=0)
+    total = illumination(points, probe, size)
     return np.asarray(total > fraction * total[centres].mean())
 
 
 def illumination(
     positions_px: npt.ArrayLike, probe: npt.NDArray[Any], object_shape: tuple[int, int]
 ) -> Float:
-    """Intensity (A, B) of all probes together, at whole-pixel positions."""
-    waves = checks.image("probe", probe, stack=True)
-    intensity = (np.abs(waves) ** 2).reshape(-1, *waves.shape[-2:]).sum(axis=0, dtype=np.float64)
+    """Intensity (A, B) of all probes together, at positions rounded to whole pixels."""
+    intensity = np.sum(np.abs(_mode_stack("probe", probe)) ** 2, axis=0)
+    points = checks.positions("positions_px", positions_px)
+    _require_inside(points, (intensity.shape[0], intensity.shape[1]), object_shape)
     rows, columns = intensity.shape
     total = np.zeros(object_shape)
-    for row, column in split_position(checks.positions("positions_px", positions_px))[0]:
+    for row, column in split_position(points)[0]:
         total[row : row + rows, column : column + columns] += intensity
     return total
+
+
+def _compared(
+    data: Any,
+    obj: npt.NDArray[Any],
+    probe: npt.NDArray[Any],
+    positions_px: npt.ArrayLike,
+    mask: Mask | None,
+    propagation: Mapping[str, Any] | None,
+    background: npt.NDArray[Any] | float,
+) -> Iterator[tuple[Float, Float]]:
+    """Counts and model in the valid pixels of each frame."""
+    frame_shape = np.shape(probe)[-2:]
+    expected = (len(checks.positions("positions_px", positions_px)), *frame_shape)
+    if tuple(data.shape) != expected:
+        raise InvalidArgument(
+            f"data had shape {tuple(data.shape)}, but positions and probe ask for {expected}."
+        )
+    valid = np.ones(frame_shape, dtype=bool)
+    if mask is not None:
+        valid = checks.mask("mask", mask, frame_shape)
+    for index, model in enumerate(model_intensities(obj, probe, positions_px, propagation)):
+        counts = np.asarray(data[index], dtype=np.float64)[valid]
+        if not (counts >= 0).all():
+            raise InvalidArgument(
+                f"data had negative or undefined counts in frame {index}: mask those pixels."
+            )
+        yield counts, (model + background)[valid]
+
+
+def _require_inside(points: Float, shape: tuple[int, int], size: tuple[int, int]) -> None:
+    corners = split_position(points)[0]
+    first, last = corners.min(axis=0), corners.max(axis=0) + np.array(shape)
+    if first.min() < 0 or (last > np.array(size)).any():
+        raise InvalidArgument(
+            f"positions_px put windows from {first.tolist()} to {last.tolist()}, "
+            f"but the object is {tuple(size)}: enlarge it or shift the positions."
+        )
+
+
+def _mode_stack(name: str, value: npt.NDArray[Any]) -> Complex:
+    """(modes, rows, columns), complex128."""
+    array = checks.image(name, value, stack=True).astype(np.complex128)
+    return array if array.ndim == 3 else array[None]
+
+
+def _orthogonal(stack: Complex, modes: int) -> Complex:
+    """Orthogonal modes, strongest first, filled up with zeros to ``modes``."""
+    _, values, vectors = np.linalg.svd(stack.reshape(len(stack), -1), full_matrices=False)
+    full = np.zeros((modes, *stack.shape[1:]), dtype=np.complex128)
+    full[: len(values)] = (values[:, None] * vectors).reshape(-1, *stack.shape[1:])
+    return full
+
+
+def _rotation(moving: Complex, fixed: Complex) -> Complex:
+    """Unitary U that minimises norm(U moving - fixed) (orthogonal Procrustes problem)."""
+    left, _, right = np.linalg.svd(np.einsum("myx,nyx->mn", fixed, moving.conj()))
+    return np.asarray(left @ right)

@@ -183,9 +183,12 @@ def diffuser(
     disc = _disc(frame_shape, pixel, window, diameter_m)
     grain = checks.number("grain_m", grain_m, above=0)
     u, v = frequencies(frame_shape, pixel)
-    random = np.random.default_rng(seed).standard_normal(frame_shape)
+    # A command line gives 3.0 where 3 is meant.
+    whole = int(seed) if isinstance(seed, float) and seed.is_integer() else seed
+    random = np.random.default_rng(checks.whole("seed", whole, least=0))
     # The filter's square is the spectrum of a Gaussian autocorrelation exp(-r^2 / grain^2).
-    screen = fft.ifft2(fft.fft2(random) * np.exp(-0.5 * (np.pi * grain) ** 2 * (u**2 + v**2))).real
+    smooth = np.exp(-0.5 * (np.pi * grain) ** 2 * (u**2 + v**2))
+    screen = fft.ifft2(fft.fft2(random.standard_normal(frame_shape)) * smooth).real
     screen *= checks.number("phase_rad", phase_rad, least=0) / screen.std()
     wave = disc * np.exp(1j * screen)
     return _normalised(
@@ -380,9 +383,9 @@ def diameter_m(
 def coordinates(shape: Shape, pixel: checks.Pair) -> tuple[Float, Float]:
     """Coordinates (Y, 1) and (1, X), zero at (Y//2, X//2), in units of ``pixel``."""
     pixel_y, pixel_x = checks.pair("pixel", pixel)
-    y = (np.arange(shape[0]) - shape[0] // 2)[:, None] * pixel_y
-    x = (np.arange(shape[1]) - shape[1] // 2)[None, :] * pixel_x
-    return y, x
+    y = (np.arange(shape[0], dtype=np.float64) - shape[0] // 2) * pixel_y
+    x = (np.arange(shape[1], dtype=np.float64) - shape[1] // 2) * pixel_x
+    return y[:, None], x[None, :]
 
 
 def _grid(frame_shape: Shape, pixel_size_m: checks.Pair) -> tuple[tuple[float, float], float]:

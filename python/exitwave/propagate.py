@@ -21,7 +21,6 @@ from exitwave.errors import InvalidArgument
 Complex = npt.NDArray[np.complex128]
 Float = npt.NDArray[np.float64]
 
-PLANCK_TIMES_C_EV_M = 1.23984198433e-6
 _AXES = (-2, -1)
 
 
@@ -47,7 +46,7 @@ def shift_phase(shape: tuple[int, int], shift_px: npt.ArrayLike) -> Complex:
     """Factor exp(-2 pi i q shift) in FFT order: moves content by +shift (row, column)."""
     qy, qx = frequencies(shape)
     row, column = np.asarray(shift_px, dtype=np.float64)
-    return np.exp(-2j * np.pi * row * qy) * np.exp(-2j * np.pi * column * qx)
+    return np.asarray(np.exp(-2j * np.pi * row * qy) * np.exp(-2j * np.pi * column * qx))
 
 
 def shift(wave: npt.NDArray[Any], shift_px: npt.ArrayLike) -> Complex:
@@ -71,14 +70,15 @@ def near_field_kernel(
     checks.choice("method", method, ("angular_spectrum", "fresnel"))
     u, v = frequencies(shape, pixel_size_m)
     if method == "fresnel":
-        return np.exp(-1j * np.pi * wavelength_m * distance_m * (u**2 + v**2))
+        return np.asarray(np.exp(-1j * np.pi * wavelength_m * distance_m * (u**2 + v**2)))
     k = 2 * np.pi / wavelength_m
     q2 = (2 * np.pi) ** 2 * (u**2 + v**2)
     kz = np.sqrt((k**2 - q2).astype(np.complex128))
     # kz - k without the cancellation of two large numbers.
     exponent = -q2 / (kz + k)
     # |z| makes evanescent waves decay for propagation in either direction.
-    return np.exp(1j * exponent.real * distance_m - np.abs(exponent.imag * distance_m))
+    decay = np.abs(exponent.imag * distance_m)
+    return np.asarray(np.exp(1j * exponent.real * distance_m - decay))
 
 
 def propagate(

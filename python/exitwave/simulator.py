@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,8 @@ from scipy import fft
 
 from exitwave import checks, probes, scans, specimens
 from exitwave.errors import InvalidArgument
-from exitwave.propagate import PLANCK_TIMES_C_EV_M, Detector, magnification, split_position
-
-if TYPE_CHECKING:
-    from exitwave.geometry import Geometry
+from exitwave.geometry import Geometry, wavelength_from_energy
+from exitwave.propagate import Detector, magnification, split_position
 
 Array = npt.NDArray[Any]
 NOISE_FREE_COUNTS = 1e6
@@ -84,8 +82,6 @@ class Simulation:
     @property
     def geometry(self) -> Geometry:
         """The same facts as a :class:`exitwave.Geometry`."""
-        from exitwave.geometry import Geometry
-
         return Geometry(
             regime=self.regime,  # type: ignore[arg-type]
             pixel_size_m=self.pixel_size_m,
@@ -126,7 +122,7 @@ class Simulation:
         frame_shape = (self.probe.shape[1], self.probe.shape[2])
         wave = probes.make_probe(kind, frame_shape, self.pixel_size_m, self.wavelength_m, settings)
         power = np.sum(np.abs(self.probe.astype(np.complex128)) ** 2)
-        return (wave * np.sqrt(power))[None].astype(np.complex64)
+        return np.asarray((wave * np.sqrt(power))[None], dtype=np.complex64)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an HDF5 file with data, positions (metres), mask, probe, and the truth.
@@ -177,7 +173,7 @@ def simulate(
     seed: int = 0,
     obj: Array | None = None,
     amplitude_image: str | Array = "camera",
-    phase_image: str | Array = "astronaut",
+    phase_image: str | Array = "gravel",
     amplitude_range: tuple[float, float] = (0.5, 1.0),
     phase_range_rad: tuple[float, float] = (-1.0, 1.0),
     object_modes: int = 1,
@@ -226,7 +222,7 @@ def simulate(
         Modes of a source of finite size, see :func:`exitwave.probes.add_modes`.
     scan : "raster", "spiral", "rings", or positions (N, 2) in pixels
     overlap : float or None
-        Linear overlap 1 - step / probe diameter, when ``step_px`` is not given; None: 0.68 in the
+        Linear overlap 1 - step / probe diameter, when ``step_px`` is not given; None: 0.7 in the
         far field and 0.85 in the near field.
     step_px : float or (row, column), pixels, or None
     jitter : float or None
@@ -334,7 +330,7 @@ def _optics(
     """Fields of Simulation that describe the experiment."""
     checks.choice("regime", regime, ("far", "near"))
     checks.choice("method", method, ("angular_spectrum", "fresnel"))
-    wavelength = PLANCK_TIMES_C_EV_M / checks.number("energy_ev", energy_ev, above=0)
+    wavelength = wavelength_from_energy(energy_ev)
     default = 75e-6 if regime == "far" else 0.65e-6
     physical = checks.pair(
         "detector_pixel_m", default if detector_pixel_m is None else detector_pixel_m
@@ -440,7 +436,7 @@ def _scan(
         return _placed(points, integer), float(np.sqrt(area / max(len(points), 1)))
     if step_px is None:
         if overlap is None:
-            overlap = 0.68 if regime == "far" else 0.85
+            overlap = 0.7 if regime == "far" else 0.85
         step_m = (1 - checks.number("overlap", overlap, least=0, most=0.99)) * diameter
         steps = (step_m / pixel[0], step_m / pixel[1])
     else:

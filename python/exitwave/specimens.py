@@ -38,7 +38,7 @@ IMAGES = (
 def from_images(
     shape: tuple[int, int],
     amplitude_image: str | Array = "camera",
-    phase_image: str | Array = "astronaut",
+    phase_image: str | Array = "gravel",
     amplitude_range: tuple[float, float] = (0.5, 1.0),
     phase_range_rad: tuple[float, float] = (-1.0, 1.0),
     *,
@@ -123,7 +123,7 @@ def _fit(picture: npt.NDArray[np.float64], shape: tuple[int, int]) -> npt.NDArra
         ]
         start = [(have - take) // 2 for have, take in zip(picture.shape, crop, strict=True)]
         picture = picture[start[0] : start[0] + crop[0], start[1] : start[1] + crop[1]]
-        picture = resize(picture, shape, order=1, anti_aliasing=True)
+        picture = np.asarray(resize(picture, shape, order=1, anti_aliasing=True))  # type: ignore[no-untyped-call]
     else:
         short = [max(need - have, 0) for have, need in zip(picture.shape, shape, strict=True)]
         picture = np.pad(picture, [(s // 2, s - s // 2) for s in short], mode="symmetric")
