@@ -19,6 +19,9 @@ from exitwave.io.layout import Layout
 from exitwave.io.options import Options
 from exitwave.io.units import LENGTH_M
 
+# No object is so large; positions in a wrong unit are.
+LARGEST_SPAN_PX = 1e7
+
 # The first that recognises a file reads it.
 HDF5_LAYOUTS = (
     cxi.LAYOUT,
@@ -136,13 +139,14 @@ def _is_npz(path: Path) -> bool:
 def _read_npz(path: Path, options: Options) -> Dataset:
     if options.format not in (None, "npz"):
         raise InvalidArgument(f"format is {options.format!r}, but the file is npz; leave it out.")
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
-        raise FileFormatError(
-            "the npz archive is damaged or still being written; copy or write it again."
-        ) from error
-    with archive:
+    # np.load leaves a file that it opened itself open where the archive is damaged.
+    with path.open("rb") as stream:
+        try:
+            archive = np.load(stream, allow_pickle=False)
+        except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+            raise FileFormatError(
+                "the npz archive is damaged or still being written; copy or write it again."
+            ) from error
         return _assemble(plain.read_npz(archive, options), options, path, "npz")
 
 
@@ -201,6 +205,12 @@ def _assemble(contents: Contents, options: Options, path: Path, name: str) -> Da
             )
         positions *= LENGTH_M[unit] / np.asarray(before.pixel_size_m)
     positions *= np.asarray(before.pixel_size_m) / np.asarray(after.pixel_size_m)
+    span = float(np.ptp(positions, axis=0).max())
+    if not span < LARGEST_SPAN_PX:
+        raise FileFormatError(
+            f"the positions span {span:.3g} object pixels; check their unit (option "
+            "positions_unit) and the object pixel (option pixel_size_m)."
+        )
 
     mask = _mask(contents.mask, options, shape, notes)
     probe = _probe(contents.probe, shape)

@@ -52,7 +52,9 @@ class Options:
         for name in given:
             if name not in known:
                 near = get_close_matches(name, known, n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
+                hint = (
+                    f"perhaps {near[0]!r} is meant." if near else f"known are {', '.join(known)}."
+                )
                 raise InvalidArgument(f"load has no option {name!r}; {hint}")
         return cls(**given)
 
