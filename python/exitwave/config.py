@@ -60,26 +60,31 @@ def _text(build: dict[str, Any] | None, key: str) -> str:
 
 
 def _threads() -> str:
-    if hasattr(os, "sched_getaffinity"):
-        usable = len(os.sched_getaffinity(0))
-    else:
-        usable = os.cpu_count() or 1
+    from exitwave.devices import available_threads
+
+    usable = available_threads()
     return f"{usable} of {os.cpu_count() or usable} processors usable"
 
 
 def _fft(build: dict[str, Any] | None) -> str:
     if build is None:
         return _NO_CORE
-    fft = build.get("fft") or {}
-    if not fft.get("library"):
-        return "none: no FFTW3 library was found, install pyfftw or name one in EXITWAVE_FFT"
-    return f"{fft.get('version') or 'version unknown'} ({fft['library']})"
+    from exitwave.errors import ExitwaveError
+    from exitwave.fft_library import load_fft_library
+
+    try:
+        library = load_fft_library()
+    except ExitwaveError as error:
+        return f"none: {error}"
+    # Asked again: the version is known once the library is bound.
+    version = (_build_info() or {}).get("fft_version")
+    return f"{version or 'version unknown'} ({library})"
 
 
 def _gpu(build: dict[str, Any] | None) -> str:
     if build is None:
         return _NO_CORE
-    return str(build.get("cuda") or "none: this build has no CUDA module")
+    return f"none: {build.get('cuda') or 'this build has no CUDA module'}"
 
 
 def _mpi() -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    epilog="Example: exitwave demo --frames 200 -o demo.h5 --plot demo.png",
+    example="exitwave demo --frames 200 -o demo.h5 --plot demo.png",
 )
 @click.option("--frames", default=400, show_default=True, help="Frames of the scan.")
 @click.option("--frame-size", default=128, show_default=True, help="Rows and columns of a frame.")

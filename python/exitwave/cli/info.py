@@ -12,7 +12,7 @@ from exitwave.cli.options import given_load_options, load_options
 from exitwave.cli.show import print_rows
 
 
-@click.command(cls=Command, epilog="Example: exitwave info scan.cxi --energy-ev 8000")
+@click.command(cls=Command, example="exitwave info scan.cxi --energy-ev 8000")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @load_options
 def info(file: Path | None, **keywords: Any) -> None:

@@ -13,12 +13,13 @@ from exitwave.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from exitwave.io import Dataset
+    from exitwave.parameters import Parameters
     from exitwave.result import Result
 
 
 @click.command(
     cls=Command,
-    epilog='Example: exitwave run scan.cxi --engines "DM:200 ML:100,noise=poisson" '
+    example='exitwave run scan.cxi --engines "DM:200 ML:100,noise=poisson" '
     "--probe-modes 3 -o out.h5 --plot out.png",
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -69,15 +70,20 @@ def run(
     check_output(output, overwrite=overwrite)
     if plot is not None:
         check_picture(plot, overwrite=overwrite)
-    params, options = _parameters(recipe, keywords)
+    given, options = _parameters(recipe, keywords)
+    if quiet:
+        given["progress"] = False
+    if start is not None:
+        # The result's probe fits its object; scaled to the counts once more, it would not.
+        given.setdefault("scale_start", False)
 
     from exitwave.io import load, save_result
 
     with load(file, **options) as dataset:
-        params = _complete(params, dataset)
+        params = _complete(given, dataset)
         if not quiet:
             _print_plan(dataset, params)
-        result = _reconstruct(dataset, start, params | ({"progress": False} if quiet else {}))
+        result = _reconstruct(dataset, start, params)
         save_result(output, result, dataset=dataset, overwrite=overwrite)
     if plot is not None:
         save_plot(plot, result)
@@ -120,7 +126,7 @@ def _parameters(
     return params, options
 
 
-def _complete(params: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+def _complete(given: dict[str, Any], dataset: Dataset) -> Parameters:
     """Every parameter of the run, checked, the propagation from the file's geometry."""
     from exitwave.parameters import validate_params
 
@@ -129,10 +135,10 @@ def _complete(params: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
             f"{dataset.source} has no frames; give a file with counts (a result goes to --start)"
         )
     known = None if dataset.geometry is None else dataset.geometry.propagation()
-    return validate_params(params, propagation=known, frame_shape=dataset.frame_shape).to_dict()
+    return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
 
 
-def _reconstruct(dataset: Dataset, start: Path | None, params: dict[str, Any]) -> Result:
+def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Result:
     from exitwave.io import load_result
     from exitwave.reconstruct import ptychography
 
@@ -152,18 +158,18 @@ def _reconstruct(dataset: Dataset, start: Path | None, params: dict[str, Any]) -
     return result
 
 
-def _print_plan(dataset: Dataset, params: dict[str, Any]) -> None:
+def _print_plan(dataset: Dataset, params: Parameters) -> None:
     """What is going to be done, before it is."""
     frames, height, width = dataset.data.shape
     line = f"{dataset.source}: {frames} frames of {height} × {width}"
-    line += f", {params['propagation']['regime']} field"
+    line += f", {params.propagation.regime} field"
     if dataset.geometry is not None:
         pixel = " × ".join(f"{1e9 * size:.4g}" for size in dataset.geometry.pixel_size_m)
         line += f", object pixel {pixel} nm"
     click.echo(line)
     for note in dataset.notes:
         click.echo(f"note: {note}")
-    chain = " ".join(f"{engine['name']}:{engine['iterations']}" for engine in params["engines"])
+    chain = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
     click.echo(f"engines: {chain}")
 
 

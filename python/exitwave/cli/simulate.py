@@ -14,7 +14,7 @@ from exitwave.errors import InvalidArgument
 
 @click.command(
     cls=Command,
-    epilog="Example: exitwave simulate star.h5 --frame-shape 128 --frames 400 "
+    example="exitwave simulate star.h5 --frame-shape 128 --frames 400 "
     "--counts-per-frame 1e7 --probe zone_plate",
 )
 @click.argument("output", default="simulated.h5", type=click.Path(path_type=Path))

@@ -1,0 +1,223 @@
+"""run and demo: from a file with counts to a result file, a picture and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+import exitwave
+
+SHORT = ("--engines", "ePIE:12")
+
+
+def error_in(text):
+    """The Fourier error that a run prints."""
+    (line,) = [line for line in text.splitlines() if line.startswith("Fourier error")]
+    return float(line.split()[2])
+
+
+def test_run_writes_a_result_and_a_picture(command, scan, tmp_path):
+    outcome = command(
+        "run", scan, "--engines", "DM:5,beta=0.9 ML:6,noise=amplitude", "--device", "cpu:1",
+        "--parts", 2, "--batch", 3, "--seed", 4, "-o", "out.h5", "--plot", "out.png",
+    )  # fmt: skip
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "engines: DM:5 ML:6" in outcome.out
+    assert "written: out.h5 and out.png" in outcome.out
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    result = exitwave.load_result(tmp_path / "out.h5")
+    assert [len(errors) for errors in result.errors] == [5, 6]
+    assert result.source == str(scan)
+    assert result.pixel_size_m == pytest.approx((1.29156e-7, 1.47607e-7), rel=1e-3)
+    used = result.params
+    assert (used["device"], used["parts"], used["batch"], used["seed"]) == ("cpu:1", 2, 3, 4)
+    assert (used["engines"][0]["beta"], used["engines"][1]["noise"]) == (0.9, "amplitude")
+
+
+def test_run_of_a_good_start_ends_near_the_truth(command, scan):
+    outcome = command("run", scan, "--engines", "ePIE:40", "-o", "out.h5")
+
+    assert error_in(outcome.out) < 0.05
+    compared = command("compare", "out.h5", scan)
+    (line,) = [line for line in compared.out.splitlines() if line.startswith("relative error")]
+    assert float(line.split()[-1]) < 0.2
+
+
+def test_without_engines_the_default_chain_is_printed(command, scan, tmp_path):
+    outcome = command("run", scan)
+
+    chain = exitwave.load_result(tmp_path / "scan_result.h5").engines
+    assert outcome.code == 0
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("engines: ")]
+    assert [word.split(":")[0] for word in line.split()[1:]] == chain
+
+
+def test_quiet_run_prints_nothing(command, scan):
+    outcome = command("run", scan, *SHORT, "--quiet")
+
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+
+
+def test_crop_and_bin_shrink_the_frames(command, scan, tmp_path):
+    command("run", scan, *SHORT, "--crop", "24,20", "--bin", "2", "-o", "out.h5")
+
+    assert exitwave.load_result(tmp_path / "out.h5").probe.shape == (1, 12, 10)
+
+
+def test_probe_and_object_modes_grow(command, scan, tmp_path):
+    command("run", scan, *SHORT, "--probe-modes", 3, "--object-modes", 2, "-o", "out.h5")
+
+    result = exitwave.load_result(tmp_path / "out.h5")
+    assert (len(result.probe), result.object.shape[0]) == (3, 2)
+
+
+def test_options_win_over_the_recipe(command, scan, tmp_path):
+    (tmp_path / "recipe.toml").write_text(
+        'seed = 3\nparts = 2\n[load]\nbin = 2\nframes = "0:20"\n'
+        '[[engines]]\nname = "RAAR"\niterations = 4\nprobe_start = "none"\n'
+    )
+
+    outcome = command(
+        "run", scan, "--recipe", "recipe.toml", "--seed", 5, "--bin", 1, "-o", "out.h5"
+    )
+
+    assert outcome.code == 0
+    result = exitwave.load_result(tmp_path / "out.h5")
+    assert (result.params["seed"], result.params["parts"]) == (5, 2)
+    assert result.params["engines"][0]["probe_start"] is None
+    assert (len(result.positions), result.probe.shape[1:]) == (20, (32, 28))
+
+
+def test_a_result_starts_a_new_run(command, scan, tmp_path):
+    first = command("run", scan, "--engines", "ePIE:30", "-o", "first.h5")
+    second = command("run", scan, "--engines", "ML:3", "--start", "first.h5", "-o", "second.h5")
+
+    assert (first.code, second.code) == (0, 0)
+    continued = exitwave.load_result(tmp_path / "second.h5")
+    assert continued.errors[0][0] == pytest.approx(error_in(first.out), rel=1e-3)
+    np.testing.assert_array_equal(
+        np.squeeze(continued.start["object"]), exitwave.load_result(tmp_path / "first.h5").object
+    )
+
+
+def test_start_of_another_scan_is_refused(command, scan):
+    command("run", scan, *SHORT, "--frames", ":12", "-o", "first.h5")
+
+    outcome = command("run", scan, *SHORT, "--start", "first.h5", "-o", "second.h5")
+
+    assert outcome.code == 2
+    assert "start first.h5 has 12 positions, but" in outcome.err
+
+
+def test_result_in_place_of_counts_is_refused(command, scan):
+    command("run", scan, *SHORT, "-o", "first.h5")
+
+    outcome = command("run", "first.h5", "-o", "second.h5")
+
+    assert outcome.code == 2
+    assert (
+        "first.h5 has no frames; give a file with counts (a result goes to --start)" in outcome.err
+    )
+
+
+def test_info_of_a_result_tells_how_it_ended(command, scan):
+    command("run", scan, *SHORT, "-o", "out.h5")
+
+    outcome = command("info", "out.h5")
+
+    assert outcome.code == 0
+    assert "engines                     ePIE:12" in outcome.out
+    assert "ended                       after its last iteration" in outcome.out
+
+
+def test_near_field_is_run_from_the_geometry_of_the_file(command, tmp_path):
+    exitwave.simulate((32, 28), 20, regime="near", counts_per_frame=1e6).save(tmp_path / "near.h5")
+
+    outcome = command("run", "near.h5", *SHORT, "-o", "out.h5")
+
+    assert outcome.code == 0
+    propagation = exitwave.load_result(tmp_path / "out.h5").params["propagation"]
+    assert propagation["regime"] == "near"
+
+
+def test_device_that_does_not_exist_is_refused(command, scan, tmp_path):
+    outcome = command("run", scan, *SHORT, "--device", "cuda:7", "-o", "out.h5")
+
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_divergence_is_a_failure_with_advice_and_without_a_result(command, scan, tmp_path):
+    wild = "AP:60,probe_step=2,probe_inertia=0,object_inertia=0,probe_power=free"
+
+    outcome = command("run", scan, "--engines", wild, "-o", "out.h5")
+
+    assert outcome.code == 1
+    assert outcome.err.startswith("exitwave: engines[0] AP diverged: the Fourier error rose from ")
+    assert "raise probe_inertia" in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_are_one_line_each(command, scan):
+    outcome = command("run", scan, "--engines", "ePIE:3,probe_support=0.2", "-o", "out.h5")
+
+    assert outcome.code == 0
+    assert outcome.err.startswith("exitwave: warning: engines[0] ePIE: the probe's supports cut ")
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT to a child process")
+def test_interrupted_run_saves_what_it_has(scan, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exitwave", "run", str(scan), "--engines", "ePIE:1000000",
+         "-o", "out.h5"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    while not process.stdout.readline().startswith("engines:"):
+        assert process.poll() is None
+    time.sleep(2)
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "exitwave: interrupted; the state so far is in out.h5"
+    assert "Traceback" not in err
+    result = exitwave.load_result(tmp_path / "out.h5")
+    assert result.stopped == "interrupted"
+    assert 0 < len(result.errors[0]) < 1000000
+
+
+def test_counts_that_are_all_zero_are_refused(command, scan, tmp_path):
+    with h5py.File(scan) as source, h5py.File(tmp_path / "dark.h5", "w") as file:
+        for name in ("positions", "probe"):
+            file[name] = source[name][()]
+        file["data"] = np.zeros_like(source["data"][()])
+        file.attrs.update(source.attrs)
+
+    outcome = command("run", "dark.h5", *SHORT)
+
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "dark_result.h5").exists()
+
+
+def test_demo_reconstructs_its_sample(command, tmp_path):
+    outcome = command("demo", "--frames", 40, "--frame-size", 32)
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.h5", "demo.png"]
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("relative error")]
+    assert float(line.split()[-1]) < 0.2
+    assert len(exitwave.load_result(tmp_path / "demo.h5").positions) == 40
