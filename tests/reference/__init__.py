@@ -56,7 +56,8 @@ from reference.model import (
 from reference.pie import Momentum, pie_group, pie_iteration
 from reference.projections import (
     detector_update,
-    overlap_update,
+    object_update,
+    probe_update,
     projection_constants,
     projection_iteration,
     start_exit_waves,
@@ -89,11 +90,12 @@ __all__ = [
     "loss_factor",
     "ml_iteration",
     "modulus_factor",
-    "overlap_update",
+    "object_update",
     "pie_group",
     "pie_iteration",
     "precondition",
     "probe_power",
+    "probe_update",
     "projection_constants",
     "projection_iteration",
     "reached",

@@ -6,7 +6,7 @@ import numpy as np
 
 from reference.constraints import apply_supports, clip_amplitude, hold_power, largest, reached
 from reference.detector import fourier_terms, modulus_factor
-from reference.model import Complex, Real, Scan, Sums, forward, residual_pass
+from reference.model import Complex, Real, Scan, Sums, forward, residual_pass, window
 
 
 def projection_constants(name: str, beta: float) -> tuple[float, float, float]:
@@ -32,20 +32,27 @@ def guarded_ratio(numerator: Complex, denominator: Real) -> Complex:
     return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1), 0)
 
 
-def overlap_update(
-    obj: Complex,
-    probe: Complex,
-    sums: Sums,
-    object_inertia: float,
-    probe_inertia: float,
-    probe_step: float,
-) -> tuple[Complex, Complex]:
-    """O + nO / (dO + c max dO) and P + probe_step nP / (dP + c max dP), both from old values."""
-    d_obj, d_probe = sums.object_denominator, sums.probe_denominator
+def object_update(obj: Complex, sums: Sums, inertia: float) -> Complex:
+    """O + nO / (dO + c max dO)."""
     # Unreached pixels have nO = 0 and keep their value whatever the inertia.
-    new_obj = obj + guarded_ratio(sums.object_numerator, d_obj + object_inertia * largest(d_obj))
-    step = guarded_ratio(sums.probe_numerator, d_probe + probe_inertia * largest(d_probe))
-    return new_obj, probe + probe_step * step
+    weight = sums.object_denominator
+    return obj + guarded_ratio(sums.object_numerator, weight + inertia * largest(weight))
+
+
+def probe_update(
+    scan: Scan, obj: Complex, change: Complex, probe: Complex, sums: Sums, inertia: float
+) -> Complex:
+    """P + (nP - S P) / (dP + c max dP) for the object O after its change dO.
+
+    S = sum_jk conj(O_kj) dO_kj and dP = sum_jk |O_kj|^2 over the windows. nP is of the object
+    before the change; the residual of the changed one is, to first order, the old one less P dO.
+    """
+    shape = probe.shape[-2:]
+    pairs = [(window(obj, p, shape), window(change, p, shape)) for p in scan.positions]
+    correction = sum((np.conj(o) * d).sum(0) for o, d in pairs)
+    weight = sum((np.abs(o) ** 2).sum(0) for o, _ in pairs)
+    numerator = sums.probe_numerator - correction * probe
+    return probe + guarded_ratio(numerator, weight + inertia * largest(weight))
 
 
 def projection_iteration(
@@ -57,7 +64,6 @@ def projection_iteration(
     *,
     object_inertia: float = 1e-3,
     probe_inertia: float = 1e-3,
-    probe_step: float = 0.5,
     update_probe: bool = True,
     power_bound: float | None = None,
     support=None,
@@ -67,6 +73,7 @@ def projection_iteration(
 ) -> tuple[Complex, Complex, list[Complex], float]:
     """One iteration; returns object, probe, exit waves and the Fourier error before it.
 
+    Object first, then the probe for the new object, from one pass over the frames.
     `waves` None starts them from the model. `power` None leaves the probe's power free.
     """
     old = start_exit_waves(scan, obj, probe) if waves is None else waves
@@ -79,10 +86,10 @@ def projection_iteration(
         return new[-1] - model
 
     sums = residual_pass(scan, obj, probe, range(len(scan.counts)), rule)
-    step = probe_step if update_probe else 0.0
-    obj, probe_new = overlap_update(obj, probe, sums, object_inertia, probe_inertia, step)
+    before, obj = obj, object_update(obj, sums, object_inertia)
     if update_probe:
-        probe = apply_supports(probe_new, support, fourier)
+        probe = probe_update(scan, obj, obj - before, probe, sums, probe_inertia)
+        probe = apply_supports(probe, support, fourier)
         if power is not None:
             obj, probe = hold_power(obj, probe, power, reached(sums))
     if clip is not None:
