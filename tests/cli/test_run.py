@@ -157,13 +157,13 @@ def test_device_that_does_not_exist_is_refused(command, scan, tmp_path):
 
 
 def test_divergence_is_a_failure_with_advice_and_without_a_result(command, scan, tmp_path):
-    wild = "AP:60,probe_step=2,probe_inertia=0,object_inertia=0,probe_power=free"
+    wild = "rPIE:60,object_step=2,probe_step=2,object_alpha=1e-3,probe_alpha=1e-3"
 
     outcome = command("run", scan, "--engines", wild, "-o", "out.h5")
 
     assert outcome.code == 1
-    assert outcome.err.startswith("exitwave: engines[0] AP diverged: the Fourier error rose from ")
-    assert "raise probe_inertia" in outcome.err
+    assert outcome.err.startswith("exitwave: engines[0] rPIE")
+    assert "raise object_alpha and probe_alpha" in outcome.err
     assert outcome.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

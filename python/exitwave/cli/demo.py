@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exitwave.cli.command import EXIT_INTERRUPTED, Command, check_output, check_picture
-from exitwave.cli.run import print_outcome, save_plot
+from exitwave.cli.command import Command, check_output, check_picture
+from exitwave.cli.run import leave_if_interrupted, print_outcome, save_plot
 
 if TYPE_CHECKING:
     from exitwave.result import Result
@@ -68,9 +68,8 @@ def demo(
     save_result(output, result, geometry=simulation.geometry, overwrite=overwrite)
     save_plot(plot, result)
     click.echo(f"relative error of the object against the truth: {_error(result, simulation):.4f}")
-    print_outcome(result, f"{output} and {plot}")
-    if result.stopped == "interrupted":
-        raise click.exceptions.Exit(EXIT_INTERRUPTED)
+    print_outcome(result, output, plot)
+    leave_if_interrupted(result, output)
 
 
 def _error(result: Result, simulation: Simulation) -> float:

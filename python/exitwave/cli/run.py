@@ -9,6 +9,7 @@ import click
 
 from exitwave.cli.command import EXIT_INTERRUPTED, Command, check_output, check_picture
 from exitwave.cli.options import given_load_options, load_options
+from exitwave.cli.show import lengths
 from exitwave.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -88,11 +89,8 @@ def run(
     if plot is not None:
         save_plot(plot, result)
     if not quiet:
-        written = f"{output}" if plot is None else f"{output} and {plot}"
-        print_outcome(result, written)
-    if result.stopped == "interrupted":
-        click.echo(f"exitwave: interrupted; the state so far is in {output}", err=True)
-        raise click.exceptions.Exit(EXIT_INTERRUPTED)
+        print_outcome(result, output, plot)
+    leave_if_interrupted(result, output)
 
 
 def _parameters(
@@ -164,8 +162,7 @@ def _print_plan(dataset: Dataset, params: Parameters) -> None:
     line = f"{dataset.source}: {frames} frames of {height} × {width}"
     line += f", {params.propagation.regime} field"
     if dataset.geometry is not None:
-        pixel = " × ".join(f"{1e9 * size:.4g}" for size in dataset.geometry.pixel_size_m)
-        line += f", object pixel {pixel} nm"
+        line += f", object pixel {lengths(dataset.geometry.pixel_size_m)}"
     click.echo(line)
     for note in dataset.notes:
         click.echo(f"note: {note}")
@@ -180,10 +177,17 @@ def save_plot(path: Path, result: Result) -> None:
     save_figure(plot_result(result), path)
 
 
-def print_outcome(result: Result, written: str) -> None:
+def print_outcome(result: Result, output: Path, plot: Path | None) -> None:
     """Error, iterations and time of a run, and where its result is."""
     iterations = sum(map(len, result.errors))
     click.echo(
         f"Fourier error {result.error:.4g} after {iterations} iterations, {result.seconds:.1f} s"
     )
-    click.echo(f"written: {written}")
+    click.echo(f"written: {output}" if plot is None else f"written: {output} and {plot}")
+
+
+def leave_if_interrupted(result: Result, output: Path) -> None:
+    """End with the exit code of an interruption if Ctrl-C ended the run."""
+    if result.stopped == "interrupted":
+        click.echo(f"exitwave: interrupted; the state so far is in {output}", err=True)
+        raise click.exceptions.Exit(EXIT_INTERRUPTED)

@@ -22,3 +22,11 @@ def print_rows(rows: Sequence[tuple[str, str]]) -> None:
     width = max(len(label) for label, _ in rows) + 2
     for label, value in rows:
         print(f"{label:<{width}}{value}")
+
+
+def lengths(pair_m: tuple[float, float]) -> str:
+    """Two lengths with units that suit them, or one where both print alike."""
+    from exitwave.io.describe import length
+
+    row, column = map(length, pair_m)
+    return row if row == column else f"{row} × {column}"

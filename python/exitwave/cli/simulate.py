@@ -9,6 +9,7 @@ import click
 
 from exitwave.cli.command import Command, check_output
 from exitwave.cli.options import Numbers
+from exitwave.cli.show import lengths
 from exitwave.errors import InvalidArgument
 
 
@@ -74,11 +75,11 @@ def simulate(
     simulation.save(output)
 
     frames, height, width = simulation.data.shape
-    pixel = " × ".join(f"{1e9 * size:.4g}" for size in simulation.pixel_size_m)
+    shape = " × ".join(map(str, simulation.object.shape))
     click.echo(
         f"{output}: {frames} frames of {height} × {width}, {simulation.regime} field, object "
-        f"{' × '.join(map(str, simulation.object.shape))}, pixel {pixel} nm, overlap "
-        f"{simulation.overlap:.2f}, {simulation.counts_per_frame:.3g} counts per frame"
+        f"{shape}, pixel {lengths(simulation.pixel_size_m)}, overlap {simulation.overlap:.2f}, "
+        f"{simulation.counts_per_frame:.3g} counts per frame"
     )
 
 

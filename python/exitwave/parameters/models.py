@@ -48,7 +48,6 @@ class ProjectionParameters(EngineParameters):
     probe_start: engine.ProbeStart = 2
     object_inertia: engine.ObjectInertia = 1e-3
     probe_inertia: engine.ProbeInertia = 1e-3
-    probe_step: engine.ProbeStep = 0.5
     power_bound: engine.PowerBound = None
 
 
