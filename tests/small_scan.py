@@ -71,7 +71,7 @@ class SmallScan:
         return replace(self, obj=self.true_obj, probe=self.true_probe)
 
     def run(self, *engines: dict[str, Any], **params: Any) -> exitwave.Result:
-        """Run a chain on exactly these start values; the result's probe is as the engine left it."""
+        """Run a chain on exactly these start values; the probe comes back as the engine left it."""
         given = {
             "engines": list(engines),
             "propagation": PROPAGATIONS[self.regime],
@@ -114,13 +114,7 @@ def small_scan(
     positions = rng.uniform(0, room, (frames, 2))
     if not fractional:
         positions = np.floor(positions)
-    true_obj, true_probe = obj.astype(np.complex64), probe.astype(np.complex64)
-    counts = ref.simulate_counts(
-        true_obj.astype(complex),
-        true_probe.astype(complex),
-        positions,
-        propagator_of(regime, frame),
-    )
+    counts = ref.simulate_counts(obj, probe, positions, propagator_of(regime, frame))
     data = rng.poisson(counts).astype(np.uint16) if noise else counts.astype(np.float32)
     return SmallScan(
         data=data,
@@ -128,8 +122,8 @@ def small_scan(
         positions=positions,
         obj=(obj + off * noise_of(rng, *obj.shape)).astype(np.complex64),
         probe=(probe * (1 + off * noise_of(rng, *probe.shape))).astype(np.complex64),
-        true_obj=true_obj,
-        true_probe=true_probe,
+        true_obj=obj.astype(np.complex64),
+        true_probe=probe.astype(np.complex64),
         regime=regime,
     )
 

@@ -1,0 +1,288 @@
+"""Every engine does what the double-precision oracle does, iteration by iteration."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from small_scan import (
+    ENGINES,
+    FRAME,
+    NOISES,
+    PIES,
+    PROJECTIONS,
+    PROPAGATIONS,
+    SmallScan,
+    relative,
+    small_scan,
+)
+
+import reference as ref
+from exitwave.partition import draw_groups, spatial_order
+
+DEVICES = ["cpu:1", "cpu:2", "emulated"]
+MODES = [(1, 1), (2, 1), (1, 2), (2, 2)]
+
+# Largest relative distance from the oracle. The unit of single precision is 6e-8.
+TOLERANCE = {
+    # Sums over some hundred terms and two transforms: some ten units.
+    "one iteration": 3e-6,
+    # Each iteration carries the rounding of the one before through sqrt(I) / |Psi|, which magnifies
+    # it where a pixel is dim.
+    "several iterations": 2e-5,
+    # Fourier error: a small difference of large numbers, squared and summed.
+    "error": 1e-5,
+}
+
+SUPPORT = ref.disc(FRAME, 0.8)
+OFF_CENTRE = np.roll(ref.disc(FRAME, 0.9), (1, -2), (0, 1))
+GROUP_SIZE = 4
+
+
+def pie_groups(scan: SmallScan, size: int, iterations: int, seed: int) -> list[list[list[int]]]:
+    """The groups that a run with this seed draws."""
+    rng, order = np.random.default_rng(seed), spatial_order(scan.positions)
+    return [draw_groups(order, size, rng) for _ in range(iterations)]
+
+
+def expected_run(
+    scan: SmallScan, options: dict[str, Any], seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Object, probe and errors of the oracle for the options of one engine."""
+    given = dict(options)
+    name, iterations = given.pop("name"), given.pop("iterations")
+    start, every = given.pop("probe_start", 0), given.pop("probe_every", 1)
+    common = {
+        "object_inertia": given.pop("object_inertia"),
+        "probe_inertia": given.pop("probe_inertia"),
+        "support": _image(given.pop("probe_support", None)),
+        "fourier": _image(given.pop("probe_fourier_support", None)),
+    }
+    clip = given.pop("object_clip", None)
+    held = given.pop("probe_power", "held") == "held"
+    exact, obj, probe = scan.reference(), scan.obj.astype(complex), scan.probe.astype(complex)
+    probe = ref.constraints.apply_supports(probe, common["support"], common["fourier"])
+    power = ref.probe_power(probe)
+    touched = ref.reached(ref.residual_pass(exact, obj, probe, range(len(scan.data)), _nothing))
+    groups = pie_groups(scan, given.pop("group_size"), iterations, seed) if name in PIES else [None]
+    momentum = None
+    if name == "mPIE":
+        momentum = ref.Momentum.start(obj, given.pop("momentum"), given.pop("momentum_period"))
+    waves, memory, errors = None, None, []
+    for iteration in range(iterations):
+        moves = start is not None and iteration >= start and (iteration - start) % every == 0
+        here = common | {"update_probe": moves}
+        if name in PROJECTIONS:
+            constants = ref.projection_constants(name, given.get("beta", 1.0))
+            obj, probe, waves, error = ref.projection_iteration(
+                exact,
+                obj,
+                probe,
+                waves,
+                constants,
+                power_bound=given.get("power_bound"),
+                power=power if held else None,
+                clip=clip,
+                **here,
+            )
+        elif name in PIES:
+            obj, probe, error = ref.pie_iteration(
+                exact,
+                obj,
+                probe,
+                groups[iteration],
+                momentum=momentum,
+                power=power if held else None,
+                clip=clip,
+                **given,
+                **here,
+            )
+        else:
+            obj, probe, memory, _, error = ref.ml_iteration(
+                exact, obj, probe, memory, **given, **here
+            )
+            obj = _clipped(obj, clip, touched)
+        errors.append(error)
+    if name == "ML" and held:
+        obj, probe = ref.hold_power(obj, probe, power, touched)
+        obj = _clipped(obj, clip, touched)
+    return obj, probe, [*errors, ref.fourier_error(exact, obj, probe)]
+
+
+def _nothing(_: int, model: np.ndarray) -> np.ndarray:
+    return 0 * model
+
+
+def _clipped(obj: np.ndarray, clip: Any, touched: np.ndarray) -> np.ndarray:
+    return obj if clip is None else ref.clip_amplitude(obj, clip, touched)
+
+
+def _image(support: Any) -> Any:
+    return ref.disc(FRAME, support) if isinstance(support, float) else support
+
+
+def defaults(name: str, **options: Any) -> dict[str, Any]:
+    """Options that are all different from what would hide a mistake, for one engine."""
+    given: dict[str, Any] = {
+        "name": name,
+        "iterations": 1,
+        "probe_start": 0,
+        "object_inertia": 0.01,
+        "probe_inertia": 0.02,
+    }
+    if name in ("DM", "RAAR"):
+        given |= {"beta": 0.8}
+    if name in PIES:
+        given |= {"group_size": GROUP_SIZE, "object_step": 0.9, "probe_step": 0.7}
+    if name in ("rPIE", "mPIE"):
+        given |= {"object_alpha": 0.3, "probe_alpha": 0.4}
+    if name == "mPIE":
+        given |= {"momentum": 0.7, "momentum_period": 3}
+    return given | options
+
+
+def assert_as_oracle(scan: SmallScan, options: dict[str, Any], device: str = "cpu:1") -> None:
+    expected = _expected(scan, options)
+    result = scan.run(options, device=device)
+
+    tolerance = TOLERANCE["one iteration" if options["iterations"] == 1 else "several iterations"]
+    off_object = relative(result.object, expected[0])
+    off_probe = relative(result.probe, expected[1])
+    moved = relative(result.object, scan.obj)
+    assert off_object < tolerance
+    assert off_probe < tolerance
+    assert moved > 100 * tolerance
+    assert [*result.errors[0], result.error] == pytest.approx(expected[2], rel=TOLERANCE["error"])
+
+
+_seen: dict[str, Any] = {}
+
+
+def _expected(scan: SmallScan, options: dict[str, Any]) -> Any:
+    """The oracle's run, once for all devices."""
+    key = f"{id(scan)} {options}"
+    if key not in _seen:
+        _seen[key] = expected_run(scan, options)
+    return _seen[key]
+
+
+@cache
+def scan_of(regime: str, modes: tuple[int, int], fractional: bool = True) -> SmallScan:
+    return small_scan(regime, *modes, fractional=fractional)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("modes", MODES, ids=str)
+@pytest.mark.parametrize("fractional", [True, False], ids=["fractional", "whole"])
+@pytest.mark.parametrize("regime", PROPAGATIONS)
+@pytest.mark.parametrize("name", ENGINES)
+def test_one_iteration(name, regime, fractional, modes, device):
+    """A mask and inertia are part of every case."""
+    assert_as_oracle(scan_of(regime, modes, fractional), defaults(name), device)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("regime", ["far", "near"])
+@pytest.mark.parametrize("name", ENGINES)
+def test_several_iterations(name, regime, device):
+    """What an engine keeps from one iteration to the next: exit waves, direction, velocity."""
+    assert_as_oracle(scan_of(regime, (2, 2)), defaults(name, iterations=4), device)
+
+
+# What every engine can be told, one thing at a time.
+OPTIONS = {
+    "no inertia": {"object_inertia": 0.0, "probe_inertia": 0.0},
+    "probe starts later": {"iterations": 3, "probe_start": 1},
+    "probe never": {"iterations": 2, "probe_start": None},
+    "probe every second": {"iterations": 4, "probe_start": 1, "probe_every": 2},
+    "support by radius": {"probe_support": 0.8},
+    "support by image": {"probe_support": OFF_CENTRE},
+    "Fourier support": {"probe_fourier_support": OFF_CENTRE},
+    "both supports": {"probe_support": 0.9, "probe_fourier_support": OFF_CENTRE, "iterations": 2},
+    "free power": {"probe_power": "free", "iterations": 2},
+    "clipped object": {"object_clip": (0.7, 1.2)},
+    "clipped in each iteration": {"object_clip": (0.7, 1.2), "iterations": 3},
+}
+
+
+@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.filterwarnings("ignore:.*supports cut")
+def test_option_of_all_engines(name, options, device):
+    assert_as_oracle(scan_of("far", (2, 1)), defaults(name) | OPTIONS[options], device)
+
+
+@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("frames_inside", [0, 4])
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_power_bound(name, frames_inside, device):
+    """Frames inside the bound are left alone, the others moved to it."""
+    scan = scan_of("far", (2, 1))
+    deviations = sorted(deviation_of_frames(scan))
+    bound = float(deviations[frames_inside]) * 0.99
+    assert_as_oracle(scan, defaults(name, power_bound=bound, iterations=2), device)
+
+
+def deviation_of_frames(scan: SmallScan) -> np.ndarray:
+    """Mean squared amplitude deviation per valid pixel of each frame at the start."""
+    exact = scan.reference()
+    waves = ref.start_exit_waves(exact, scan.obj.astype(complex), scan.probe.astype(complex))
+    model = np.sqrt((np.abs(np.array(waves)) ** 2).sum((1, 2)))
+    return ((model - np.sqrt(scan.data)) ** 2)[:, scan.mask].mean(axis=1)
+
+
+@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("group_size", [1, 3, 13, 50])
+@pytest.mark.parametrize("name", PIES)
+def test_groups_of_any_size(name, group_size, device):
+    """One frame, some, all, and more than there are."""
+    scan = scan_of("far", (1, 1))
+    assert_as_oracle(scan, defaults(name, group_size=group_size, iterations=2), device)
+
+
+@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("period", [1, 2, 5])
+def test_momentum_counts_updates_over_all_iterations(period, device):
+    """Four updates in an iteration: a period of 5 goes on from one iteration to the next."""
+    options = defaults("mPIE", momentum=0.8, momentum_period=period, iterations=4)
+    assert_as_oracle(scan_of("near", (1, 1)), options, device)
+
+
+@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("smoothness", [0.0, 0.05])
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("modes", [(1, 1), (2, 2)], ids=str)
+def test_noise_models_and_smoothness(noise, smoothness, modes, device):
+    """Three iterations: the direction is conjugate to the one before in the last two."""
+    options = defaults("ML", noise=noise, smoothness=smoothness, iterations=3)
+    assert_as_oracle(scan_of("far", modes), options, device)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_counts_with_poisson_noise_and_zeros(noise):
+    """uint16 counts with pixels of no count at all."""
+    scan = small_scan("far", noise=True)
+    assert (scan.data == 0).any()
+    assert_as_oracle(scan, defaults("ML", noise=noise))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("regime", ["far", "near"])
+def test_odd_frames(name, regime, device):
+    """The middle of an odd frame lies at n // 2; rows of 15 pixels are not aligned in memory."""
+    assert_as_oracle(small_scan(regime, 2, frame=(11, 15)), defaults(name), device)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_seed_draws_the_groups(seed):
+    scan = scan_of("far", (1, 1))
+    options = defaults("rPIE", iterations=2)
+
+    result = scan.run(options, seed=seed)
+
+    assert relative(result.object, expected_run(scan, options, seed)[0]) < 2e-5
+    assert relative(result.object, expected_run(scan, options, seed + 1)[0]) > 1e-3
