@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import reference as ref
+from exitwave.partition import draw_groups, spatial_order
 from small_scan import (
     ENGINES,
     FRAME,
@@ -19,24 +22,19 @@ from small_scan import (
     small_scan,
 )
 
-import reference as ref
-from exitwave.partition import draw_groups, spatial_order
-
 DEVICES = ["cpu:1", "cpu:2", "emulated"]
 MODES = [(1, 1), (2, 1), (1, 2), (2, 2)]
 
-# Largest relative distance from the oracle. The unit of single precision is 6e-8.
+# Largest relative distance from the oracle; single precision resolves 6e-8.
 TOLERANCE = {
-    # Sums over some hundred terms and two transforms: some ten units.
-    "one iteration": 3e-6,
-    # Each iteration carries the rounding of the one before through sqrt(I) / |Psi|, which magnifies
-    # it where a pixel is dim.
-    "several iterations": 2e-5,
-    # Fourier error: a small difference of large numbers, squared and summed.
+    # Two transforms, sums over some hundred terms, a quotient: some ten roundings a step. Seen: 1e-6.
+    "field": 3e-6,
+    # A pixel in the tail of the probe is divided by next to nothing. Seen: 2.6e-6.
+    "field without inertia": 1e-5,
+    # The sum of squared differences of similar numbers. Seen: 3e-6.
     "error": 1e-5,
 }
 
-SUPPORT = ref.disc(FRAME, 0.8)
 OFF_CENTRE = np.roll(ref.disc(FRAME, 0.9), (1, -2), (0, 1))
 GROUP_SIZE = 4
 
@@ -147,7 +145,7 @@ def assert_as_oracle(scan: SmallScan, options: dict[str, Any], device: str = "cp
     expected = _expected(scan, options)
     result = scan.run(options, device=device)
 
-    tolerance = TOLERANCE["one iteration" if options["iterations"] == 1 else "several iterations"]
+    tolerance = TOLERANCE["field" if options["object_inertia"] > 0 else "field without inertia"]
     off_object = relative(result.object, expected[0])
     off_probe = relative(result.probe, expected[1])
     moved = relative(result.object, scan.obj)
@@ -284,5 +282,7 @@ def test_seed_draws_the_groups(seed):
 
     result = scan.run(options, seed=seed)
 
-    assert relative(result.object, expected_run(scan, options, seed)[0]) < 2e-5
-    assert relative(result.object, expected_run(scan, options, seed + 1)[0]) > 1e-3
+    same = relative(result.object, expected_run(scan, options, seed)[0])
+    other = relative(result.object, expected_run(scan, options, seed + 1)[0])
+    assert same < TOLERANCE["field"]
+    assert other > 1e-3

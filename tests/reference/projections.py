@@ -8,6 +8,9 @@ from reference.constraints import apply_supports, clip_amplitude, hold_power, la
 from reference.detector import fourier_terms, modulus_factor
 from reference.model import Complex, Real, Scan, Sums, forward, residual_pass, window
 
+# Weight of the object's change in the denominator of the probe's update.
+CHANGE_DAMPING = 4.0
+
 
 def projection_constants(name: str, beta: float) -> tuple[float, float, float]:
     """(a, b, c) of E' = (1 - a - b) E + a model + b g w with w = c model + (1 - c) E.
@@ -44,13 +47,14 @@ def probe_update(
 ) -> Complex:
     """P + (nP - S P) / (dP + c max dP) for the object O after its change dO.
 
-    S = sum_jk conj(O_kj) dO_kj and dP = sum_jk |O_kj|^2 over the windows. nP is of the object
-    before the change; the residual of the changed one is, to first order, the old one less P dO.
+    S = sum_jk conj(O_kj) dO_kj and dP = sum_jk |O_kj|^2 + d |dO_kj|^2 over the windows. nP is of
+    the object before the change; the residual of the changed one is, to first order, the old one
+    less P dO. d damps the step where the change is too large for a first order.
     """
     shape = probe.shape[-2:]
     pairs = [(window(obj, p, shape), window(change, p, shape)) for p in scan.positions]
     correction = sum((np.conj(o) * d).sum(0) for o, d in pairs)
-    weight = sum((np.abs(o) ** 2).sum(0) for o, _ in pairs)
+    weight = sum((np.abs(o) ** 2 + CHANGE_DAMPING * np.abs(d) ** 2).sum(0) for o, d in pairs)
     numerator = sums.probe_numerator - correction * probe
     return probe + guarded_ratio(numerator, weight + inertia * largest(weight))
 
