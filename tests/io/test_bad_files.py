@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -48,22 +47,6 @@ def test_truncated_files_are_refused(writer: Writer, part: float, path: Path, sc
     path.write_bytes(content[:keep])
 
     refused(path, "empty|neither HDF5 nor npz|damaged or still being written")
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_damaged_bytes_never_give_anything_but_a_clear_error(
-    seed: int, path: Path, scan: Scan
-) -> None:
-    """Bytes in the first part of the file, where the structure is, are overwritten."""
-    io_layouts.cxi_pynx(path, scan)
-    content = bytearray(path.read_bytes())
-    rng = np.random.default_rng(seed)
-    for place in rng.integers(8, 6000, 40):
-        content[place] = rng.integers(256)
-    path.write_bytes(content)
-
-    with contextlib.suppress(FileFormatError), load(path) as dataset:
-        describe(dataset)
 
 
 def test_a_damaged_frame_is_found_when_it_is_read(path: Path, scan: Scan) -> None:
@@ -317,6 +300,32 @@ def test_options_that_make_no_sense_are_refused(
         load(path, **options)
 
     assert re.search(r"\.$", str(caught.value))
+
+
+def test_a_length_from_the_user_replaces_one_that_is_wrong_in_the_file(
+    path: Path, scan: Scan
+) -> None:
+    io_layouts.exitwave_metres(path, scan)
+    with h5py.File(path, "r+") as file:
+        file.attrs["wavelength_m"] = "short"
+        file.attrs["regime"] = "middle"
+    with load(path, energy_ev=io_layouts.ENERGY_EV, regime="far") as dataset:
+        assert dataset.geometry.energy_ev == pytest.approx(io_layouts.ENERGY_EV)
+    io_layouts.cxi_specification(path, scan)
+    with h5py.File(path, "r+") as file:
+        file[f"{ENTRY}/instrument_1/source_1/energy"][...] = np.nan
+        file[f"{DETECTOR}/distance"][...] = -1
+
+    with load(path, wavelength_m=1e-10, distance_m=1.0) as dataset:
+        assert dataset.geometry.wavelength_m == 1e-10
+
+
+def test_a_wavelength_in_another_unit_is_noticed(path: Path, scan: Scan) -> None:
+    io_layouts.ptylab(path, scan)
+    with h5py.File(path, "r+") as file:
+        file["wavelength"][...] = 0.155
+
+    refused(path, "wavelength is 0.155 m, perhaps in another unit")
 
 
 def test_mask_invert_without_a_mask_is_refused(path: Path, scan: Scan) -> None:

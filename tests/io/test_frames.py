@@ -214,7 +214,7 @@ def test_a_start_object_is_left_out_with_a_note_when_pixels_change(path: Path) -
         ({"bin": 0}, "bin was 0"),
         ({"bin": 1.5}, "bin was 1.5"),
         ({"crop": (4, 4, 4)}, "crop was"),
-        ({"frames": slice(20, 30)}, "leaves none of the 13 frames"),
+        ({"frames": slice(20, 30)}, "leaves none of 13 frames"),
         ({"frames": "7"}, "must be a slice with a positive step"),
         ({"frames": "a:b"}, "must be a slice with a positive step"),
         ({"frames": slice(None, None, -1)}, "must be a slice with a positive step"),

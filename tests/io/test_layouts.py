@@ -300,6 +300,47 @@ def test_a_mask_per_frame_is_joined_and_noted(path: Path, scan: Scan) -> None:
     assert any("frame to frame" in note for note in dataset.notes)
 
 
+def test_an_inverted_mask_per_frame_keeps_what_is_valid_in_all_frames(
+    path: Path, scan: Scan
+) -> None:
+    io_layouts.ptyd_three_chunks(path, scan)
+    with h5py.File(path, "r+") as file:
+        for chunk in file["chunks"].values():
+            chunk["weights"][...] = ~scan.mask
+        file["chunks/2/weights"][1, 5, 6] = scan.mask[5, 6]
+
+    with load(path, mask_invert=True) as dataset:
+        pass
+
+    expected = scan.mask.copy()
+    expected[5, 6] = False
+    np.testing.assert_array_equal(dataset.mask, expected)
+
+
+def test_a_focus_distance_means_near_field_also_against_the_file(path: Path, scan: Scan) -> None:
+    io_layouts.exitwave_metres(path, scan)
+
+    with load(path, focus_distance_m=0.1) as dataset:
+        assert dataset.geometry.regime == "near"
+        assert dataset.geometry.focus_distance_m == 0.1
+
+
+def test_a_scan_behind_a_link_closes_with_the_dataset(path: Path, scan: Scan) -> None:
+    io_layouts.cxi_specification(path, scan)
+    frames = path.with_name("frames.h5")
+    with h5py.File(path, "r+") as file:
+        del file["entry_1/instrument_1/detector_1/data"]
+        file["entry_1/instrument_1/detector_1/data"] = h5py.ExternalLink("frames.h5", "/data")
+    with h5py.File(frames, "w") as file:
+        file["data"] = scan.data
+
+    with load(path) as dataset:
+        np.testing.assert_array_equal(dataset.data[...], scan.data)
+
+    with h5py.File(frames, "r+"), h5py.File(path, "r+"):  # fails where one is still open
+        pass
+
+
 NOTES = [
     (io_layouts.cxi_energy_in_ev, "electronvolts were assumed"),
     (io_layouts.cxi_energy_in_ev, "used for both axes"),

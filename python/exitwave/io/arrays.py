@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from exitwave.errors import FileFormatError
 from exitwave.io.dataset import Bool, Complex64, Float64, Frames
+from exitwave.io.options import Options
 
 SIGNAL_BIT = 0x1000  # CXI: "has signal", the one bit of a mask that is no defect
 
@@ -87,7 +88,10 @@ def cxi_ideal(values: npt.NDArray[Any]) -> Bool:
 
 
 def common_mask(
-    sources: Sequence[Frames], valid: Callable[[npt.NDArray[Any]], Bool], notes: list[str]
+    sources: Sequence[Frames],
+    valid: Callable[[npt.NDArray[Any]], Bool],
+    options: Options,
+    notes: list[str],
 ) -> Bool:
     """One (Y, X) mask from (Y, X) or from masks per frame: the pixels valid in all of them.
 
@@ -95,13 +99,13 @@ def common_mask(
     ----------
     sources : datasets or arrays, shape (Y, X) or (..., Y, X)
     valid : callable
-        True where a stored value means that the pixel is valid.
+        True where a stored value means that the pixel is valid; ``mask_invert`` turns it round.
     """
     name = getattr(sources[0], "name", "mask")
     every: Bool | None = None
     some: Bool | None = None
     for block in _mask_blocks(sources, name):
-        good = valid(block)
+        good = valid(block) != options.mask_invert
         if every is None or some is None:
             every, some = np.ones(good.shape[1:], bool), np.zeros(good.shape[1:], bool)
         if good.shape[1:] != every.shape:
@@ -119,16 +123,14 @@ def common_mask(
 
 
 def _mask_blocks(sources: Sequence[Frames], name: str) -> Iterator[npt.NDArray[Any]]:
-    """Blocks (n, Y, X) of some 32 MB, so that masks per frame are never in memory at once."""
+    """Blocks (n, Y, X) of some 8 MB, so that masks per frame are never in memory at once."""
     for source in sources:
         if source.ndim < 2 or source.dtype.kind not in "biuf":
             raise FileFormatError(
                 f"{name} has shape {source.shape} and type {source.dtype}, but a mask is (Y, X) of "
                 "numbers; name another one (option mask)."
             )
-        step = (
-            max(1, (32 << 20) // max(1, source[0].nbytes)) if source.ndim > 2 else source.shape[0]
-        )
+        step = max(1, (8 << 20) // max(1, source[0].nbytes)) if source.ndim > 2 else source.shape[0]
         for start in range(0, source.shape[0], max(1, step)):
             block = np.asarray(source[start : start + step])
             yield block[None] if source.ndim == 2 else block.reshape(-1, *block.shape[-2:])

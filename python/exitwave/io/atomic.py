@@ -39,12 +39,12 @@ def new_hdf5(path: str | Path, overwrite: bool) -> Iterator[h5py.File]:
         )
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with h5py.File(temporary, "x", track_order=True) as file:
+        with h5py.File(temporary, "x") as file:
             yield file
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(place)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # h5py raises both when a disk is full
         raise ExitwaveError(
             f"{place} cannot be written ({error}); free space or choose another folder."
         ) from error

@@ -21,7 +21,7 @@ from exitwave.io.arrays import common_mask, cxi_ideal, frame_count, points
 from exitwave.io.dataset import Bool, Contents, Float64
 from exitwave.io.layout import Layout
 from exitwave.io.options import Options
-from exitwave.io.units import ENERGY_J, LENGTH_M, POSITION
+from exitwave.io.units import ENERGY_J, LENGTH_M
 
 FRAMES = ("data_1/data", "instrument_1/detector_1/data", "data/data")
 TRANSLATION = (
@@ -69,8 +69,8 @@ def read(file: h5py.File, options: Options) -> Contents:
         mask=_mask(entry, options, notes),
         probe=hdf5.named_start(file, "probe", options.probe),
         object=hdf5.named_start(file, "object", options.object),
-        wavelength_m=_wavelength(entry, notes),
-        distance_m=_distance(entry, notes),
+        wavelength_m=None if options.wavelength_m else _wavelength(entry, notes),
+        distance_m=None if options.distance_m else _distance(entry, notes),
         detector_pixel_m=pixel,
         notes=notes,
     )
@@ -154,10 +154,7 @@ def _translation(
     rows = points(hdf5.read_array(found), frames, options.positions_transpose, found.name)
     in_space = np.zeros((len(rows), 3))
     in_space[:, : rows.shape[1]] = rows
-    stated = hdf5.text(found.attrs.get("units", ""))
-    if stated.lower() in POSITION:
-        return in_space, stated.lower()
-    return in_space * hdf5.unit(found, LENGTH_M, notes), "m"
+    return in_space, hdf5.position_unit(found, notes)
 
 
 def _basis(entry: h5py.Group, notes: list[str]) -> tuple[Float64, Pair | None]:
@@ -263,7 +260,7 @@ def _distance(entry: h5py.Group, notes: list[str]) -> float | None:
 def _mask(entry: h5py.Group, options: Options, notes: list[str]) -> Bool | None:
     places = ("instrument_1/detector_1/mask", "data_1/mask")
     found = hdf5.choose(entry, "mask", options.mask, *places)
-    return None if found is None else common_mask([found], cxi_ideal, notes)
+    return None if found is None else common_mask([found], cxi_ideal, options, notes)
 
 
 def _micrometres(lengths_m: Any) -> str:

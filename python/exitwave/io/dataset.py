@@ -66,6 +66,8 @@ class Dataset:
 
     def close(self) -> None:
         """Close the file; ``data`` that still lies in it can no longer be read."""
+        if isinstance(self.data, h5py.Dataset) and self.data:
+            self.data.file.close()  # another file where the dataset is behind an external link
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from math import acos, pi, sqrt
+from math import acos, inf, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from exitwave.io.dataset import Bool, Dataset, Float64
 from exitwave.io.frames import FrameReader
 
 HISTOGRAM_BINS = 100
+# Diameter by area of the root of a disc's autocorrelation, over the disc's own.
+DISC_AUTOCORRELATION = sqrt(3.058)
 SPECKLE_FRAMES = 64  # frames of which the autocorrelation is taken to estimate the probe's size
 
 
@@ -30,9 +32,10 @@ class DatasetInfo:
     total_counts, mean_counts_per_frame, max_counts : float
         Over valid pixels.
     probe_size_px : float or None
-        Diameter of the disc with the probe's effective area, object pixels.
+        Diameter of the disc with the probe's effective area, in object pixels (where these are not
+        square: in square pixels of the same area).
     step_px : float or None
-        Mean distance of a frame to its nearest neighbour.
+        Mean distance of a frame to its nearest neighbour, in the same pixels.
     overlap_linear, overlap_area : float or None
         Mean overlap of neighbouring probes of that diameter: ``1 - step / diameter``, and the
         common area of two such discs.
@@ -98,8 +101,7 @@ class DatasetInfo:
             return "unknown"
         text = f"{self.probe_size_px:.4g} px"
         if self.geometry is not None:
-            row, column = self.geometry.pixel_size_m
-            text += f" = {length(self.probe_size_px * sqrt(row * column))}"
+            text += f" = {length(self.probe_size_px * mean_pixel(self.geometry))}"
         return f"{text} (from {self.probe_size_from})"
 
 
@@ -114,9 +116,7 @@ def describe(dataset: Dataset) -> DatasetInfo:
     positions, geometry = dataset.positions_px, dataset.geometry
     height, width = dataset.frame_shape
     mask = np.ones((height, width), bool) if dataset.mask is None else dataset.mask
-    corner = positions.max(axis=0) - np.minimum(positions.min(axis=0), 0)
-    reach = np.floor(corner + 0.5).astype(int)
-    object_shape = (int(reach[0]) + height, int(reach[1]) + width)
+    object_shape = _object_shape(dataset)
     info = DatasetInfo(
         source=dataset.source,
         format=dataset.format,
@@ -129,15 +129,16 @@ def describe(dataset: Dataset) -> DatasetInfo:
         geometry=geometry,
         field_of_view_m=None if geometry is None else geometry.field_of_view_m(object_shape),
         object_shape=object_shape,
-        step_px=mean_nearest_distance(positions),
+        step_px=mean_nearest_distance(positions * _anisotropy(geometry)),
         notes=list(dataset.notes),
     )
     mean = None
-    if len(dataset.data):
-        reader = _reader(dataset)
-        mean = _count(reader, dataset.source, mask, info)
-        _note_centre(mean, geometry, info.notes)
-    _measure_probe(dataset, mean, mask, info)
+    # Absurd counts (a damaged file, a wrong dataset) overflow; the rows then say so.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(dataset.data):
+            mean = _count(_reader(dataset), dataset.source, mask, info)
+            _note_centre(mean, geometry, info.notes)
+        _measure_probe(dataset, mean, mask, info)
     return info
 
 
@@ -205,9 +206,14 @@ def effective_diameter(weight: npt.NDArray[Any]) -> float | None:
     """Diameter in pixels of the disc whose area is ``(sum w)^2 / sum w^2``; a disc's own."""
     weight = np.asarray(weight, dtype=np.float64)
     square = float((weight**2).sum())
-    if square <= 0:
+    if not (0 < square < inf):
         return None
     return 2 * sqrt(float(weight.sum()) ** 2 / square / pi)
+
+
+def mean_pixel(geometry: Geometry) -> float:
+    """Side of a square with the area of an object pixel, metres: the unit of px in diameters."""
+    return sqrt(geometry.pixel_size_m[0] * geometry.pixel_size_m[1])
 
 
 def length(metres: float) -> str:
@@ -216,6 +222,15 @@ def length(metres: float) -> str:
         if abs(metres) >= factor:
             return f"{metres / factor:.4g} {unit}"
     return f"{metres / 1e-12:.4g} pm"
+
+
+def _object_shape(dataset: Dataset) -> tuple[int, int]:
+    """Shape of the start object, else the smallest that holds all windows."""
+    if dataset.object is not None:
+        return dataset.object.shape[-2], dataset.object.shape[-1]
+    reach = np.floor(np.ptp(dataset.positions_px, axis=0) + 0.5).astype(int)
+    height, width = dataset.frame_shape
+    return int(reach[0]) + height, int(reach[1]) + width
 
 
 def _reader(dataset: Dataset) -> FrameReader:
@@ -232,15 +247,16 @@ def _count(reader: FrameReader, source: str, mask: Bool, info: DatasetInfo) -> F
     highest, lowest, finite = -np.inf, np.inf, True
     try:
         for block in reader.blocks(range(reader.count)):
-            valid = block[:, mask]
-            known = valid[np.isfinite(valid)]
-            finite = finite and known.size == valid.size
+            known = valid = block[:, mask]
+            if block.dtype.kind == "f":
+                known = np.rint(valid[np.isfinite(valid)])
+                finite = finite and known.size == valid.size
             if known.size:
                 highest = max(highest, float(known.max()))
                 lowest = min(lowest, float(known.min()))
             total += block.sum(axis=0, dtype=np.float64)
-            whole = np.clip(np.rint(known), 0, HISTOGRAM_BINS - 1).astype(np.uint8)
-            histogram += np.bincount(whole, minlength=HISTOGRAM_BINS)
+            whole = np.clip(known, 0, HISTOGRAM_BINS - 1).astype(np.uint8)
+            histogram += np.bincount(whole.ravel(), minlength=HISTOGRAM_BINS)
     except FileFormatError as error:
         raise FileFormatError(f"{source}: {error}") from error
     total[~mask] = 0
@@ -276,53 +292,62 @@ def _measure_probe(dataset: Dataset, mean: Float64 | None, mask: Bool, info: Dat
     """Probe size, and what follows from it: overlap and oversampling."""
     geometry = dataset.geometry
     near = geometry is not None and geometry.regime == "near"
+    size = None
     if dataset.probe is not None:
         size = effective_diameter((np.abs(dataset.probe) ** 2).sum(axis=0))
         info.probe_size_from = "the start probe"
-    elif mean is None:
-        size = None
-    elif near:
+    elif mean is not None and near:
         size = effective_diameter(mean)
         info.probe_size_from = "the mean frame"
-    else:
+    elif mean is not None:
         size = _size_from_speckle(_reader(dataset), mask)
-        info.probe_size_from = "the speckle of the frames, an estimate"
-    info.probe_size_px = size
-    if size is None:
+        info.probe_size_from = "the speckle of the frames, a rough estimate"
+    if not size:
         info.probe_size_from = None
         return
+    info.probe_size_px = size
     if info.step_px is not None:
         info.overlap_linear = max(0.0, 1 - info.step_px / size)
         info.overlap_area = overlap_of_discs(info.step_px, size)
     if not near:
-        height, width = dataset.frame_shape
-        info.oversampling = (height / size, width / size)
+        shape = dataset.frame_shape
+        sampled = geometry or Geometry("far", (1.0, 1.0))
+        info.oversampling = sampled.oversampling(shape, size * mean_pixel(sampled))
 
 
 def _size_from_speckle(reader: FrameReader, mask: Bool) -> float | None:
     """Probe diameter in object pixels from how the far-field frames differ.
 
     The inverse transform of a frame is the autocorrelation of its exit wave. From frame to frame
-    its variance at a shift r is, for an object without long-range order, proportional to the
-    autocorrelation of the probe's intensity at r, whatever the probe's phase; counting noise adds
-    a constant, which is read off where probes no longer overlap. The effective area of an
-    autocorrelation is that of the probe where both are flat discs.
+    its variance at a shift r is, for an object without long-range order, the autocorrelation of
+    the probe's intensity at r, whatever the probe's phase, plus a constant from counting noise.
+    Smooth objects raise the variance at small r, so its root is taken, which has the same extent
+    and a lower peak. The extent is then compared with that of a flat disc. On simulated pictures
+    with probes of many kinds this is right to 20 %, for a focus up to a factor of 2 too large.
     """
     wanted = range(0, reader.count, max(1, reader.count // SPECKLE_FRAMES))
     if len(wanted) < 2:
         return None
-    first = second = 0.0
+    counts = first = second = 0.0
     for block in reader.blocks(wanted):
-        waves = np.fft.ifft2(np.where(mask, block, 0).astype(np.float64))
+        valid = np.where(mask & np.isfinite(block), block, 0).astype(np.float64)
+        waves = np.fft.ifft2(valid)
+        counts = counts + valid.sum()
         first = first + waves.sum(axis=0)
-        second = second + (np.abs(waves) ** 2).sum(axis=0)
-    variance = second / len(wanted) - np.abs(first / len(wanted)) ** 2
-    variance = np.maximum(variance - np.median(variance), 0)
+        second = second + (waves.real**2 + waves.imag**2).sum(axis=0)
+    noise = counts / len(wanted) / mask.size**2
+    variance = second / len(wanted) - np.abs(first / len(wanted)) ** 2 - noise
     variance[0, 0] = 0  # the frames' power, which a drifting beam changes
-    peak = max(variance[0, 1], variance[1, 0], variance[1, 1])
-    if peak <= 0:
-        return None
-    return 2 * sqrt(float(variance.sum()) / float(peak) / pi)
+    variance[variance < 4 * noise / sqrt(len(wanted))] = 0
+    size = effective_diameter(np.sqrt(variance))
+    return None if size is None else size / DISC_AUTOCORRELATION
+
+
+def _anisotropy(geometry: Geometry | None) -> Float64:
+    """(row, column) factors from object pixels to square pixels of the same area."""
+    if geometry is None:
+        return np.ones(2)
+    return np.asarray(geometry.pixel_size_m) / mean_pixel(geometry)
 
 
 def _geometry_rows(geometry: Geometry | None) -> list[tuple[str, str]]:

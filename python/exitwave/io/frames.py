@@ -13,16 +13,16 @@ import numpy.typing as npt
 from exitwave.errors import FileFormatError, InvalidArgument
 from exitwave.io.dataset import Bool, Frames
 
-CHUNK_BYTES = 32 << 20
+CHUNK_BYTES = 8 << 20
 Counts = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Some consecutive frames; ``read(start, stop, rows, columns)`` fetches a piece of them."""
+    """Some consecutive frames; ``read(frames, rows, columns)`` fetches a piece of them."""
 
     count: int
-    read: Callable[[int, int, slice, slice], Counts]
+    read: Callable[[range, slice, slice], Counts]
 
 
 class FrameReader:
@@ -54,16 +54,14 @@ class FrameReader:
         """The wanted frames in order, a block of some CHUNK_BYTES at a time."""
         height, width = self.frame_shape
         frame_bytes = len(range(height)[rows]) * len(range(width)[columns]) * self.dtype.itemsize
-        most = max(1, CHUNK_BYTES // (frame_bytes * max(1, wanted.step)))
+        most = max(1, CHUNK_BYTES // frame_bytes)
         offset = 0
         for part in self._parts:
             skipped = max(0, -((wanted.start - offset) // wanted.step))
             first = wanted.start + skipped * wanted.step - offset
             local = range(first, min(part.count, wanted.stop - offset), wanted.step)
             for start in range(0, len(local), most):
-                piece = local[start : start + most]
-                block = part.read(piece[0], piece[-1] + 1, rows, columns)
-                yield block[:: wanted.step]
+                yield part.read(local[start : start + most], rows, columns)
             offset += part.count
 
 
@@ -92,30 +90,32 @@ def _check_stack(stack: Frames, first: Frames) -> None:
 
 
 def _split(stack: Frames) -> Iterator[_Part]:
-    def reader(index: tuple[int, ...]) -> Callable[[int, int, slice, slice], Counts]:
-        def read(start: int, stop: int, rows: slice, columns: slice) -> Counts:
+    def reader(*index: int) -> Callable[[range, slice, slice], Counts]:
+        def read(frames: range, rows: slice, columns: slice) -> Counts:
+            chosen = slice(frames.start, frames.stop, frames.step)
+            piece: tuple[Any, ...] = (*index, chosen, rows, columns)
             try:
-                piece: tuple[Any, ...] = (*index, slice(start, stop), rows, columns)
                 return np.asarray(stack[piece])
             except OSError as error:
                 raise FileFormatError(
-                    f"frames {start} to {stop - 1} of {getattr(stack, 'name', 'data')} cannot be "
-                    f"read; the file is damaged or lacks a decompression filter ({error})."
+                    f"frames {frames[0]} to {frames[-1]} of {getattr(stack, 'name', 'data')} "
+                    "cannot be read; the file is damaged or lacks a decompression filter "
+                    f"({error})."
                 ) from error
 
         return read
 
     if stack.ndim == 3:
-        yield _Part(stack.shape[0], reader(()))
+        yield _Part(stack.shape[0], reader())
     else:
         for row in range(stack.shape[0]):
-            yield _Part(stack.shape[1], reader((row,)))
+            yield _Part(stack.shape[1], reader(row))
 
 
 def select(
     reader: FrameReader,
     mask: Bool | None,
-    frames: slice | None,
+    wanted: range,
     crop: tuple[int, int],
     bin: int,
 ) -> tuple[Frames, Bool | None]:
@@ -128,13 +128,8 @@ def select(
     Raises
     ------
     InvalidArgument
-        No frame is left, crop is larger than the frames, or bin does not divide them.
+        crop is larger than the frames, or bin does not divide it.
     """
-    wanted = range(reader.count)[frames or slice(None)]
-    if len(wanted) == 0:
-        raise InvalidArgument(
-            f"frames {frames} leaves none of the {reader.count} frames; widen it."
-        )
     rows, columns = centre_slices(reader.frame_shape, crop)
     mask = None if mask is None else mask[rows, columns]
     untouched = len(wanted) == reader.count and crop == reader.frame_shape and bin == 1
@@ -158,6 +153,14 @@ def select(
         lambda block: _binned(block, mask, binned_mask, bin),
     )
     return counts, binned_mask
+
+
+def chosen_frames(count: int, frames: slice | None) -> range:
+    """Numbers of the frames that a slice chooses; one that chooses none is refused."""
+    wanted = range(count)[frames or slice(None)]
+    if len(wanted) == 0:
+        raise InvalidArgument(f"frames is {frames}, which leaves none of {count} frames; widen it.")
+    return wanted
 
 
 def centre_slices(shape: tuple[int, int], crop: tuple[int, int]) -> tuple[slice, slice]:

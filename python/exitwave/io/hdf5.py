@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from exitwave.errors import FileFormatError
 from exitwave.io.arrays import start_array
+from exitwave.io.units import POSITION
 
 
 def open_file(path: Path) -> h5py.File:
@@ -76,7 +77,7 @@ def _resolve(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group | None:
 
 
 def listing(group: h5py.Group, most: int = 12) -> str:
-    """ "the file has /a, /b": the datasets of at least one dimension, for messages."""
+    """What a message says is there: the datasets of at least one dimension."""
     names: list[str] = []
 
     def collect(name: str, item: h5py.Dataset | h5py.Group) -> bool | None:
@@ -139,6 +140,14 @@ def unit(dataset: h5py.Dataset, scales: Mapping[str, float], notes: list[str]) -
         notes.append(f"{dataset.name} has the unknown unit {stated!r}; SI units were assumed.")
         return 1.0
     return scales[stated.lower()]
+
+
+def position_unit(dataset: h5py.Dataset, notes: list[str]) -> str:
+    """Unit of positions that an attribute states; metres, with a note, where it is unknown."""
+    stated = text(dataset.attrs.get("units", "")).lower()
+    if stated and stated not in POSITION:
+        notes.append(f"{dataset.name} has the unknown unit {stated!r}; metres were assumed.")
+    return stated if stated in POSITION else "m"
 
 
 def text(value: Any) -> str:

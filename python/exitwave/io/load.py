@@ -14,13 +14,14 @@ from exitwave.errors import ExitwaveError, FileFormatError, InvalidArgument
 from exitwave.geometry import Geometry
 from exitwave.io import adorym, cxi, hdf5, plain, ptyd, ptylab, result_file
 from exitwave.io.dataset import Bool, Complex64, Contents, Dataset, Float64
-from exitwave.io.frames import FrameReader, centre_slices, select
+from exitwave.io.frames import FrameReader, centre_slices, chosen_frames, select
 from exitwave.io.layout import Layout
 from exitwave.io.options import Options
 from exitwave.io.units import LENGTH_M
 
 # No object is so large; positions in a wrong unit are.
 LARGEST_SPAN_PX = 1e7
+LONGEST_WAVE_M = 1e-3
 
 # The first that recognises a file reads it.
 HDF5_LAYOUTS = (
@@ -97,7 +98,7 @@ def load(path: str | Path, **options: Any) -> Dataset:
     except ExitwaveError as error:
         _close(file)
         raise type(error)(f"{place}: {error}") from error
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError) as error:
         # h5py raises all of these for damage inside a file.
         _close(file)
         raise FileFormatError(
@@ -195,7 +196,8 @@ def _assemble(contents: Contents, options: Options, path: Path, name: str) -> Da
     before = geometry or Geometry(regime, (1.0, 1.0))
     after = before.cropped(shape, crop).binned(options.bin)
 
-    positions = _positions(contents, options, reader.count)
+    wanted = chosen_frames(reader.count, options.frames)
+    positions = _positions(contents, options, wanted, reader.count)
     unit = options.positions_unit or contents.positions_unit
     if unit in LENGTH_M:
         if geometry is None:
@@ -220,7 +222,7 @@ def _assemble(contents: Contents, options: Options, path: Path, name: str) -> Da
         if start is not None:
             notes.append("the start object was left out, since frames were cropped or binned.")
             start = None
-    data, mask = select(reader, mask, options.frames, crop, options.bin)
+    data, mask = select(reader, mask, wanted, crop, options.bin)
     if mask is not None and not mask.any():
         raise FileFormatError(
             "the mask leaves no valid pixel; check it, or invert it with mask_invert=True."
@@ -232,11 +234,11 @@ def _assemble(contents: Contents, options: Options, path: Path, name: str) -> Da
 
 
 def _regime(contents: Contents, options: Options, notes: list[str]) -> Any:
+    if options.regime is None and options.focus_distance_m is not None:
+        return "near"
     stated = options.regime or contents.regime
     if stated is not None:
         return stated
-    if options.focus_distance_m is not None:
-        return "near"
     notes.append("the file does not say far or near field; far was assumed (option regime).")
     return "far"
 
@@ -255,6 +257,12 @@ def _geometry(
     if regime == "far" and lengths["focus_distance_m"] is not None:
         notes.append("the focus distance of the file was left out, since the regime is far.")
         lengths["focus_distance_m"] = None
+    wavelength = lengths["wavelength_m"]
+    if wavelength is not None and wavelength > LONGEST_WAVE_M:
+        raise FileFormatError(
+            f"the wavelength is {wavelength:g} m, perhaps in another unit; give it in metres with "
+            "the option wavelength_m, or energy_ev."
+        )
     try:
         computed = _from_lengths(regime, lengths, shape)
         stated = options.pixel_size_m or contents.pixel_size_m
@@ -288,12 +296,10 @@ def _from_lengths(regime: str, lengths: dict[str, Any], shape: tuple[int, int]) 
     return Geometry.from_near_field(wavelength, distance, pixel, lengths["focus_distance_m"])
 
 
-def _positions(contents: Contents, options: Options, frames: int) -> Float64:
+def _positions(contents: Contents, options: Options, wanted: range, frames: int) -> Float64:
     """(row, column) of the chosen frames, after swap and sign; one for each frame or refused."""
-    chosen = options.frames or slice(None)
-    positions = contents.positions[chosen]
-    wanted = len(range(frames)[chosen])
-    if len(positions) != wanted:
+    positions = contents.positions[options.frames or slice(None)]
+    if len(positions) != len(wanted):
         common = min(len(contents.positions), frames)
         raise FileFormatError(
             f"there are {frames} frames, but {len(contents.positions)} positions; repair the file, "
@@ -322,7 +328,6 @@ def _mask(
             f"the mask has shape {mask.shape}, but frames are {shape}; name another one (option "
             "mask)."
         )
-    mask = ~mask if options.mask_invert else mask
     share = 1 - mask.mean()
     if share > 0.5:
         notes.append(f"the mask removes {share:.0%} of the pixels; mask_invert=True inverts it.")

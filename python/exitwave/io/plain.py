@@ -8,7 +8,7 @@ names for arrays and numbers, and ``positions_unit``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -85,23 +85,27 @@ def geometry_attributes(geometry: Geometry) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def geometry_entries(numbers: Arrays) -> dict[str, Any]:
+def geometry_entries(numbers: Arrays, skip: Collection[str] = ()) -> dict[str, Any]:
     """Lengths and regime from attributes or entries named as the fields of ``Geometry``.
+
+    Names in ``skip`` are left None, however wrong they are in the file.
 
     Raises
     ------
     FileFormatError
         A value is no number.
     """
+    names = ("energy_ev", *(field.name for field in fields(Geometry)))
+    known = {name: numbers[name] for name in names if name in numbers and name not in skip}
     found: dict[str, Any] = {
-        name: _number(numbers, name) for name in ("wavelength_m", "distance_m", "focus_distance_m")
+        name: _number(known, name) for name in ("wavelength_m", "distance_m", "focus_distance_m")
     }
-    energy = _number(numbers, "energy_ev")
-    if found["wavelength_m"] is None and energy is not None:
+    energy = _number(known, "energy_ev")
+    if found["wavelength_m"] is None and energy is not None and "wavelength_m" not in skip:
         found["wavelength_m"] = wavelength_from_energy(energy)
     for name in ("detector_pixel_m", "pixel_size_m"):
-        found[name] = _pair(numbers, name)
-    found["regime"] = _word(numbers, "regime")
+        found[name] = _pair(known, name)
+    found["regime"] = _word(known, "regime")
     if found["regime"] not in (None, "far", "near"):
         raise FileFormatError(
             f'regime is {found["regime"]!r} in the file, but must be "far" or "near"; give the '
@@ -135,10 +139,10 @@ def _contents(
         data=found["data"],
         positions=positions,
         positions_unit=positions_unit.lower(),
-        mask=None if mask is None else common_mask([mask], nonzero, notes),
+        mask=None if mask is None else common_mask([mask], nonzero, options, notes),
         probe=start_array(arrays["probe"], "probe") if "probe" in arrays else None,
         object=start_array(arrays["object"], "object") if "object" in arrays else None,
-        **geometry_entries(numbers),
+        **geometry_entries(numbers, options.given()),
         notes=notes,
     )
 

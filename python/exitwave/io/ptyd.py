@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import FileFormatError
-from exitwave.geometry import PLANCK_TIMES_LIGHT_J_M
+from exitwave.geometry import Pair, wavelength_from_energy
 from exitwave.io import hdf5
 from exitwave.io.arrays import common_mask, frame_count, nonzero, row_column
 from exitwave.io.dataset import Bool, Contents, Float64
 from exitwave.io.layout import Layout
 from exitwave.io.options import Options
-from exitwave.io.units import ENERGY_J, LENGTH_M
+from exitwave.io.units import LENGTH_M
 
 REGIMES = {"farfield": "far", "nearfield": "near"}
 
@@ -34,17 +34,11 @@ def read(file: h5py.File, options: Options) -> Contents:
     """Frames of all chunks in the order of the chunks' numbers."""
     notes: list[str] = []
     chunks = _chunks(file)
-    distance = _numbers(file, ("distance", "z"), LENGTH_M, notes)
-    energy = _numbers(file, ("energy",), {}, notes)
-    pixel = _numbers(file, ("psize", "psize_det"), LENGTH_M, notes)
     if options.data is not None:
         data: h5py.Dataset | list[h5py.Dataset] = hdf5.named(file, "data", options.data)
     else:
         frames = [_member(chunk, "data") for chunk in chunks]
         data = frames[0] if len(frames) == 1 else frames
-    if pixel is not None and _present(file, "meta/psize") is None:
-        rebin = _numbers(file, ("rebin",), {}, notes)
-        pixel = pixel * rebin[0] if rebin is not None else pixel
     _note_centre(file, notes)
     return Contents(
         data=data,
@@ -52,9 +46,9 @@ def read(file: h5py.File, options: Options) -> Contents:
         mask=_mask(file, chunks, options, notes),
         probe=hdf5.named_start(file, "probe", options.probe),
         object=hdf5.named_start(file, "object", options.object),
-        wavelength_m=None if energy is None else _wavelength(float(energy[0])),
-        distance_m=None if distance is None else float(distance[0]),
-        detector_pixel_m=None if pixel is None else (float(pixel[0]), float(pixel[-1])),
+        wavelength_m=None if options.wavelength_m else _wavelength(file, notes),
+        distance_m=None if options.distance_m else _distance(file, notes),
+        detector_pixel_m=None if options.detector_pixel_m else _pixel(file, notes),
         regime=_regime(file),
         notes=notes,
     )
@@ -109,12 +103,31 @@ def _numbers(
     return None
 
 
-def _wavelength(energy_kev: float) -> float:
-    if energy_kev <= 0:
+def _wavelength(file: h5py.File, notes: list[str]) -> float | None:
+    energy_kev = _numbers(file, ("energy",), {"kev": 1.0, "ev": 1e-3}, notes)
+    if energy_kev is None:
+        return None
+    if energy_kev[0] <= 0:
         raise FileFormatError(
-            f"the energy is {energy_kev:g} keV, but must be positive; give the option energy_ev."
+            f"the energy is {energy_kev[0]:g} keV, but must be positive; give the option energy_ev."
         )
-    return PLANCK_TIMES_LIGHT_J_M / (energy_kev * ENERGY_J["kev"])
+    return wavelength_from_energy(1e3 * float(energy_kev[0]))
+
+
+def _distance(file: h5py.File, notes: list[str]) -> float | None:
+    distance = _numbers(file, ("distance", "z"), LENGTH_M, notes)
+    return None if distance is None else float(distance[0])
+
+
+def _pixel(file: h5py.File, notes: list[str]) -> Pair | None:
+    """Detector pixel after rebinning, which ``/meta`` has applied and ``/info`` has not."""
+    pixel = _numbers(file, ("psize", "psize_det"), LENGTH_M, notes)
+    if pixel is None:
+        return None
+    if _present(file, "meta/psize") is None:
+        rebin = _numbers(file, ("rebin",), {}, notes)
+        pixel = pixel if rebin is None else pixel * rebin[0]
+    return float(pixel[0]), float(pixel[-1])
 
 
 def _regime(file: h5py.File) -> str | None:
@@ -134,20 +147,23 @@ def _positions(
 ) -> Float64:
     if options.positions is not None:
         named = hdf5.named(file, "positions", options.positions)
-        transpose = options.positions_transpose
-        return row_column(hdf5.read_array(named), frames, transpose, named.name)
+        table = hdf5.read_array(named)
+        return row_column(table, frames, options.positions_transpose, named.name)
     found = [_present(chunk, "positions") for chunk in chunks]
     stored = [positions for positions in found if positions is not None]
     if len(stored) == len(chunks):
         # The layout has one frame per row, so a chunk of two frames is no riddle.
-        return np.concatenate([row_column(hdf5.read_array(p), 0, False, p.name) for p in stored])
+        transpose = bool(options.positions_transpose)
+        tables = [row_column(hdf5.read_array(p), 0, transpose, p.name) for p in stored]
+        return np.concatenate(tables)
     scan = _present(file, "info/positions_theory", "info/positions_scan")
     if scan is None:
         raise FileFormatError("the chunks have no positions; name them with the option positions.")
     notes.append(f"positions were taken from {scan.name}, since chunks have none.")
     indices = [hdf5.read_array(_member(chunk, "indices")).astype(int) for chunk in chunks]
     wanted = np.concatenate(indices)
-    table = row_column(hdf5.read_array(scan), 0, False, scan.name)
+    transpose = bool(options.positions_transpose)
+    table = row_column(hdf5.read_array(scan), 0, transpose, scan.name)
     if wanted.size and (wanted.min() < 0 or wanted.max() >= len(table)):
         raise FileFormatError(
             f"{scan.name} has {len(table)} positions, but chunks ask for number {wanted.max()}; "
@@ -161,7 +177,7 @@ def _mask(
 ) -> Bool | None:
     """Pixels of non-zero weight in all frames."""
     if options.mask is not None:
-        return common_mask([hdf5.named(file, "mask", options.mask)], nonzero, notes)
+        return common_mask([hdf5.named(file, "mask", options.mask)], nonzero, options, notes)
     stored = [_present(chunk, "weights", "mask") for chunk in chunks]
     weights = [w for w in stored if w is not None and w.ndim >= 2 and min(w.shape) > 0]
     if len(weights) not in (0, len(chunks)):
@@ -169,7 +185,7 @@ def _mask(
     if not weights:
         common = _present(file, "info/weight2d", "meta/weight2d")
         weights = [common] if common is not None and common.ndim == 2 else []
-    return common_mask(weights, nonzero, notes) if weights else None
+    return common_mask(weights, nonzero, options, notes) if weights else None
 
 
 def _note_centre(file: h5py.File, notes: list[str]) -> None:

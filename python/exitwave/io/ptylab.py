@@ -43,18 +43,19 @@ def read(file: h5py.File, options: Options) -> Contents:
         )
     _note_oddities(file, data, notes)
     mask = hdf5.choose(file, "mask", options.mask)
-    pixel = _number(file, "dxd", notes)
+    pixel = None if options.detector_pixel_m else _number(file, "dxd", notes)
     positions = row_column(
         hdf5.read_array(encoder), frame_count(data), options.positions_transpose, encoder.name
     )
     return Contents(
         data=data,
-        positions=positions * hdf5.unit(encoder, LENGTH_M, notes),
-        mask=None if mask is None else common_mask([mask], nonzero, notes),
+        positions=positions,
+        positions_unit=hdf5.position_unit(encoder, notes),
+        mask=None if mask is None else common_mask([mask], nonzero, options, notes),
         probe=hdf5.named_start(file, "probe", options.probe),
         object=hdf5.named_start(file, "object", options.object),
-        wavelength_m=_number(file, "wavelength", notes),
-        distance_m=_number(file, "zo", notes),
+        wavelength_m=None if options.wavelength_m else _number(file, "wavelength", notes),
+        distance_m=None if options.distance_m else _number(file, "zo", notes),
         detector_pixel_m=None if pixel is None else (pixel, pixel),
         notes=notes,
     )

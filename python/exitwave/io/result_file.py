@@ -94,14 +94,10 @@ def load_result(path: str | Path) -> Result:
         if not place.is_file():
             raise FileFormatError("the file does not exist; give the path of a result.")
         with hdf5.open_file(place) as file:
-            if not recognises(file):
-                raise FileFormatError(
-                    "the file is no result of exitwave; read measured data with exitwave.load."
-                )
             return _read_result(file)
     except ExitwaveError as error:
         raise type(error)(f"{place}: {error}") from error
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError) as error:
         raise FileFormatError(
             f"{place}: the result is damaged ({error}); write it again."
         ) from error
@@ -138,7 +134,7 @@ def _now() -> str:
 
 
 def _group(parent: h5py.Group, name: str, kind: str, default: str | None = None) -> h5py.Group:
-    group = parent.create_group(name, track_order=True)
+    group = parent.create_group(name)
     group.attrs["NX_class"] = kind
     if default is not None:
         group.attrs["default"] = default
@@ -168,9 +164,9 @@ def _image_axes(
     shape: tuple[int, ...], pixel: Pair | None
 ) -> dict[str, tuple[npt.NDArray[Any], str]]:
     size, unit = (pixel, "m") if pixel is not None else ((1.0, 1.0), "px")
-    stacked = {f"mode_{axis}" if axis else "mode": length for axis, length in enumerate(shape[:-2])}
     axes: dict[str, tuple[npt.NDArray[Any], str]] = {
-        name: (np.arange(length), "") for name, length in stacked.items()
+        name: (np.arange(length), "")
+        for name, length in zip(("mode", "slice"), shape[:-2], strict=False)
     }
     axes["y"] = (np.arange(shape[-2]) * size[0], unit)
     axes["x"] = (np.arange(shape[-1]) * size[1], unit)
@@ -193,7 +189,7 @@ def _write_images(entry: h5py.Group, result: Result, pixel: Pair | None) -> None
         if pixel is not None:
             extent = [array.shape[-1] * pixel[1], array.shape[-2] * pixel[0], 0.0]
             image["image_size"] = extent
-        entry[f"{name}"] = h5py.SoftLink(f"{entry.name}/image_{number}/data")
+        entry[name] = h5py.SoftLink(f"{entry.name}/image_{number}/data")
     # CXI readers look for data_1/data.
     data = _group(entry, "data_1", "NXdata")
     data["data"] = h5py.SoftLink(f"{entry.name}/image_1/data")
@@ -284,6 +280,10 @@ def _quantity(group: h5py.Group, name: str, value: float | None, unit: str) -> N
 
 
 def _read_result(file: h5py.File) -> Result:
+    if not recognises(file):
+        raise FileFormatError(
+            "the file is no result of exitwave; read measured data with exitwave.load."
+        )
     version = int(file.attrs[MARK])
     if version > LAYOUT_VERSION:
         raise FileFormatError(
