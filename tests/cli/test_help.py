@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
 import exitwave
 from exitwave.cli import group
 from exitwave.config import configuration
+from exitwave.io.options import Options
 
 COMMANDS = ["compare", "demo", "info", "run", "simulate"]
 
@@ -37,6 +40,21 @@ def test_help_of_a_command_has_an_example_that_is_a_valid_command_line(command, 
     assert found
     with group.commands[name].make_context(name, shlex.split(example)) as context:
         assert context.params
+
+
+def test_every_option_of_load_can_be_given():
+    of_load = {field.name for field in fields(Options)}
+
+    for name in ("run", "info"):
+        given = [option.name for option in group.commands[name].params]
+        assert {n.removeprefix("load_") for n in given if n.startswith("load_")} == of_load
+
+
+def test_every_option_of_simulate_exists():
+    known = inspect.signature(exitwave.simulate).parameters
+    own = {"output", "overwrite", "debug"}
+
+    assert {option.name for option in group.commands["simulate"].params} - own <= set(known)
 
 
 def test_version_is_printed(command):

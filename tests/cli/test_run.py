@@ -42,17 +42,17 @@ def test_run_writes_a_result_and_a_picture(command, scan, tmp_path):
     assert (used["engines"][0]["beta"], used["engines"][1]["noise"]) == (0.9, "amplitude")
 
 
-def test_run_of_a_good_start_ends_near_the_truth(command, scan):
-    outcome = command("run", scan, "--engines", "ePIE:40", "-o", "out.h5")
+def test_run_of_a_good_start_ends_near_the_truth(main, scan):
+    outcome = main("run", scan, "--engines", "ePIE:40", "-o", "out.h5")
 
     assert error_in(outcome.out) < 0.05
-    compared = command("compare", "out.h5", scan)
+    compared = main("compare", "out.h5", scan)
     (line,) = [line for line in compared.out.splitlines() if line.startswith("relative error")]
     assert float(line.split()[-1]) < 0.2
 
 
-def test_without_engines_the_default_chain_is_printed(command, scan, tmp_path):
-    outcome = command("run", scan)
+def test_without_engines_the_default_chain_is_printed(main, scan, tmp_path):
+    outcome = main("run", scan)
 
     chain = exitwave.load_result(tmp_path / "scan_result.h5").engines
     assert outcome.code == 0
@@ -60,45 +60,47 @@ def test_without_engines_the_default_chain_is_printed(command, scan, tmp_path):
     assert [word.split(":")[0] for word in line.split()[1:]] == chain
 
 
-def test_quiet_run_prints_nothing(command, scan):
-    outcome = command("run", scan, *SHORT, "--quiet")
+def test_quiet_run_prints_nothing(main, scan):
+    outcome = main("run", scan, *SHORT, "--quiet")
 
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
 
 
-def test_crop_and_bin_shrink_the_frames(command, scan, tmp_path):
-    command("run", scan, *SHORT, "--crop", "24,20", "--bin", "2", "-o", "out.h5")
+def test_crop_and_bin_shrink_the_frames(main, scan, tmp_path):
+    main("run", scan, *SHORT, "--crop", "24,20", "--bin", "2", "-o", "out.h5")
 
     assert exitwave.load_result(tmp_path / "out.h5").probe.shape == (1, 12, 10)
 
 
-def test_probe_and_object_modes_grow(command, scan, tmp_path):
-    command("run", scan, *SHORT, "--probe-modes", 3, "--object-modes", 2, "-o", "out.h5")
+def test_probe_and_object_modes_grow(main, scan, tmp_path):
+    main("run", scan, *SHORT, "--probe-modes", 3, "--object-modes", 2, "-o", "out.h5")
 
     result = exitwave.load_result(tmp_path / "out.h5")
     assert (len(result.probe), result.object.shape[0]) == (3, 2)
 
 
-def test_options_win_over_the_recipe(command, scan, tmp_path):
+def test_options_win_over_the_recipe(main, scan, tmp_path):
     (tmp_path / "recipe.toml").write_text(
-        'seed = 3\nparts = 2\n[load]\nbin = 2\nframes = "0:20"\n'
+        'seed = 3\nparts = 2\n[load]\nbin = 2\nwavelength_m = 2e-10\nframes = "0:20"\n'
         '[[engines]]\nname = "RAAR"\niterations = 4\nprobe_start = "none"\n'
     )
 
-    outcome = command(
-        "run", scan, "--recipe", "recipe.toml", "--seed", 5, "--bin", 1, "-o", "out.h5"
-    )
+    outcome = main(
+        "run", scan, "--recipe", "recipe.toml", "--seed", 5, "--bin", 1, "--energy-ev", 8000,
+        "-o", "out.h5",
+    )  # fmt: skip
 
     assert outcome.code == 0
     result = exitwave.load_result(tmp_path / "out.h5")
     assert (result.params["seed"], result.params["parts"]) == (5, 2)
     assert result.params["engines"][0]["probe_start"] is None
     assert (len(result.positions), result.probe.shape[1:]) == (20, (32, 28))
+    assert "object pixel 129.2 nm × 147.6 nm" in outcome.out
 
 
-def test_a_result_starts_a_new_run(command, scan, tmp_path):
-    first = command("run", scan, "--engines", "ePIE:30", "-o", "first.h5")
-    second = command("run", scan, "--engines", "ML:3", "--start", "first.h5", "-o", "second.h5")
+def test_a_result_starts_a_new_run(main, scan, tmp_path):
+    first = main("run", scan, "--engines", "ePIE:30", "-o", "first.h5")
+    second = main("run", scan, "--engines", "ML:3", "--start", "first.h5", "-o", "second.h5")
 
     assert (first.code, second.code) == (0, 0)
     continued = exitwave.load_result(tmp_path / "second.h5")
@@ -108,19 +110,19 @@ def test_a_result_starts_a_new_run(command, scan, tmp_path):
     )
 
 
-def test_start_of_another_scan_is_refused(command, scan):
-    command("run", scan, *SHORT, "--frames", ":12", "-o", "first.h5")
+def test_start_of_another_scan_is_refused(main, scan):
+    main("run", scan, *SHORT, "--frames", ":12", "-o", "first.h5")
 
-    outcome = command("run", scan, *SHORT, "--start", "first.h5", "-o", "second.h5")
+    outcome = main("run", scan, *SHORT, "--start", "first.h5", "-o", "second.h5")
 
     assert outcome.code == 2
     assert "start first.h5 has 12 positions, but" in outcome.err
 
 
-def test_result_in_place_of_counts_is_refused(command, scan):
-    command("run", scan, *SHORT, "-o", "first.h5")
+def test_result_in_place_of_counts_is_refused(main, scan):
+    main("run", scan, *SHORT, "-o", "first.h5")
 
-    outcome = command("run", "first.h5", "-o", "second.h5")
+    outcome = main("run", "first.h5", "-o", "second.h5")
 
     assert outcome.code == 2
     assert (
@@ -128,38 +130,38 @@ def test_result_in_place_of_counts_is_refused(command, scan):
     )
 
 
-def test_info_of_a_result_tells_how_it_ended(command, scan):
-    command("run", scan, *SHORT, "-o", "out.h5")
+def test_info_of_a_result_tells_how_it_ended(main, scan):
+    main("run", scan, *SHORT, "-o", "out.h5")
 
-    outcome = command("info", "out.h5")
+    outcome = main("info", "out.h5")
 
     assert outcome.code == 0
     assert "engines                     ePIE:12" in outcome.out
     assert "ended                       after its last iteration" in outcome.out
 
 
-def test_near_field_is_run_from_the_geometry_of_the_file(command, tmp_path):
+def test_near_field_is_run_from_the_geometry_of_the_file(main, tmp_path):
     exitwave.simulate((32, 28), 20, regime="near", counts_per_frame=1e6).save(tmp_path / "near.h5")
 
-    outcome = command("run", "near.h5", *SHORT, "-o", "out.h5")
+    outcome = main("run", "near.h5", *SHORT, "-o", "out.h5")
 
     assert outcome.code == 0
     propagation = exitwave.load_result(tmp_path / "out.h5").params["propagation"]
     assert propagation["regime"] == "near"
 
 
-def test_device_that_does_not_exist_is_refused(command, scan, tmp_path):
-    outcome = command("run", scan, *SHORT, "--device", "cuda:7", "-o", "out.h5")
+def test_device_that_does_not_exist_is_refused(main, scan, tmp_path):
+    outcome = main("run", scan, *SHORT, "--device", "cuda:7", "-o", "out.h5")
 
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
     assert not (tmp_path / "out.h5").exists()
 
 
-def test_divergence_is_a_failure_with_advice_and_without_a_result(command, scan, tmp_path):
+def test_divergence_is_a_failure_with_advice_and_without_a_result(main, scan, tmp_path):
     wild = "rPIE:60,object_step=2,probe_step=2,object_alpha=1e-3,probe_alpha=1e-3"
 
-    outcome = command("run", scan, "--engines", wild, "-o", "out.h5")
+    outcome = main("run", scan, "--engines", wild, "-o", "out.h5")
 
     assert outcome.code == 1
     assert outcome.err.startswith("exitwave: engines[0] rPIE")
@@ -199,14 +201,14 @@ def test_interrupted_run_saves_what_it_has(scan, tmp_path):
     assert 0 < len(result.errors[0]) < 1000000
 
 
-def test_counts_that_are_all_zero_are_refused(command, scan, tmp_path):
+def test_counts_that_are_all_zero_are_refused(main, scan, tmp_path):
     with h5py.File(scan) as source, h5py.File(tmp_path / "dark.h5", "w") as file:
         for name in ("positions", "probe"):
             file[name] = source[name][()]
         file["data"] = np.zeros_like(source["data"][()])
         file.attrs.update(source.attrs)
 
-    outcome = command("run", "dark.h5", *SHORT)
+    outcome = main("run", "dark.h5", *SHORT)
 
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1

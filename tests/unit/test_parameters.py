@@ -93,6 +93,10 @@ def test_to_dict_starts_the_same_run_and_can_be_saved():
     assert validate_params(json.loads(json.dumps(used))).to_dict() == used
 
 
+def test_engines_may_stand_in_a_tuple():
+    assert validate_params({"engines": ({"name": "DM"},)}).engines[0].name == "DM"
+
+
 def test_params_are_not_changed():
     params = {"engines": None, "propagation": dict(NEAR)}
 
@@ -205,6 +209,7 @@ REFUSED = [
     ({"distance_m": 1.0}, "distance_m is no key of params itself; move it into propagation"),
     ({"engines": []}, "engines is []; it must be a list with at least one engine"),
     ({"engines": "DM"}, "engines is 'DM'; it must be a list"),
+    ({"engines": {"name": "DM"}.items()}, "it must be a list with at least one engine"),
     ({"engines": ["DM"]}, "engines[0] is 'DM'; it must be a dict with \"name\" (AP, "),
     ({"engines": [{}]}, "engines[0].name is missing; it must be AP, DM, RAAR, ePIE, rPIE, "),
     (engine("DMM"), "engines[0].name is 'DMM'; it must be AP, DM, RAAR, "),
@@ -267,6 +272,7 @@ def test_refusal_says_in_one_sentence_what_is_wrong(params, message):
 
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith((".", "?"))
     assert caught.value.__cause__ is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,31 +93,34 @@ def _explained(error: Exception) -> click.ClickException:
         place = f"{error.filename}: " if error.filename else ""
         return Failed(f"{place}{error.strerror}")
     if isinstance(error, MemoryError):
-        return Failed(f"out of memory ({error}); use fewer --frames, --crop or --bin")
+        return Failed(f"out of memory ({error}); use fewer --frames, --crop or --bin.")
     kind = type(error).__name__
-    return Failed(f"internal error, {kind}: {error}; --debug shows where")
+    return Failed(f"internal error, {kind}: {error}; --debug shows where.")
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
+def check_output(path: Path, *, overwrite: bool, inputs: Sequence[Path | None] = ()) -> None:
     """Refuse, before any work, an output file that could not be written after it.
 
     Raises
     ------
     InvalidArgument
-        The file exists and ``overwrite`` is False, or its folder is missing or not writable.
+        The file exists and ``overwrite`` is False, is one of the ``inputs``, or its folder is
+        missing or not writable.
     """
     if path.is_dir():
-        raise InvalidArgument(f"output {path} is a folder; name a file in it")
+        raise InvalidArgument(f"output {path} is a folder; name a file in it.")
+    if path.exists() and any(other and other.exists() and path.samefile(other) for other in inputs):
+        raise InvalidArgument(f"output {path} is an input of this run; name another file.")
     if path.exists() and not overwrite:
-        raise InvalidArgument(f"output {path} exists; add --overwrite or name another file")
+        raise InvalidArgument(f"output {path} exists; add --overwrite or name another file.")
     if not path.parent.is_dir():
-        raise InvalidArgument(f"output {path} is in a folder that does not exist; make it first")
+        raise InvalidArgument(f"output {path} is in a folder that does not exist; make it first.")
     if not os.access(path.parent, os.W_OK):
-        raise InvalidArgument(f"output {path} is in a folder without permission to write")
+        raise InvalidArgument(f"output {path} is in a folder without permission to write.")
 
 
-def check_picture(path: Path, *, overwrite: bool) -> None:
+def check_picture(path: Path, *, overwrite: bool, inputs: Sequence[Path | None] = ()) -> None:
     """As :func:`check_output`, and the ending must be a picture's."""
     if path.suffix.lower() not in (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".tif", ".tiff"):
-        raise InvalidArgument(f"plot {path} must end in .png, .pdf, .svg, .jpg or .tif")
-    check_output(path, overwrite=overwrite)
+        raise InvalidArgument(f"plot {path} must end in .png, .pdf, .svg, .jpg or .tif.")
+    check_output(path, overwrite=overwrite, inputs=inputs)

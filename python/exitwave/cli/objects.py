@@ -84,7 +84,7 @@ def read_object(name: str) -> ReconstructedObject:
 
     with load(path) as scan:
         if scan.object is None:
-            raise FileFormatError(f"{path}: the file has no object; name it as {path}::DATASET")
+            raise FileFormatError(f"{path}: the file has no object; name it as {path}::DATASET.")
         pixel = None if scan.geometry is None else scan.geometry.pixel_size_m
         return ReconstructedObject(scan.object, scan.positions_px, scan.probe, pixel)
 
@@ -113,7 +113,7 @@ def _read_named(path: Path, dataset: str) -> Array:
     import h5py
 
     if not path.is_file():
-        raise FileFormatError(f"{path}: the file does not exist; give the path of a file")
+        raise FileFormatError(f"{path}: the file does not exist; give the path of a file.")
     try:
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:
@@ -123,12 +123,12 @@ def _read_named(path: Path, dataset: str) -> Array:
             with np.load(path, allow_pickle=False) as archive:
                 values = archive.get(dataset)
     except (OSError, ValueError, EOFError, TypeError) as error:
-        raise FileFormatError(f"{path}: the file is neither HDF5 nor npz ({error})") from None
+        raise FileFormatError(f"{path}: the file is neither HDF5 nor npz ({error}).") from None
     if values is None:
-        raise FileFormatError(f"{path}: the file has no dataset {dataset}; name another one")
+        raise FileFormatError(f"{path}: the file has no dataset {dataset}; name another one.")
     if values.ndim not in (2, 3) or values.dtype.kind not in "iufc":
         raise InvalidArgument(
             f"{path}::{dataset} has shape {values.shape} and type {values.dtype}; it must be an "
-            "object (A, B) or (K, A, B)"
+            "object (A, B) or (K, A, B)."
         )
     return np.asarray(values, dtype=np.complex128)

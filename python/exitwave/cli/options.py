@@ -88,3 +88,10 @@ def given_load_options(keywords: dict[str, Any]) -> dict[str, Any]:
         for name in _LOAD_OPTIONS
         if keywords[f"load_{name}"] is not None
     }
+
+
+def overridden(recipe: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Options of ``load`` from a recipe, those of the command line in their place."""
+    same_thing = {"energy_ev": "wavelength_m", "wavelength_m": "energy_ev"}
+    replaced = {same_thing.get(name) for name in given}
+    return {name: value for name, value in recipe.items() if name not in replaced} | given

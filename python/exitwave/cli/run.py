@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exitwave.cli.command import EXIT_INTERRUPTED, Command, check_output, check_picture
-from exitwave.cli.options import given_load_options, load_options
+from exitwave.cli.options import given_load_options, load_options, overridden
 from exitwave.cli.show import lengths
 from exitwave.errors import InvalidArgument
 
@@ -68,9 +68,9 @@ def run(
 ) -> None:
     """Reconstruct object and probe from the scan in FILE."""
     output = output or Path(f"{file.stem}_result.h5")
-    check_output(output, overwrite=overwrite)
+    check_output(output, overwrite=overwrite, inputs=[file, recipe])
     if plot is not None:
-        check_picture(plot, overwrite=overwrite)
+        check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
     given, options = _parameters(recipe, keywords)
     if quiet:
         given["progress"] = False
@@ -106,7 +106,7 @@ def _parameters(
     )
 
     read = Recipe() if recipe is None else read_recipe(recipe)
-    params, options = dict(read.params), read.load | given_load_options(keywords)
+    params, options = dict(read.params), overridden(read.load, given_load_options(keywords))
     for name in ("device", "parts", "batch", "seed"):
         if keywords[name] is not None:
             params[name] = keywords[name]
@@ -130,7 +130,7 @@ def _complete(given: dict[str, Any], dataset: Dataset) -> Parameters:
 
     if len(dataset.data) == 0:
         raise InvalidArgument(
-            f"{dataset.source} has no frames; give a file with counts (a result goes to --start)"
+            f"{dataset.source} has no frames; give a file with counts (a result goes to --start)."
         )
     known = None if dataset.geometry is None else dataset.geometry.propagation()
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
@@ -146,7 +146,7 @@ def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Re
         if len(before.positions) != len(positions):
             raise InvalidArgument(
                 f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
-                f"{len(positions)} frames; start from a result of the same scan"
+                f"{len(positions)} frames; start from a result of the same scan."
             )
         obj, probe, positions = before.object, before.probe, before.positions
     result = ptychography(dataset.data, obj, probe, positions, dataset.mask, params)

@@ -89,5 +89,5 @@ def _setting(text: str) -> tuple[str, float]:
         return key.strip().replace("-", "_"), float(value)
     except ValueError:
         raise InvalidArgument(
-            f"probe-setting is {text!r}; it must be KEY=NUMBER, such as defocus_m=2e-3"
+            f"probe-setting is {text!r}; it must be KEY=NUMBER, such as defocus_m=2e-3."
         ) from None

@@ -34,9 +34,9 @@ def one_sentence(error: ValidationError, given: dict[str, Any]) -> str:
         path, sentence = _describe(detail, given)
         problems.setdefault(path, sentence)
     sentence, *others = problems.values()
-    if not others:
-        return sentence
-    return f"{sentence} (and {len(others)} more: {', '.join(list(problems)[1:])})"
+    if others:
+        sentence += f" (and {len(others)} more: {', '.join(list(problems)[1:])})"
+    return sentence if sentence.endswith("?") else f"{sentence}."
 
 
 def _describe(detail: ErrorDetails, given: dict[str, Any]) -> tuple[str, str]:

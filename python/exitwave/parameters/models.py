@@ -141,7 +141,7 @@ REGIMES: dict[str, type[Model]] = {"far": FarField, "near": NearField}
 class Parameters(Model):
     """Everything that a reconstruction can be told; made by :func:`validate_params`."""
 
-    engines: list[Engine] = Field(min_length=1)
+    engines: list[Engine] = Field(min_length=1, strict=True)
     propagation: Propagation = FarField()
     device: call.Device = "auto"
     parts: call.Parts = None

@@ -36,7 +36,7 @@ def parse_engines(text: str) -> list[dict[str, Any]]:
     engines = [_parse_engine(word) for word in _repeat(text).split()]
     if not engines:
         raise InvalidArgument(
-            f'engines is {text!r}; it must name at least one engine, such as "DM:200 ML:100"'
+            f'engines is {text!r}; it must name at least one engine, such as "DM:200 ML:100".'
         )
     validate_params({"engines": engines})
     return engines
@@ -49,7 +49,7 @@ def _repeat(text: str) -> str:
         if not 1 <= count * max(1, len(group.split())) <= _MAXIMUM_ENGINES:
             raise InvalidArgument(
                 f"engines has {match[1]}*(...); a group must be repeated at least once and give "
-                f"at most {_MAXIMUM_ENGINES} engines"
+                f"at most {_MAXIMUM_ENGINES} engines."
             )
         text = f"{text[: match.start()]} {' '.join([group] * count)} {text[match.end() :]}"
     return text
@@ -60,7 +60,7 @@ def _parse_engine(word: str) -> dict[str, Any]:
     if match is None:
         raise InvalidArgument(
             f"engines has {word!r}; an engine must be written as NAME:ITERATIONS,key=value, such "
-            'as "ML:100,noise=poisson"'
+            'as "ML:100,noise=poisson".'
         )
     by_lower = {name.lower(): name for name in ENGINES}
     entry: dict[str, Any] = {"name": by_lower.get(match["name"].lower(), match["name"])}
@@ -68,7 +68,7 @@ def _parse_engine(word: str) -> dict[str, Any]:
         entry["iterations"] = _value(match["iterations"])
     for key, value in _assignments(match["keys"] or "", word):
         if key in entry:
-            raise InvalidArgument(f"engines has {key} twice in {word!r}; leave one of them out")
+            raise InvalidArgument(f"engines has {key} twice in {word!r}; leave one of them out.")
         entry[key] = _value(value)
     return entry
 
@@ -84,7 +84,7 @@ def _assignments(keys: str, word: str) -> list[tuple[str, str]]:
             pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{piece}")
         else:
             raise InvalidArgument(
-                f"engines has {piece!r} in {word!r}; after the comma must stand key=value"
+                f"engines has {piece!r} in {word!r}; after the comma must stand key=value."
             )
     return pairs
 
@@ -127,13 +127,13 @@ def read_recipe(path: str | Path) -> Recipe:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise FileFormatError(f"recipe {path} cannot be read: {reason}") from None
+        raise FileFormatError(f"recipe {path} cannot be read: {reason}.") from None
     except tomllib.TOMLDecodeError as error:
-        raise FileFormatError(f"recipe {path} is not valid TOML: {error}") from None
+        raise FileFormatError(f"recipe {path} is not valid TOML: {error}.") from None
     params = _with_none(content)
     load = params.pop("load", {})
     if not isinstance(load, dict):
-        raise FileFormatError(f"recipe {path} has load = {load!r}; it must be a table [load]")
+        raise FileFormatError(f"recipe {path} has load = {load!r}; it must be a table [load].")
     return Recipe(params, load)
 
 

@@ -54,10 +54,12 @@ def validate_params(
 
 def _validated(params: Any, propagation: dict[str, Any] | None) -> Parameters:
     if params is not None and not isinstance(params, dict):
-        raise InvalidArgument(f"params is {show(params)}; it must be a dict or None")
+        raise InvalidArgument(f"params is {show(params)}; it must be a dict or None.")
     given = dict(params or {})
     if given.get("engines") is None:
         given["engines"] = default_chain()
+    elif isinstance(given["engines"], tuple):
+        given["engines"] = list(given["engines"])
     given["propagation"] = _completed(given.get("propagation"), propagation)
     try:
         return Parameters.model_validate(given)
@@ -83,7 +85,7 @@ def _check_regime(params: Parameters) -> None:
         if engine.probe_centring is not None:
             raise InvalidArgument(
                 f"engines[{index}].probe_centring is {engine.probe_centring}; it must be None in "
-                "the near field, where the probe's place on the detector is measured"
+                "the near field, where the probe's place on the detector is measured."
             )
 
 
@@ -94,5 +96,5 @@ def _check_supports(params: Parameters, frame_shape: tuple[int, int]) -> None:
             if isinstance(support, np.ndarray) and support.shape != tuple(frame_shape):
                 raise InvalidArgument(
                     f"engines[{index}].{key} is {show(support)}; it must have the shape "
-                    f"{tuple(frame_shape)} of a frame"
+                    f"{tuple(frame_shape)} of a frame."
                 )
