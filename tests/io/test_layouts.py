@@ -15,6 +15,7 @@ from io_layouts import CASES, Scan, Writer
 import exitwave
 from exitwave.errors import FileFormatError
 from exitwave.io import load
+from exitwave.io.options import FORMATS
 
 each_layout = pytest.mark.parametrize(
     ("layout", "writer"), CASES, ids=[writer.__name__ for _, writer in CASES]
@@ -400,6 +401,14 @@ def test_a_stored_object_keeps_the_positions_as_they_are(path: Path, scan: Scan)
 
     np.testing.assert_allclose(dataset.positions_px, scan.positions_px + 4, atol=1e-9)
     assert dataset.object.dtype == np.complex64
+
+
+def test_every_layout_can_be_asked_for_by_name(path: Path, scan: Scan) -> None:
+    assert set(io_layouts.WRITERS) | {"hdf5", "result"} == set(FORMATS)
+    for name, writers in io_layouts.WRITERS.items():
+        writers[0](path, scan)
+        with load(path, format=name) as dataset:
+            assert dataset.format == name
 
 
 def test_load_does_not_need_the_compiled_core(path: Path, scan: Scan) -> None:

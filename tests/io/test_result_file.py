@@ -92,6 +92,8 @@ def test_a_saved_result_gives_start_values_of_a_new_run(tmp_path: Path, scan: Sc
     result = make_result(scan)
     with load(tmp_path / "scan.h5") as dataset:
         save_result(tmp_path / "out.h5", result, dataset)
+        save_result(tmp_path / "sourceless.h5", make_result(scan, source=None), dataset)
+    assert load_result(tmp_path / "sourceless.h5").source == str(tmp_path / "scan.h5")
 
     with exitwave.load(tmp_path / "out.h5") as start:
         rows = dict(describe(start).rows())

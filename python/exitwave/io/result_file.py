@@ -45,7 +45,8 @@ def save_result(
     path : str or Path
     result : Result
     dataset : Dataset, optional
-        The measured scan: gives geometry, mask and the notes of the reader.
+        The measured scan: gives geometry, mask, the notes of the reader, and the source file
+        where the result has none.
     geometry : Geometry, optional
         In place of the dataset's.
     overwrite : bool
@@ -235,9 +236,10 @@ def _write_process(entry: h5py.Group, result: Result, dataset: Dataset | None) -
     process["seconds"] = result.seconds
     process["seconds"].attrs["units"] = "s"
     process["engines"] = np.array(result.engines, dtype=h5py.string_dtype())
-    for name in ("stopped", "source"):
-        if getattr(result, name) is not None:
-            process[name] = getattr(result, name)
+    source = result.source or (dataset.source if dataset is not None else None)
+    for name, text in (("stopped", result.stopped), ("source", source)):
+        if text is not None:
+            process[name] = text
     if result.pixel_size_m is not None:
         process["pixel_size_m"] = result.pixel_size_m
     notes = [] if dataset is None else dataset.notes
