@@ -27,7 +27,7 @@ MODES = [(1, 1), (2, 1), (1, 2), (2, 2)]
 
 # Largest relative distance from the oracle; single precision resolves 6e-8.
 TOLERANCE = {
-    # Two transforms, sums over some hundred terms, a quotient: some ten roundings a step. Seen: 1e-6.
+    # Two transforms, sums over some hundred terms, a quotient: ten roundings or so. Seen: 1e-6.
     "field": 3e-6,
     # A pixel in the tail of the probe is divided by next to nothing. Seen: 2.6e-6.
     "field without inertia": 1e-5,
