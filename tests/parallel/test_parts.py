@@ -1,0 +1,180 @@
+"""Any number of parts, threads and batches gives the result of one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import exitwave
+from small_scan import ENGINES, PIES, SmallScan, assert_same_bits, relative, small_scan
+
+MODES = [(1, 1), (2, 2)]
+# The order of additions differs, nothing else.
+TOLERANCE = 1e-5
+
+
+@cache
+def scan_of(regime: str, modes: tuple[int, int]) -> SmallScan:
+    """Start values a little off, and frames in an order that is not that of the scan."""
+    return small_scan(regime, *modes)
+
+
+def engine(name: str, **options: Any) -> dict[str, Any]:
+    """Five iterations that use everything: probe, supports, clip, momentum, smoothness."""
+    given: dict[str, Any] = {
+        "name": name,
+        "iterations": 5,
+        "probe_start": 1,
+        "object_inertia": 0.01,
+        "probe_inertia": 0.01,
+        "probe_support": 1.2,
+        "object_clip": (0.05, 3.0),
+    }
+    if name in PIES:
+        given["group_size"] = 4
+    if name == "mPIE":
+        given["momentum_period"] = 3
+    if name == "ML":
+        given["smoothness"] = 0.01
+    return given | options
+
+
+@cache
+def one_part(name: str, regime: str, modes: tuple[int, int]) -> exitwave.Result:
+    return scan_of(regime, modes).run(engine(name), device="cpu:1", parts=1)
+
+
+def assert_close(one: exitwave.Result, two: exitwave.Result) -> None:
+    off_object, off_probe = relative(two.object, one.object), relative(two.probe, one.probe)
+    assert off_object < TOLERANCE
+    assert off_probe < TOLERANCE
+    np.testing.assert_allclose(two.errors[0], one.errors[0], rtol=1e-4)
+    assert two.error == pytest.approx(one.error, rel=1e-4)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+@pytest.mark.parametrize("device", ["cpu:1", "cpu:2", "emulated"])
+@pytest.mark.parametrize("modes", MODES, ids=str)
+@pytest.mark.parametrize("regime", ["far", "near"])
+@pytest.mark.parametrize("name", ENGINES)
+def test_parts_do_not_change_the_result(name, regime, modes, device, parts):
+    expected = one_part(name, regime, modes)
+
+    result = scan_of(regime, modes).run(engine(name), device=device, parts=parts)
+
+    assert_close(expected, result)
+    # Something happened that a wrong exchange would have spoilt.
+    assert result.errors[0][-1] < 0.7 * result.errors[0][0]
+
+
+@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("name", ENGINES)
+def test_as_many_parts_as_frames(name, device):
+    expected = one_part(name, "far", (1, 1))
+
+    assert_close(expected, scan_of("far", (1, 1)).run(engine(name), device=device, parts=13))
+
+
+@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("modes", MODES, ids=str)
+@pytest.mark.parametrize("regime", ["far", "near"])
+@pytest.mark.parametrize("name", ENGINES)
+def test_batches_agree_to_the_bit(name, regime, modes, device):
+    """1, 2, 3 and 5 frames a step: parts of 7 and 6 frames end in batches that are not full."""
+    one, *others = (
+        scan_of(regime, modes).run(engine(name), device=device, parts=2, batch=batch)
+        for batch in (1, 2, 3, 5)
+    )
+
+    for other in others:
+        assert_same_bits(one, other)
+
+
+@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("name", ENGINES)
+def test_same_run_twice_agrees_to_the_bit(name, device):
+    scan = scan_of("far", (2, 2))
+    assert_same_bits(
+        scan.run(engine(name), device=device, parts=3),
+        scan.run(engine(name), device=device, parts=3),
+    )
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_threads_do_not_change_a_bit(name):
+    """The same parts on one thread and on several."""
+    scan = scan_of("near", (2, 2))
+    one, *others = (
+        scan.run(engine(name), device=f"cpu:{threads}", parts=4) for threads in (1, 2, 3, 4)
+    )
+
+    for other in others:
+        assert_same_bits(one, other)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_chain_and_centring_in_parts(name):
+    """Exit waves that move with the probe, and modes that grow, on every device."""
+    scan = scan_of("far", (1, 1))
+    chain = [
+        engine(name, iterations=3, probe_centring=1, probe_support=None),
+        engine("ePIE", iterations=2, probe_modes=2),
+    ]
+
+    expected = scan.run(*chain, device="cpu:1", parts=1)
+
+    for device, parts in (("cpu:2", 5), ("emulated", 4)):
+        result = scan.run(*chain, device=device, parts=parts)
+        off_object = relative(result.object, expected.object)
+        off_probe = relative(result.probe, expected.probe)
+        assert off_object < TOLERANCE
+        assert off_probe < TOLERANCE
+
+
+@pytest.mark.parametrize("regime", ["far", "near"])
+def test_whole_positions_take_the_short_way_to_the_same_result(regime):
+    """Positions that are whole need no shift; a millionth of a pixel changes next to nothing."""
+    scan = small_scan(regime, 2, fractional=False)
+    moved = SmallScan(**(vars(scan) | {"positions": scan.positions + 2.0**-20}))
+
+    for name in ENGINES:
+        short = scan.run(engine(name), parts=2)
+        long = moved.run(engine(name), parts=2)
+        off = relative(long.object, short.object)
+        assert off < 1e-4
+
+
+@pytest.mark.parametrize("wisdom", ["measured", "estimated"])
+def test_another_process_gives_the_same_bits(wisdom, tmp_path):
+    """Plans come from the kept wisdom, or are estimated: never measured anew."""
+    code = (
+        "import sys, zlib; sys.path.insert(0, sys.argv[1])\n"
+        "from small_scan import small_scan\n"
+        "r = small_scan('far', 2).run({'name': 'DM', 'iterations': 5}, parts=3)\n"
+        "print(zlib.crc32(r.object.tobytes() + r.probe.tobytes()))"
+    )
+    tests = Path(__file__).resolve().parents[1]
+    cache_folder = str(tmp_path) if wisdom == "measured" else ""
+    environment = os.environ | {"EXITWAVE_CACHE": cache_folder}
+
+    sums = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(tests)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for _ in range(3)
+    }
+
+    assert len(sums) == 1
+    assert len(list(tmp_path.iterdir())) == (1 if wisdom == "measured" else 0)
