@@ -31,6 +31,7 @@ _FADE_PX = 24
 _COARSE_PX = 384
 # Steps of shift (pixels) and ramp (radians across the patch) below which it stands still.
 _TOLERANCE = 1e-9
+_ITERATIONS = 60
 
 
 @dataclass(frozen=True)
@@ -132,14 +133,18 @@ class Patch:
         fade = None if inside.all() else _fade(inside)
         return cls((box[0], box[1]), inside, fade, shape)
 
+    def places(self, whole: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        """Rows and columns of the array from which the patch is cut."""
+        return [
+            (np.arange(part.start, part.stop) - moved) % size
+            for part, moved, size in zip(self.box, whole, self.shape, strict=True)
+        ]
+
     def cut(
         self, stack: Complex, whole: npt.NDArray[np.int64], ramp: Float | None = None
     ) -> Complex:
         """Patch of the stack, free of the ramp, moved by whole pixels (periodic), faded."""
-        places = [
-            (np.arange(part.start, part.stop) - moved) % size
-            for part, moved, size in zip(self.box, whole, self.shape, strict=True)
-        ]
+        places = self.places(whole)
         patch = stack[:, places[0][:, None], places[1][None, :]]
         if ramp is not None:
             y, x = (
@@ -166,9 +171,16 @@ class GaugeFit:
 
 
 def fit_gauge(
-    image: npt.NDArray[Any], reference: npt.NDArray[Any], region: Region = None
+    image: npt.NDArray[Any],
+    reference: npt.NDArray[Any],
+    region: Region = None,
+    mix_modes: bool = False,
 ) -> GaugeFit:
-    """The work of :func:`align`, without the image outside the region."""
+    """The work of :func:`align`, without the image outside the region.
+
+    With ``mix_modes`` the K images may also mix by a unitary matrix, which is the gauge of
+    incoherent modes; those of the reference must be orthogonal and both strongest first.
+    """
     moving, fixed = _stack("image", image), _stack("reference", reference)
     if np.shape(image) != np.shape(reference):
         raise InvalidArgument(
@@ -182,7 +194,7 @@ def fit_gauge(
     patch = Patch.around(inside)
     target = patch.cut(fixed, np.zeros(2, dtype=np.int64))
     fit = _first_guess(moving, target, patch)
-    _refine(moving, target, fit)
+    _refine(moving, target, fit, mix_modes)
     return fit
 
 
@@ -280,7 +292,7 @@ def _peak(values: Float) -> tuple[float, Float]:
     return float(values[index]), place
 
 
-def _refine(moving: Complex, target: Complex, fit: GaugeFit, max_iterations: int = 60) -> None:
+def _refine(moving: Complex, target: Complex, fit: GaugeFit, mix_modes: bool) -> None:
     """Gauss-Newton on factor, shift and ramp with the tangents of the reference.
 
     The tangents stay as they are, so an iteration costs one shift of the image; the solution is
@@ -290,11 +302,14 @@ def _refine(moving: Complex, target: Complex, fit: GaugeFit, max_iterations: int
     extent = np.array(patch.inside.shape)
     reference = np.where(patch.inside, target, 0)
     norm = np.vdot(reference, reference).real
-    solve = _tangent_solver(reference, target, patch)
-    for _ in range(max_iterations):
+    solve = _tangent_solver(reference, target, patch, fit.whole, mix_modes)
+    for _ in range(_ITERATIONS):
         image = patch.cut(moving, fit.whole, fit.ramp)
         image = fft.ifft2(fft.fft2(image) * shift_phase(image.shape[1:], fit.part))
         within = np.where(patch.inside, image, 0)
+        if mix_modes:
+            rotation = rotation_between(within, reference)
+            image, within = (np.tensordot(rotation, stack, axes=1) for stack in (image, within))
         power = np.vdot(within, within).real
         fit.factor = complex(np.vdot(within, reference) / power) if power > 0 else 0j
         fit.image = fit.factor * image
@@ -311,7 +326,11 @@ def _refine(moving: Complex, target: Complex, fit: GaugeFit, max_iterations: int
 
 
 def _tangent_solver(
-    reference: Complex, target: Complex, patch: Patch
+    reference: Complex,
+    target: Complex,
+    patch: Patch,
+    whole: npt.NDArray[np.int64],
+    mix_modes: bool,
 ) -> Callable[[Complex], tuple[Float, Float]]:
     """Function: difference -> the steps of shift and ramp that explain it best."""
     shape = patch.inside.shape
@@ -320,18 +339,13 @@ def _tangent_solver(
         np.where(patch.inside, fft.ifft2(2j * np.pi * q * spectrum), 0)
         for q in frequencies((shape[0], shape[1]))
     ]
-    y = (np.arange(shape[0]) - shape[0] / 2)[:, None]
-    x = (np.arange(shape[1]) - shape[1] / 2)[None, :]
-    tangents = np.stack(
-        [
-            reference,
-            1j * reference,
-            -slopes[0],
-            -slopes[1],
-            -1j * y * reference,
-            -1j * x * reference,
-        ]
-    )
+    # The ramp counts from where a row came, which jumps where a periodic image was wrapped.
+    y, x = (place - place.mean() for place in patch.places(whole))
+    ramps = [-1j * y[:, None] * reference, -1j * x[None, :] * reference]
+    tangents = np.stack([reference, 1j * reference, -slopes[0], -slopes[1], *ramps])
+    if mix_modes:
+        # A shift of one mode looks much like a mixture with others: leave what is no mixture.
+        tangents[2:] -= [_mixture(tangent, reference) for tangent in tangents[2:]]
     flat = tangents.view(np.float64).reshape(len(tangents), -1)
     scale = np.sqrt(np.sum(flat**2, axis=1))
     scale[scale == 0] = 1  # an image without slope along an axis fixes no shift along it
@@ -343,6 +357,24 @@ def _tangent_solver(
         return step[2:4], step[4:6]
 
     return solve
+
+
+def rotation_between(moving: Complex, fixed: Complex) -> Complex:
+    """Unitary U that minimises norm(U moving - fixed) (orthogonal Procrustes problem)."""
+    left, _, right = np.linalg.svd(np.einsum("myx,nyx->mn", fixed, moving.conj()))
+    return np.asarray(left @ right)
+
+
+def _mixture(change: Complex, reference: Complex) -> Complex:
+    """Part of a change that an infinitesimal rotation A (A^H = -A) of orthogonal modes makes."""
+    products = np.einsum("myx,nyx->mn", change, reference.conj())
+    power = np.sum(np.abs(reference) ** 2, axis=(1, 2))
+    weight = power[:, None] + power[None, :]
+    antihermitian = products - products.conj().T
+    generator = np.divide(
+        antihermitian, weight, out=np.zeros_like(products), where=weight > 1e-12 * power.max()
+    )
+    return np.asarray(np.tensordot(generator, reference, axes=1))
 
 
 def _apply(image: npt.NDArray[Any], factor: complex, moved: Any, ramp: Any) -> Complex:

@@ -96,18 +96,10 @@ def probe_error(probe: npt.NDArray[Any], reference: npt.NDArray[Any]) -> float:
             f"probe had frames of {first.shape[1:]} and reference of {second.shape[1:]}, "
             "but both must be the same."
         )
-    modes = max(len(first), len(second))
-    # Strongest modes first; then in turn the gauge, and the best rotation of the modes.
-    first, second = _orthogonal(first, modes), _orthogonal(second, modes)
+    count = max(len(first), len(second))
     everywhere = np.ones(first.shape[1:], dtype=bool)
-    error = np.inf
-    for _ in range(50):
-        aligned = fit_gauge(first, second, everywhere).image
-        first = np.tensordot(_rotation(aligned, second), aligned, axes=1)
-        before, error = error, float(np.linalg.norm(first - second) / np.linalg.norm(second))
-        if modes == 1 or error > before * (1 - 1e-6):
-            break
-    return error
+    modes = _orthogonal(first, count), _orthogonal(second, count)
+    return fit_gauge(*modes, everywhere, mix_modes=True).error
 
 
 def fourier_error(
@@ -335,9 +327,3 @@ def _orthogonal(stack: Complex, modes: int) -> Complex:
     full = np.zeros((modes, *stack.shape[1:]), dtype=np.complex128)
     full[: len(values)] = (values[:, None] * vectors).reshape(-1, *stack.shape[1:])
     return full
-
-
-def _rotation(moving: Complex, fixed: Complex) -> Complex:
-    """Unitary U that minimises norm(U moving - fixed) (orthogonal Procrustes problem)."""
-    left, _, right = np.linalg.svd(np.einsum("myx,nyx->mn", fixed, moving.conj()))
-    return np.asarray(left @ right)

@@ -63,13 +63,14 @@ def plot_result(result: Result, *, title: str | None = None) -> Figure:
         _REACHED,
     )  # fmt: skip
     figure = new_figure((13.5, 8.6))
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.45, 1), hspace=0.02)
+    upper, lower = np.ravel(figure.subfigures(2, 1, height_ratios=(1.45, 1), hspace=0.02))
     amplitude, phase, scan = upper.subplots(1, 3)
     plot_amplitude(amplitude, obj, reached, pixel)
     plot_phase(phase, obj, reached, pixel)
     plot_scan(scan, result.positions, result.probe, (obj.shape[0], obj.shape[1]), pixel)
     modes = len(result.probe) if result.probe.ndim == 3 else 1
-    left, right = lower.subfigures(1, 2, width_ratios=((1.2, 1.6, 2.5)[min(modes, 3) - 1], 1.3))
+    widths = ((1.2, 1.6, 2.5)[min(modes, 3) - 1], 1.3)
+    left, right = np.ravel(lower.subfigures(1, 2, width_ratios=widths))
     plot_probe(left, result.probe, pixel)
     plot_errors(right.subplots(), result.errors, result.engines)
     if title is None:

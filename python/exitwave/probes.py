@@ -184,7 +184,7 @@ def diffuser(
     grain = checks.number("grain_m", grain_m, above=0)
     u, v = frequencies(frame_shape, pixel)
     # A command line gives 3.0 where 3 is meant.
-    whole = int(seed) if isinstance(seed, float) and seed.is_integer() else seed
+    whole = int(seed) if seed == round(checks.number("seed", seed)) else seed
     random = np.random.default_rng(checks.whole("seed", whole, least=0))
     # The filter's square is the spectrum of a Gaussian autocorrelation exp(-r^2 / grain^2).
     smooth = np.exp(-0.5 * (np.pi * grain) ** 2 * (u**2 + v**2))

@@ -125,9 +125,7 @@ def frc(
     norm = np.sqrt(power[0] * power[1])
     cross = total((spectra[0] * spectra[1].conj()).real)
     correlation = np.divide(cross, norm, out=np.zeros(rings), where=norm > 0)
-    # Fourier pixels of an apodised image are correlated: this many of the ring are independent.
-    share = np.sum(window**2) ** 2 / (window.size * np.sum(window**4))
-    pixels = np.maximum(total(np.ones(shape)) * share, 1)
+    pixels = np.maximum(_independent_pixels(ring, window, rings), 1)
     return RingCorrelation(
         frequency=np.arange(rings) * width,
         correlation=correlation,
@@ -135,6 +133,23 @@ def frc(
         half_bit=threshold_curve(pixels, _RATIO["half_bit"]),
         one_bit=threshold_curve(pixels, _RATIO["one_bit"]),
     )
+
+
+def _independent_pixels(ring: npt.NDArray[np.int64], window: Float, rings: int) -> Float:
+    """Number of independent Fourier pixels of each ring.
+
+    Apodisation correlates neighbours: pixels q and q' by |W(q - q')|^2, W the transform of the
+    window's square. A ring of n pixels counts as n^2 / sum over its pairs of |W / W(0)|^2.
+    """
+    correlation = np.abs(fft.fft2(window**2)) ** 2
+    correlation /= correlation[0, 0]
+    count = np.bincount(ring.ravel(), minlength=rings + 1)[:rings].astype(np.float64)
+    pairs = np.zeros(rings)
+    for row in range(-2, 3):
+        for column in range(-2, 3):
+            both = ring[ring == np.roll(ring, (row, column), axis=(0, 1))]
+            pairs += correlation[row, column] * np.bincount(both, minlength=rings + 1)[:rings]
+    return count**2 / pairs
 
 
 def threshold_curve(pixels: Float, signal_to_noise: float) -> Float:
