@@ -88,3 +88,14 @@ def test_show_config_prints_the_same_as_info(command, capsys):
     exitwave.show_config()
 
     assert capsys.readouterr().out == command("info").out
+
+
+def test_show_config_says_when_the_compiled_core_is_missing():
+    code = (
+        "import sys; sys.modules['exitwave._core'] = None; import exitwave; exitwave.show_config()"
+    )
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    for label in ("compiler", "SIMD", "FFT", "GPU"):
+        assert f"\n{label:<11}unknown: the compiled core exitwave._core is missing" in shown.stdout

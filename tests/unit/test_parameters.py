@@ -323,6 +323,7 @@ def test_groups_of_engines_are_repeated():
         ("AP:5 DM:5,noise=poisson", "engines[1].noise is not used by DM, only by ML"),
         ("0*(DM:3)", "a group must be repeated at least once"),
         ("999*(999*(DM:3))", "at most 1000 engines"),
+        ("12345*(DM:3)", "engines has '12345*(DM:3)'; an engine must be written"),
     ],
 )
 def test_text_that_is_no_chain_of_engines_is_refused(text, message):

@@ -25,10 +25,19 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Of the noise.")
 @click.option("--device", default="auto", show_default=True, help="Where to compute.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("demo.h5"), show_default=True
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("demo.h5"),
+    show_default=True,
+    help="Result file.",
 )
 @click.option(
-    "--plot", type=click.Path(path_type=Path), default=Path("demo.png"), show_default=True
+    "--plot",
+    type=click.Path(path_type=Path),
+    default=Path("demo.png"),
+    show_default=True,
+    help="Picture of the result.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
 def demo(

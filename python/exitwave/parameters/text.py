@@ -12,7 +12,7 @@ from exitwave.errors import FileFormatError, InvalidArgument
 from exitwave.parameters.models import ENGINES
 from exitwave.parameters.validate import validate_params
 
-_REPEATED = re.compile(r"(\d+)\*\(([^()]*)\)")
+_REPEATED = re.compile(r"(?<!\d)(\d{1,4})\*\(([^()]*)\)")
 _ENGINE = re.compile(r"(?P<name>[A-Za-z]+)(:(?P<iterations>[^,]*))?(,(?P<keys>.*))?")
 _MAXIMUM_ENGINES = 1000
 
