@@ -63,14 +63,14 @@ def plot_result(result: Result, *, title: str | None = None) -> Figure:
         _REACHED,
     )  # fmt: skip
     figure = new_figure((13.5, 8.6))
-    upper, lower = np.ravel(figure.subfigures(2, 1, height_ratios=(1.45, 1), hspace=0.02))
+    [upper], [lower] = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.45, 1))
     amplitude, phase, scan = upper.subplots(1, 3)
     plot_amplitude(amplitude, obj, reached, pixel)
     plot_phase(phase, obj, reached, pixel)
     plot_scan(scan, result.positions, result.probe, (obj.shape[0], obj.shape[1]), pixel)
     modes = len(result.probe) if result.probe.ndim == 3 else 1
     widths = ((1.2, 1.6, 2.5)[min(modes, 3) - 1], 1.3)
-    left, right = np.ravel(lower.subfigures(1, 2, width_ratios=widths))
+    [[left, right]] = lower.subfigures(1, 2, squeeze=False, width_ratios=widths)
     plot_probe(left, result.probe, pixel)
     plot_errors(right.subplots(), result.errors, result.engines)
     if title is None:
@@ -309,7 +309,7 @@ def scale_bar(axes: Axes, shape: tuple[int, int], pixel_size_m: PixelSize = None
     )
     axes.add_patch(Rectangle((0.05, 0.045), size, 0.014, transform=place, fc="white", lw=0))
     # Over a short bar in a small panel a centred text would leave the picture.
-    middle, align = (0.05 + size / 2, "center") if size > 0.2 else (0.05, "left")
+    middle, align = (0.05 + size / 2, "center") if size > 0.12 else (0.05, "left")
     axes.text(middle, 0.068, text, transform=place, color="white", ha=align, fontsize=9)
 
 

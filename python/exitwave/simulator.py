@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,173 +10,34 @@ from scipy import fft
 
 from exitwave import checks, probes, scans, specimens
 from exitwave.errors import InvalidArgument
-from exitwave.geometry import Geometry, wavelength_from_energy
+from exitwave.geometry import wavelength_from_energy
 from exitwave.propagate import Detector, magnification, split_position
+from exitwave.simulation import Simulation
+
+__all__ = ["Simulation", "simulate"]
 
 Array = npt.NDArray[Any]
+# Scale of data without noise.
 NOISE_FREE_COUNTS = 1e6
-
-
-@dataclass
-class Simulation:
-    """Data and the truth behind them.
-
-    Unpacks as the arguments of the one call, with the true probe as start and no start object:
-    ``exitwave.ptychography(*simulation, params)``.
-
-    Attributes
-    ----------
-    data : (N, Y, X), uint8/16/32 counts, or float32 without noise
-    positions_px : float64, shape (N, 2)
-        (row, column) of each window's top-left corner in ``object``.
-    probe : complex64, shape (M, Y, X)
-        Truth, square root of counts per pixel.
-    object : complex64, shape (A, B) or (K, A, B)
-        Truth.
-    mask : bool, shape (Y, X), True = valid, or None
-    regime : "far" or "near"
-    wavelength_m, distance_m : float, metres
-    detector_pixel_m, pixel_size_m : (row, column), metres
-        Pixel of the detector, and of object and probe.
-    focus_distance_m : float or None, metres
-        Near field in a diverging beam: focus to sample.
-    method : "angular_spectrum" or "fresnel"
-    propagation : dict
-        The entry "propagation" of the parameters that fits.
-    overlap : float
-        Linear overlap 1 - step / probe diameter.
-    counts_per_frame : float
-        Mean over the frames before noise.
-    settings : dict
-        Arguments that :func:`simulate` was called with, probe settings included.
-    """
-
-    data: Array
-    positions_px: npt.NDArray[np.float64]
-    probe: npt.NDArray[np.complex64]
-    object: npt.NDArray[np.complex64]
-    mask: npt.NDArray[np.bool_] | None
-    regime: str
-    wavelength_m: float
-    distance_m: float
-    detector_pixel_m: tuple[float, float]
-    pixel_size_m: tuple[float, float]
-    focus_distance_m: float | None
-    method: str
-    propagation: dict[str, Any]
-    overlap: float
-    counts_per_frame: float
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def __iter__(self) -> Iterator[Any]:
-        yield self.data
-        yield None
-        yield self.probe
-        yield self.positions_px
-        yield self.mask
-
-    @property
-    def geometry(self) -> Geometry:
-        """The same facts as a :class:`exitwave.Geometry`."""
-        return Geometry(
-            regime=self.regime,  # type: ignore[arg-type]
-            pixel_size_m=self.pixel_size_m,
-            wavelength_m=self.wavelength_m,
-            distance_m=self.distance_m,
-            detector_pixel_m=self.detector_pixel_m,
-            focus_distance_m=self.focus_distance_m,
-        )
-
-    def start_probe(self, **factors: float) -> npt.NDArray[np.complex64]:
-        """A wrong start: the coherent probe with some of its settings multiplied.
-
-        ``simulation.start_probe(numerical_aperture=1.1, defocus_m=1.2)`` has an aperture 10 % too
-        large and a defocus 20 % off; the power is that of the truth.
-
-        Parameters
-        ----------
-        **factors : float
-            Factor for each setting of the probe that is to be wrong.
-
-        Returns
-        -------
-        complex64, shape (1, Y, X)
-
-        Raises
-        ------
-        InvalidArgument
-            The probe was given as an array, or does not have such a setting.
-        """
-        kind, settings = self.settings["probe"], dict(self.settings["probe_settings"])
-        if kind == "given":
-            raise InvalidArgument(
-                "probe was given as an array and has no settings to change: distort the array."
-            )
-        for key, factor in factors.items():
-            checks.choice("factor", key, settings)
-            settings[key] *= checks.number(key, factor)
-        frame_shape = (self.probe.shape[1], self.probe.shape[2])
-        wave = probes.make_probe(kind, frame_shape, self.pixel_size_m, self.wavelength_m, settings)
-        power = np.sum(np.abs(self.probe.astype(np.complex128)) ** 2)
-        return np.asarray((wave * np.sqrt(power))[None], dtype=np.complex64)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an HDF5 file with data, positions (metres), mask, probe, and the truth.
-
-        Layout: ``/data, /positions, /mask, /probe``, attributes ``wavelength_m, distance_m,
-        detector_pixel_m, pixel_size_m, regime`` (and ``focus_distance_m, method``), and
-        ``/truth/object, /truth/probe, /truth/positions_px``. ``/probe`` is the true one.
-        """
-        import h5py
-
-        facts: dict[str, Any] = {
-            "kind": "simulated",
-            "regime": self.regime,
-            "wavelength_m": self.wavelength_m,
-            "distance_m": self.distance_m,
-            "detector_pixel_m": _scalar_if_equal(self.detector_pixel_m),
-            "pixel_size_m": _scalar_if_equal(self.pixel_size_m),
-            "method": self.method,
-        }
-        if self.focus_distance_m is not None:
-            facts["focus_distance_m"] = self.focus_distance_m
-        mask = np.ones(self.data.shape[1:], dtype=bool) if self.mask is None else self.mask
-        # Written beside its place and moved, so that a full disk leaves no broken file behind.
-        target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        try:
-            with h5py.File(partial, "w") as file:
-                chunks = (1, *self.data.shape[1:])
-                file.create_dataset("data", data=self.data, chunks=chunks, compression="gzip")
-                file["positions"] = self.positions_px * np.array(self.pixel_size_m)
-                file["mask"] = mask
-                file["probe"] = self.probe
-                file["truth/object"] = self.object
-                file["truth/probe"] = self.probe
-                file["truth/positions_px"] = self.positions_px
-                file.attrs.update(facts)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def simulate(
     frame_shape: int | tuple[int, int] = (64, 64),
-    frames: int = 100,
+    frames: int | None = None,
     *,
     regime: str = "far",
     counts_per_frame: float | None = None,
     seed: int = 0,
     obj: Array | None = None,
-    amplitude_image: str | Array = "camera",
-    phase_image: str | Array = "gravel",
-    amplitude_range: tuple[float, float] = (0.5, 1.0),
-    phase_range_rad: tuple[float, float] = (-1.0, 1.0),
-    object_modes: int = 1,
+    amplitude_image: str | Array | None = None,
+    phase_image: str | Array | None = None,
+    amplitude_range: tuple[float, float] | None = None,
+    phase_range_rad: tuple[float, float] | None = None,
+    object_modes: int | None = None,
     object_mode_powers: npt.ArrayLike | None = None,
     probe: str | Array | None = None,
     probe_settings: dict[str, Any] | None = None,
-    probe_modes: int = 1,
+    probe_modes: int | None = None,
     probe_mode_powers: npt.ArrayLike | None = None,
     scan: str | Array = "spiral",
     overlap: float | None = None,
@@ -192,15 +49,15 @@ def simulate(
     distance_m: float | None = None,
     detector_pixel_m: checks.Pair | None = None,
     focus_distance_m: float | None = None,
-    method: str = "angular_spectrum",
+    method: str | None = None,
 ) -> Simulation:
     """Ptychography data of a known object, far or near field.
 
     Parameters
     ----------
     frame_shape : int or (Y, X)
-    frames : int
-        Number N of frames.
+    frames : int or None
+        Number N of frames; None: 100, or as many as ``scan`` has positions.
     regime : "far" or "near"
     counts_per_frame : float or None
         Mean counts per frame, Poisson distributed. None: no noise, float32, scaled to 1e6.
@@ -208,17 +65,18 @@ def simulate(
         Of jitter, diffuser and noise, each with its own stream.
     obj : complex, shape (A, B) or (K, A, B), or None
         The object; None makes it from images.
-    amplitude_image, phase_image : name or array (rows, columns)
-        See :func:`exitwave.specimens.from_images`.
-    amplitude_range, phase_range_rad : (lowest, highest)
-    object_modes, object_mode_powers : int, K positive numbers or None
+    amplitude_image, phase_image : name or array (rows, columns), or None
+        None: "camera" and "gravel"; see :func:`exitwave.specimens.from_images`.
+    amplitude_range, phase_range_rad : (lowest, highest) or None
+        None: 0.5 to 1, and -1 to 1 radians.
+    object_modes, object_mode_powers : int or None, K positive numbers or None
         Incoherent object modes: different pictures with these relative powers.
     probe : name, complex array (Y, X) or (M, Y, X), or None
         A function of :mod:`exitwave.probes`: "defocused" (far field's default), "focused",
         "zone_plate", "aperture", "diffuser" (near field's default), "gaussian".
     probe_settings : dict or None
         Keyword arguments of that function, in metres.
-    probe_modes, probe_mode_powers : int, M positive numbers or None
+    probe_modes, probe_mode_powers : int or None, M positive numbers or None
         Modes of a source of finite size, see :func:`exitwave.probes.add_modes`.
     scan : "raster", "spiral", "rings", or positions (N, 2) in pixels
     overlap : float or None
@@ -239,8 +97,8 @@ def simulate(
         None: 75e-6 in the far field, 0.65e-6 in the near field.
     focus_distance_m : float or None, metres
         Near field in a diverging beam: focus to sample.
-    method : "angular_spectrum" or "fresnel"
-        Near-field propagator.
+    method : "angular_spectrum", "fresnel", or None
+        Near-field propagator; None: angular spectrum.
 
     Returns
     -------
@@ -249,7 +107,7 @@ def simulate(
     Raises
     ------
     InvalidArgument
-        An argument is out of range, or does not fit the others.
+        An argument is out of range, does not fit the others, or would have no effect.
     """
     shape = checks.shape2("frame_shape", frame_shape)
     checks.whole("seed", seed, least=0)
@@ -267,17 +125,15 @@ def simulate(
         scan, frames, overlap, step_px, jitter, regime, diameter, pixel, integer_positions, seed
     )
     needed = tuple(split_position(points)[0].max(axis=0) + np.array(shape))
-    truth = _object(
-        obj,
-        needed,
-        points,
-        amplitude_image,
-        phase_image,
-        amplitude_range,
-        phase_range_rad,
-        object_modes,
-        object_mode_powers,
-    )
+    pictures = {
+        "amplitude_image": amplitude_image,
+        "phase_image": phase_image,
+        "amplitude_range": amplitude_range,
+        "phase_range_rad": phase_range_rad,
+        "modes": object_modes,
+        "powers": object_mode_powers,
+    }
+    truth = _object(obj, needed, {k: v for k, v in pictures.items() if v is not None})
 
     # Single precision is what a reconstruction is compared with, so the data follow from it.
     wave = wave.astype(np.complex64)
@@ -325,11 +181,12 @@ def _optics(
     distance_m: float | None,
     detector_pixel_m: checks.Pair | None,
     focus_distance_m: float | None,
-    method: str,
+    method: str | None,
 ) -> dict[str, Any]:
     """Fields of Simulation that describe the experiment."""
     checks.choice("regime", regime, ("far", "near"))
-    checks.choice("method", method, ("angular_spectrum", "fresnel"))
+    if method is not None:
+        checks.choice("method", method, ("angular_spectrum", "fresnel"))
     wavelength = wavelength_from_energy(energy_ev)
     default = 75e-6 if regime == "far" else 0.65e-6
     physical = checks.pair(
@@ -338,10 +195,11 @@ def _optics(
     if distance_m is not None:
         checks.number("distance_m", distance_m, above=0)
     if regime == "far":
-        if focus_distance_m is not None:
-            raise InvalidArgument(
-                "focus_distance_m was given, but belongs to the near field: leave it out."
-            )
+        for name, value in (("focus_distance_m", focus_distance_m), ("method", method)):
+            if value is not None:
+                raise InvalidArgument(
+                    f"{name} was given, but belongs to the near field: leave it out."
+                )
         distance = 2.0 if distance_m is None else distance_m
         pixel = tuple(wavelength * distance / (n * p) for n, p in zip(shape, physical, strict=True))
         propagation: dict[str, Any] = {"regime": "far"}
@@ -358,7 +216,7 @@ def _optics(
             "wavelength_m": wavelength,
             "distance_m": distance,
             "pixel_size_m": pixel,
-            "method": method,
+            "method": method or "angular_spectrum",
         }
         if focus_distance_m is not None:
             propagation["focus_distance_m"] = focus_distance_m
@@ -369,7 +227,7 @@ def _optics(
         "detector_pixel_m": physical,
         "pixel_size_m": pixel,
         "focus_distance_m": focus_distance_m,
-        "method": method,
+        "method": method or "angular_spectrum",
         "propagation": propagation,
     }
 
@@ -379,7 +237,7 @@ def _probe(
     settings: dict[str, Any] | None,
     shape: tuple[int, int],
     optics: dict[str, Any],
-    modes: int,
+    modes: int | None,
     powers: npt.ArrayLike | None,
     seed: int,
 ) -> tuple[str, dict[str, Any], Array]:
@@ -397,13 +255,13 @@ def _probe(
             )
         if not wave.any():
             raise InvalidArgument("probe was zero everywhere, but must have power.")
-        if modes > 1:
+        if modes is not None or powers is not None:
             if len(wave) > 1:
                 raise InvalidArgument(
-                    f"probe_modes was {modes} with a probe of {len(wave)} modes: "
-                    "give one mode, or leave probe_modes out."
+                    f"probe_modes or their powers were given with a probe of {len(wave)} modes: "
+                    "give one mode, or leave them out."
                 )
-            wave = probes.add_modes(wave[0], modes, powers, plane="sample")
+            wave = probes.add_modes(wave[0], 1 if modes is None else modes, powers, plane="sample")
         return "given", {}, np.asarray(wave)
     complete = probes.complete_settings(
         probe, shape, optics["pixel_size_m"], optics["wavelength_m"], settings
@@ -412,12 +270,13 @@ def _probe(
         complete["seed"] = seed
     wave = probes.make_probe(probe, shape, optics["pixel_size_m"], optics["wavelength_m"], complete)
     plane = "sample" if probe in ("aperture", "diffuser") else "pupil"
-    return probe, complete, probes.add_modes(wave, modes, powers, plane=plane)
+    count = 1 if modes is None else modes
+    return probe, complete, probes.add_modes(wave, count, powers, plane=plane)
 
 
 def _scan(
     scan: str | Array,
-    frames: int,
+    frames: int | None,
     overlap: float | None,
     step_px: checks.Pair | None,
     jitter: float | None,
@@ -432,8 +291,19 @@ def _scan(
         raise InvalidArgument("overlap and step_px were both given, but only one may be.")
     if not isinstance(scan, str):
         points = checks.positions("scan", scan)
+        if frames not in (None, len(points)):
+            raise InvalidArgument(
+                f"frames was {frames!r} with {len(points)} positions in scan: leave frames out."
+            )
+        for name, value in (("overlap", overlap), ("step_px", step_px), ("jitter", jitter)):
+            if value is not None:
+                raise InvalidArgument(
+                    f"{name} was given with positions in scan, which it would not change: "
+                    "leave it out."
+                )
         area = np.prod(np.ptp(points, axis=0) * np.array(pixel))
-        return _placed(points, integer), float(np.sqrt(area / max(len(points), 1)))
+        return _placed(points, integer), float(np.sqrt(area / len(points)))
+    count = 100 if frames is None else checks.whole("frames", frames)
     if step_px is None:
         if overlap is None:
             overlap = 0.7 if regime == "far" else 0.85
@@ -443,7 +313,7 @@ def _scan(
         steps = checks.pair("step_px", step_px)
     if jitter is None:
         jitter = 0.3 if scan == "raster" else 0.0
-    points = scans.make_scan(scan, frames, steps, jitter=jitter, seed=seed)
+    points = scans.make_scan(scan, count, steps, jitter=jitter, seed=seed)
     mean = float(np.sqrt(steps[0] * pixel[0] * steps[1] * pixel[1]))
     return _placed(points, integer), mean
 
@@ -453,36 +323,19 @@ def _placed(points: npt.NDArray[np.float64], integer: bool) -> npt.NDArray[np.fl
     return np.floor(points + 0.5) if integer else points
 
 
-def _object(
-    obj: Array | None,
-    needed: tuple[int, ...],
-    points: npt.NDArray[np.float64],
-    amplitude_image: str | Array,
-    phase_image: str | Array,
-    amplitude_range: tuple[float, float],
-    phase_range_rad: tuple[float, float],
-    modes: int,
-    powers: npt.ArrayLike | None,
-) -> Array:
+def _object(obj: Array | None, needed: tuple[int, ...], pictures: dict[str, Any]) -> Array:
     """Object (A, B) or (K, A, B) that holds every window."""
     if obj is None:
-        return specimens.from_images(
-            (int(needed[0]), int(needed[1])),
-            amplitude_image,
-            phase_image,
-            amplitude_range,
-            phase_range_rad,
-            modes=modes,
-            powers=powers,
-        )
+        return specimens.from_images((int(needed[0]), int(needed[1])), **pictures)
     given = checks.image("obj", obj, stack=True)
-    if modes != 1 or powers is not None:
+    if pictures:
         raise InvalidArgument(
-            "object_modes or their powers were given with obj: stack the modes in obj instead."
+            f"{next(iter(pictures))} of the object was given with obj, which it would not change: "
+            "leave one of them out."
         )
     if any(have < need for have, need in zip(given.shape[-2:], needed, strict=True)):
         raise InvalidArgument(
-            f"obj was {given.shape[-2:]} pixels, but the scan of {len(points)} frames needs "
+            f"obj was {given.shape[-2:]} pixels, but the scan needs "
             f"{tuple(int(n) for n in needed)}: enlarge obj or take smaller steps."
         )
     return given
@@ -515,7 +368,3 @@ def _poisson(intensity: npt.NDArray[np.float64], random: np.random.Generator) ->
         if largest <= np.iinfo(narrow).max:
             return counts.astype(narrow)
     return counts
-
-
-def _scalar_if_equal(values: tuple[float, float]) -> float | tuple[float, float]:
-    return values[0] if values[0] == values[1] else values
