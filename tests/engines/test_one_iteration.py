@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -273,6 +274,29 @@ def test_counts_with_poisson_noise_and_zeros(noise):
 def test_odd_frames(name, regime, device):
     """The middle of an odd frame lies at n // 2; rows of 15 pixels are not aligned in memory."""
     assert_as_oracle(small_scan(regime, 2, frame=(11, 15)), defaults(name), device)
+
+
+@pytest.mark.parametrize("fractional", [True, False])
+def test_smoothness_where_the_support_leaves_the_object_dark(fractional):
+    """Pixels under a window, but under no light, are smoothed like their neighbours."""
+    scan = scan_of("far", (1, 1), fractional)
+    support = ref.disc(FRAME, 0.7)
+    options = defaults("ML", smoothness=0.05, probe_support=support, iterations=2)
+    assert_as_oracle(scan, options)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_probe_that_fades_to_nothing(name):
+    """Squares that single precision holds only as subnormal numbers divide nothing."""
+    scan = scan_of("far", (1, 1), False)
+    probe = scan.probe.copy()
+    probe[:, :3], probe[:, :, :3] = 3e-20, 1e-21
+    options = {"name": name, "iterations": 4, "object_inertia": 0.0, "probe_inertia": 0.0}
+
+    result = replace(scan, probe=probe).run(options)
+
+    assert np.isfinite(result.object).all()
+    assert np.isfinite(result.probe).all()
 
 
 @pytest.mark.parametrize("seed", [0, 7])

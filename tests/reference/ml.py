@@ -8,7 +8,16 @@ import numpy as np
 
 from reference.constraints import apply_supports, largest
 from reference.detector import fourier_terms, intensity, loss, loss_curvature, loss_factor
-from reference.model import Complex, Real, Scan, Sums, forward, linear_forward, residual_pass
+from reference.model import (
+    Complex,
+    Real,
+    Scan,
+    Sums,
+    forward,
+    linear_forward,
+    residual_pass,
+    window,
+)
 from reference.projections import guarded_ratio
 
 Pair = tuple[Complex, Complex]  # object, probe
@@ -113,6 +122,14 @@ def roughness_gradient(obj: Complex, touched) -> Complex:
     return gradient
 
 
+def under_windows(scan: Scan, obj: Complex):
+    """Object pixels under the window of some frame, whatever the probe is there, (A, B) bool."""
+    touched = np.zeros(obj.shape[-2:], bool)
+    for position in scan.positions:
+        window(touched, position, scan.mask.shape)[...] = True
+    return touched
+
+
 def smoothness_weight(smoothness: float, frames: int, touched) -> float:
     """mu N / (reached pixels): with |P|^2 it makes the weight mu x the mean illumination."""
     return smoothness * frames / touched.sum()
@@ -196,7 +213,7 @@ def ml_iteration(
     restored once, when the engine ends.
     """
     g, sums, error = gradients(scan, obj, probe, noise)
-    touched = sums.object_denominator > 0
+    touched = under_windows(scan, obj)
     weight = smoothness_weight(smoothness, len(scan.counts), touched)
     if smoothness:
         extra = smoothness_gradients(obj, probe, weight, touched)
