@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "core/shape.hpp"
@@ -31,7 +32,9 @@ class Region {
   Region without(const Rect& rect) const;
   Region shifted(int dy, int dx) const;
 
-  const std::vector<Span>& spans() const { return spans_; }
+  const std::vector<Span>& spans() const& { return spans_; }
+  // By value, so that a loop over the spans of a temporary is safe.
+  std::vector<Span> spans() && { return std::move(spans_); }
   std::size_t pixels() const;
   bool empty() const { return spans_.empty(); }
 

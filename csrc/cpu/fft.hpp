@@ -4,10 +4,9 @@
 #include <string>
 
 #include "core/complex.hpp"
+#include "core/direction.hpp"
 
 namespace exitwave {
-
-enum class Direction { forward, backward };
 
 // Transforms of one image size, unscaled, in place. Images must be aligned to 64 bytes.
 class FftPlan {

@@ -1,0 +1,247 @@
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+#include "cpu/engine.hpp"
+#include "sample.hpp"
+
+namespace exitwave {
+
+namespace {
+
+using test::Sample;
+using test::SampleKind;
+
+struct Outcome {
+  std::vector<Complex> object;
+  std::vector<Complex> probe;
+  std::vector<double> error;  // of the model at the start of each iteration, and of the last one
+};
+
+EngineOptions options_of(const std::string& name, const SampleKind& kind) {
+  EngineOptions o;
+  o.name = name;
+  o.probe_modes = kind.probe_modes;
+  o.object_modes = kind.object_modes;
+  if (name == "AP" || name == "DM" || name == "RAAR") o.object_inertia = o.probe_inertia = 1e-3;
+  if (name == "RAAR") o.beta = 0.75;
+  if (name == "rPIE" || name == "mPIE") o.object_alpha = o.probe_alpha = 0.2;
+  if (name == "mPIE") {
+    o.momentum = 0.5;
+    o.momentum_period = 4;
+  }
+  if (name == "ML") o.object_inertia = o.probe_inertia = 0.1;
+  return o;
+}
+
+const std::vector<std::vector<int>> kGroups{{0, 6, 12}, {1, 7}, {2, 8, 11}, {3, 9}, {4, 10, 5}};
+const std::vector<std::string> kEngines{"AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML"};
+const std::vector<SampleKind> kKinds{
+    {false, false, 1, 1}, {true, false, 2, 1}, {false, true, 1, 2}, {true, true, 2, 2}};
+
+std::unique_ptr<Engine> make(const Sample& sample, const EngineOptions& options,
+                             const CpuSettings& settings, const std::vector<Complex>& object) {
+  test::bind_fft_library();
+  return make_cpu_engine(settings, sample.scan, options, object.data(), sample.probe.data());
+}
+
+Outcome run(const Sample& sample, const EngineOptions& options, const CpuSettings& settings,
+            int iterations, const std::vector<Complex>& start) {
+  const std::unique_ptr<Engine> engine = make(sample, options, settings, start);
+  Outcome outcome{start, sample.probe, {}};
+  for (int i = 0; i < iterations; ++i)
+    outcome.error.push_back(engine->iterate(kGroups, true).deviation / sample.total_counts);
+  engine->finish();
+  outcome.error.push_back(engine->deviation() / sample.total_counts);
+  engine->get_object(outcome.object.data());
+  engine->get_probe(outcome.probe.data());
+  return outcome;
+}
+Outcome run(const Sample& sample, const EngineOptions& options, const CpuSettings& settings) {
+  return run(sample, options, settings, 3, sample.ones);
+}
+
+bool same_bits(const std::vector<Complex>& a, const std::vector<Complex>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(Complex)) == 0;
+}
+bool same_bits(const Outcome& a, const Outcome& b) {
+  return same_bits(a.object, b.object) && same_bits(a.probe, b.probe) && a.error == b.error;
+}
+
+CpuSettings on_threads(int threads, int batch = 1) { return {threads, batch, false, 0}; }
+constexpr CpuSettings kEmulated{2, 3, true, 0};
+
+TEST("the truth has no error") {
+  for (const SampleKind& kind : kKinds) {
+    const Sample sample(kind);
+    const auto engine = make(sample, options_of("AP", kind), on_threads(1), sample.object);
+    CHECK(engine->deviation() / sample.total_counts < 1e-10);
+  }
+}
+
+TEST("the truth stays what it is") {
+  for (const std::string& name : kEngines)
+    for (const SampleKind& kind : kKinds) {
+      const Sample sample(kind);
+      const Outcome outcome =
+          run(sample, options_of(name, kind), on_threads(1), 2, sample.object);
+      test::check(test::relative(outcome.object, sample.object) < 3e-5, name + ", object");
+      test::check(test::relative(outcome.probe, sample.probe) < 3e-5, name + ", probe");
+    }
+}
+
+TEST("the error falls") {
+  for (const std::string& name : kEngines)
+    for (const SampleKind& kind : kKinds) {
+      const Sample sample(kind);
+      const Outcome outcome = run(sample, options_of(name, kind), on_threads(2), 12, sample.ones);
+      test::check(outcome.error.back() < 0.5 * outcome.error.front(), name);
+    }
+}
+
+TEST("two and three parts, and the emulated device, give what one part gives") {
+  for (const std::string& name : kEngines)
+    for (const SampleKind& kind : kKinds) {
+      Sample sample(kind);
+      const EngineOptions options = options_of(name, kind);
+      const Outcome one = run(sample, options, on_threads(1));
+      const auto agrees = [&](const Outcome& other) {
+        test::check(test::relative(other.object, one.object) < 1e-5, name + ", object");
+        test::check(test::relative(other.probe, one.probe) < 1e-5, name + ", probe");
+        test::check(std::abs(other.error.back() / one.error.back() - 1) < 1e-4, name + ", error");
+      };
+      sample.cut_in_parts(2);
+      agrees(run(sample, options, on_threads(2)));
+      sample.cut_in_parts(3);
+      agrees(run(sample, options, on_threads(2)));
+      agrees(run(sample, options, kEmulated));
+    }
+}
+
+TEST("batches, threads and repetition change no bit") {
+  for (const std::string& name : kEngines) {
+    const SampleKind kind{true, false, 2, 2};
+    Sample sample(kind);
+    sample.cut_in_parts(3);
+    const EngineOptions options = options_of(name, kind);
+
+    const Outcome first = run(sample, options, on_threads(3));
+
+    test::check(same_bits(first, run(sample, options, on_threads(3))), name + ", again");
+    test::check(same_bits(first, run(sample, options, on_threads(1))), name + ", one thread");
+    test::check(same_bits(first, run(sample, options, on_threads(3, 4))), name + ", batch of 4");
+    const CpuSettings emulated_singly{2, 1, true, 0};
+    test::check(same_bits(run(sample, options, kEmulated), run(sample, options, emulated_singly)),
+                name + ", emulated");
+  }
+}
+
+TEST("every noise model runs in parts") {
+  for (const Noise noise : {Noise::poisson, Noise::amplitude, Noise::gaussian, Noise::anscombe}) {
+    Sample sample({true, false, 1, 1});
+    EngineOptions options = options_of("ML", sample.kind);
+    options.noise = noise;
+    options.smoothness = 1e-4;
+    const Outcome one = run(sample, options, on_threads(1));
+    sample.cut_in_parts(3);
+    const Outcome three = run(sample, options, kEmulated);
+    CHECK(one.error.back() < one.error.front());
+    CHECK(test::relative(three.object, one.object) < 1e-5);
+  }
+}
+
+TEST("supports, clipping and the power bound agree between parts") {
+  for (const std::string& name : kEngines) {
+    Sample sample({true, false, 2, 1});
+    EngineOptions options = options_of(name, sample.kind);
+    options.probe_support.assign(12 * 20, 1);
+    for (std::size_t i = 0; i < 20; ++i) options.probe_support[i] = 0;
+    options.probe_fourier_support.assign(12 * 20, 1);
+    for (std::size_t i = 100; i < 130; ++i) options.probe_fourier_support[i] = 0;
+    options.clip = true;
+    options.clip_low = 0.3;
+    options.clip_high = 1.1;
+    if (name == "AP" || name == "DM" || name == "RAAR") options.power_bound = 0.2;
+    const Outcome one = run(sample, options, on_threads(1));
+    sample.cut_in_parts(3);
+    for (const CpuSettings& settings : {on_threads(2), kEmulated}) {
+      const Outcome three = run(sample, options, settings);
+      test::check(test::relative(three.object, one.object) < 2e-5, name + ", object");
+      test::check(test::relative(three.probe, one.probe) < 2e-5, name + ", probe");
+    }
+    for (const Complex& value : one.object)
+      test::check(norm(value) < 1.1F * 1.1F * 1.0001F, name + ", clipped");
+  }
+}
+
+template <class Count>
+Outcome run_with_counts(Sample& sample, CountType type, const CpuSettings& settings) {
+  std::vector<Count> counts;
+  for (const float value : sample.counts) counts.push_back(Count(std::fmin(std::floor(value / 10), 255.0F)));
+  sample.scan.counts = {counts.data(), type};
+  return run(sample, options_of("DM", sample.kind), settings);
+}
+
+TEST("the type of the counts changes no bit") {
+  Sample sample({});
+  for (const CpuSettings& settings : {on_threads(1), kEmulated}) {
+    const Outcome expected = run_with_counts<float>(sample, CountType::float32, settings);
+    CHECK(same_bits(run_with_counts<std::uint8_t>(sample, CountType::uint8, settings), expected));
+    CHECK(same_bits(run_with_counts<std::uint16_t>(sample, CountType::uint16, settings), expected));
+    CHECK(same_bits(run_with_counts<std::uint32_t>(sample, CountType::uint32, settings), expected));
+  }
+}
+
+TEST("what stands at invalid pixels changes no bit") {
+  for (const std::string& name : kEngines) {
+    Sample sample({});
+    sample.scan.valid[50] = sample.scan.valid[131] = 0;
+    const Outcome expected = run(sample, options_of(name, sample.kind), on_threads(2));
+    for (std::size_t frame = 0; frame < 13; ++frame) {
+      sample.counts[frame * 240 + 50] = 1e9F;
+      sample.counts[frame * 240 + 131] = std::nanf("");
+    }
+    test::check(same_bits(run(sample, options_of(name, sample.kind), on_threads(2)), expected), name);
+  }
+}
+
+TEST("probe and object that move together leave the exit waves alone") {
+  for (const std::string& name : kEngines) {
+    const Sample sample({false, false, 2, 1});
+    const auto engine = make(sample, options_of(name, sample.kind), on_threads(1), sample.ones);
+    engine->iterate(kGroups, true);
+    engine->move_probe(1, -2);
+    std::vector<Complex> moved(sample.probe.size());
+    engine->get_probe(moved.data());
+    engine->move_probe(-1, 2);
+    std::vector<Complex> back(sample.probe.size());
+    engine->get_probe(back.data());
+    // Pixel (6, 10) of the probe is far from the edges, where values are lost.
+    test::check(norm(moved[7 * 20 + 8] - back[6 * 20 + 10]) == 0, name);
+    engine->iterate(kGroups, true);
+  }
+}
+
+TEST("arrays are seen in place where memory is shared, and copied where not") {
+  Sample sample({});
+  sample.cut_in_parts(2);
+  for (const bool emulated : {false, true}) {
+    const auto engine = make(sample, options_of("DM", sample.kind),
+                             {2, 3, emulated, 0}, sample.ones);
+    engine->iterate(kGroups, true);
+    std::vector<Complex> object = sample.ones;
+    engine->get_object(object.data());
+    CHECK((engine->object_in_place() == nullptr) == emulated);
+    CHECK((engine->probe_in_place() == nullptr) == emulated);
+    if (!emulated)
+      CHECK(std::memcmp(object.data(), engine->object_in_place(), object.size() * sizeof(Complex)) == 0);
+  }
+}
+
+}  // namespace
+
+}  // namespace exitwave

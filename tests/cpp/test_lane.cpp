@@ -1,0 +1,311 @@
+#include <random>
+#include <vector>
+
+#include "check.hpp"
+#include "core/images.hpp"
+#include "cpu/lane.hpp"
+#include "cpu/memory.hpp"
+
+namespace exitwave {
+
+namespace {
+
+constexpr Extent kBatch{3, 2, 12, 20};
+
+CpuLane make_lane() {
+  test::bind_fft_library();
+  return {kBatch.ny, kBatch.nx};
+}
+
+HostMemory& memory() {
+  static HostMemory host(true, 0);
+  return host;
+}
+
+Images<Real> random_images(Extent n) {
+  std::mt19937 random(11);
+  Images<Real> images(memory(), n);
+  for (int frame = 0; frame < n.frames; ++frame)
+    for (int mode = 0; mode < n.modes; ++mode)
+      for (int y = 0; y < n.ny; ++y)
+        for (int x = 0; x < n.nx; ++x)
+          images.view()({frame, mode, y, x}) = Real(random() % 1000) / 1000;
+  return images;
+}
+
+// target <- 2 source + its place, so that swapped axes show
+struct Place {
+  BatchView<Real> target;
+  BatchView<const Real> source;
+  void operator()(Pixel p) const {
+    target(p) = 2 * source(p) + Real(1000 * p.frame + 100 * p.mode) + Real(10 * p.y) + Real(p.x);
+  }
+};
+
+// sums: a and a^2 over modes; the first is kept, totals are both
+struct ModeSums {
+  static constexpr int kSums = 2;
+  static constexpr int kTotals = 2;
+  BatchView<const Real> source;
+  BatchView<Real> kept;
+  Sums<2> term(Pixel p) const { return {{source(p), source(p) * source(p)}}; }
+  Sums<2> finish(Pixel p, Sums<2> sum) const {
+    kept(p) = sum.v[0];
+    return sum;
+  }
+};
+
+// Values of images; mode m goes to mode 1 - m.
+struct Swapped {
+  BatchView<const Real> source;
+  Real operator()(Pixel p) const { return source(p); }
+  int target(int mode) const { return 1 - mode; }
+};
+
+struct Value {
+  static constexpr int kTotals = 1;
+  CanvasView<const Real> canvas;
+  Sums<1> operator()(int mode, int y, int x) const { return {{canvas(mode, y, x)}}; }
+};
+
+struct SetTo {
+  CanvasView<Real> canvas;
+  Real value;
+  void operator()(int mode, int y, int x) const { canvas(mode, y, x) = value; }
+};
+
+// A tile of 2 modes whose first pixel is (4, -3), and a region of it with rows wider than a frame.
+constexpr Rect kTile{4, -3, 24, 57};
+Region odd_region() {
+  return Region(kTile).without({6, 0, 9, 10}).without({20, -3, 22, 57}).without({11, 30, 15, 57});
+}
+
+class Canvas {
+ public:
+  Canvas() : values_(2 * kTile.pixels(), Real(0)) {}
+  CanvasView<Real> view() {
+    return {values_.data(), std::ptrdiff_t(kTile.pixels()), kTile.nx(), kTile.y0, kTile.x0};
+  }
+  CanvasView<const Real> seen() { return view(); }
+  void fill() {
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = Real(i % 97);
+  }
+  bool operator==(const Canvas&) const = default;
+
+ private:
+  std::vector<Real> values_;
+};
+
+TEST("a map visits every pixel of every image") {
+  CpuLane lane = make_lane();
+  Images<Real> source = random_images(kBatch);
+  Images<Real> target(memory(), kBatch);
+
+  lane.map(kBatch, Place{target.view(), source.view()});
+
+  int wrong = 0;
+  for (int frame = 0; frame < kBatch.frames; ++frame)
+    for (int mode = 0; mode < kBatch.modes; ++mode)
+      for (int y = 0; y < kBatch.ny; ++y)
+        for (int x = 0; x < kBatch.nx; ++x) {
+          const Pixel p{frame, mode, y, x};
+          const Real place = Real(1000 * frame + 100 * mode) + Real(10 * y) + Real(x);
+          wrong += std::abs(target.view()(p) - (2 * source.view()(p) + place)) < 1e-3F ? 0 : 1;
+        }
+  CHECK(wrong == 0);
+}
+
+TEST("sums over modes are finished once per pixel and totalled per frame") {
+  CpuLane lane = make_lane();
+  const Extent n{3, 3, 12, 20};
+  Images<Real> source = random_images(n);
+  Images<Real> kept(memory(), {3, 1, 12, 20});
+  std::vector<double> totals(6, -1.0);  // what stands there is replaced
+
+  lane.run(n, CpuLane::SumModes<ModeSums>{n.modes, {source.view(), kept.view()}, totals.data()});
+
+  for (int frame = 0; frame < n.frames; ++frame) {
+    double sum = 0;
+    double squares = 0;
+    for (int y = 0; y < n.ny; ++y)
+      for (int x = 0; x < n.nx; ++x) {
+        Real pixel = 0;
+        for (int mode = 0; mode < n.modes; ++mode) {
+          const Real value = source.view()({frame, mode, y, x});
+          pixel += value;
+          squares += double(value) * double(value);
+        }
+        CHECK(std::abs(kept.view()({frame, 0, y, x}) - pixel) < 1e-6F);
+        sum += double(pixel);
+      }
+    CHECK(std::abs(totals[std::size_t(2 * frame)] / sum - 1) < 1e-6);
+    CHECK(std::abs(totals[std::size_t(2 * frame + 1)] / squares - 1) < 1e-6);
+  }
+
+  std::vector<double> total{1.0, 2.0};
+  lane.add_totals(3, 2, totals.data(), total.data());
+  CHECK(std::abs(total[0] - (1 + totals[0] + totals[2] + totals[4])) < 1e-9);
+  CHECK(std::abs(total[1] - (2 + totals[1] + totals[3] + totals[5])) < 1e-9);
+}
+
+TEST("scattered frames add up at their corners, in the mode that the body names") {
+  CpuLane lane = make_lane();
+  Images<Real> source = random_images(kBatch);
+  const std::vector<Corner> corner{{9, 30}, {4, -3}, {0, 0}, {6, 5}};
+  const std::vector<int> frame_of{1, 3, 0};
+  Canvas canvas;
+  Canvas expected;
+  for (int frame = 0; frame < kBatch.frames; ++frame) {
+    const Corner c = corner[std::size_t(frame_of[std::size_t(frame)])];
+    for (int mode = 0; mode < kBatch.modes; ++mode)
+      for (int y = 0; y < kBatch.ny; ++y)
+        for (int x = 0; x < kBatch.nx; ++x)
+          expected.view()(1 - mode, c.y + y, c.x + x) += source.view()({frame, mode, y, x});
+  }
+
+  lane.run(kBatch, CpuLane::ScatterAdd<Real, Swapped>{
+                       2, canvas.view(), {source.view()}, frame_of.data(), corner.data()});
+
+  CHECK(canvas == expected);
+}
+
+TEST("frames are summed onto one window") {
+  CpuLane lane = make_lane();
+  Images<Real> source = random_images(kBatch);
+  Images<Real> window(memory(), {1, 2, kBatch.ny, kBatch.nx});
+  const BatchView<Real> v = window.view();
+
+  const CpuLane::ScatterAdd<Real, Swapped> sum{
+      2, {v.data, v.mode_stride, v.row_stride}, {source.view()}};
+  lane.run(kBatch, sum);
+
+  for (int mode = 0; mode < 2; ++mode)
+    for (int y = 0; y < kBatch.ny; ++y)
+      for (int x = 0; x < kBatch.nx; ++x) {
+        Real sum = 0;
+        for (int frame = 0; frame < kBatch.frames; ++frame)
+          sum += source.view()({frame, mode, y, x});
+        CHECK(v({0, 1 - mode, y, x}) == sum);
+      }
+}
+
+TEST("operations that run together see what the ones before them wrote") {
+  CpuLane lane = make_lane();
+  const Extent n{2, 2, 12, 20};
+  Images<Real> source = random_images(n);
+  Images<Real> doubled(memory(), n);
+  Images<Real> together(memory(), {2, 1, 12, 20});
+  Images<Real> apart(memory(), {2, 1, 12, 20});
+  std::vector<double> totals(4);
+  const CpuLane::Map<Place> place{2, {doubled.view(), source.view()}};
+  const auto sum_into = [&](Images<Real>& kept) {
+    return CpuLane::SumModes<ModeSums>{2, {doubled.view(), kept.view()}, totals.data()};
+  };
+
+  lane.run(n, place, sum_into(together));
+  lane.run(n, sum_into(apart));
+
+  for (int frame = 0; frame < 2; ++frame)
+    for (int y = 0; y < n.ny; ++y)
+      for (int x = 0; x < n.nx; ++x)
+        CHECK(together.view()({frame, 0, y, x}) == apart.view()({frame, 0, y, x}));
+}
+
+TEST("rows first or frames first, the sum over frames is the same") {
+  CpuLane lane = make_lane();
+  Images<Real> source = random_images(kBatch);
+  Images<Real> frames_first(memory(), {1, 2, kBatch.ny, kBatch.nx});
+  Images<Real> rows_first(memory(), {1, 2, kBatch.ny, kBatch.nx});
+  const auto sum_into = [&](Images<Real>& window) {
+    const BatchView<Real> v = window.view();
+    return CpuLane::ScatterAdd<Real, Swapped>{
+        2, {v.data, v.mode_stride, v.row_stride}, {source.view()}};
+  };
+
+  lane.run(kBatch, sum_into(frames_first));
+  lane.run_rows(kBatch, sum_into(rows_first));
+
+  for (int mode = 0; mode < 2; ++mode)
+    for (int y = 0; y < kBatch.ny; ++y)
+      for (int x = 0; x < kBatch.nx; ++x)
+        CHECK(rows_first.view()({0, mode, y, x}) == frames_first.view()({0, mode, y, x}));
+}
+
+TEST("a map over a region leaves all other pixels alone") {
+  CpuLane lane = make_lane();
+  Canvas canvas;
+  lane.map(odd_region(), 2, SetTo{canvas.view(), 3});
+
+  double total = 0;
+  lane.sum(Region(kTile), 2, Value{canvas.seen()}, &total);
+  CHECK(total == 3.0 * 2 * double(odd_region().pixels()));
+}
+
+TEST("a sum over a region has all of its pixels, in rows wider than a frame too") {
+  CpuLane lane = make_lane();
+  Canvas canvas;
+  canvas.fill();
+  double expected = 5;
+  Real largest = 0;
+  for (int mode = 0; mode < 2; ++mode)
+    for (const Span& s : odd_region().spans())
+      for (int x = s.x0; x < s.x1; ++x) {
+        expected += double(canvas.view()(mode, s.y, x));
+        if (mode == 0) largest = std::max(largest, canvas.view()(mode, s.y, x));
+      }
+
+  double total = 5;  // sums are added to what is there
+  lane.sum(odd_region(), 2, Value{canvas.seen()}, &total);
+
+  CHECK(total == expected);
+  CHECK(lane.largest(odd_region(), canvas.seen()) == largest);
+}
+
+TEST("a packed message restores its region and nothing else") {
+  CpuLane lane = make_lane();
+  const Region region = odd_region();
+  Canvas canvas;
+  canvas.fill();
+  std::vector<Real> message(2 * region.pixels());
+  lane.pack(region, 2, canvas.seen(), message.data());
+
+  Canvas expected;
+  for (int mode = 0; mode < 2; ++mode)
+    for (const Span& s : region.spans())
+      for (int x = s.x0; x < s.x1; ++x) expected.view()(mode, s.y, x) = canvas.view()(mode, s.y, x);
+  Canvas restored;
+  lane.unpack(region, 2, static_cast<const Real*>(message.data()), restored.view());
+  CHECK(restored == expected);
+
+  lane.unpack_add(region, 2, static_cast<const Real*>(message.data()), restored.view());
+  for (const Span& s : region.spans())
+    CHECK(restored.view()(1, s.y, s.x0) == 2 * canvas.view()(1, s.y, s.x0));
+}
+
+TEST("a transform and its inverse return every image, times its pixels") {
+  CpuLane lane = make_lane();
+  Images<Complex> wave(memory(), kBatch);
+  const auto value = [](int i) { return Complex{Real(i % 7) - 3, Real(i % 5)}; };
+  int i = 0;
+  for (int frame = 0; frame < kBatch.frames; ++frame)
+    for (int mode = 0; mode < kBatch.modes; ++mode)
+      for (int y = 0; y < kBatch.ny; ++y)
+        for (int x = 0; x < kBatch.nx; ++x) wave.view()({frame, mode, y, x}) = value(i++);
+
+  lane.fft2(kBatch, wave.view(), Direction::forward);
+  lane.fft2(kBatch, wave.view(), Direction::backward);
+
+  i = 0;
+  const Real pixels = Real(kBatch.ny * kBatch.nx);
+  for (int frame = 0; frame < kBatch.frames; ++frame)
+    for (int mode = 0; mode < kBatch.modes; ++mode)
+      for (int y = 0; y < kBatch.ny; ++y)
+        for (int x = 0; x < kBatch.nx; ++x) {
+          const Complex got = 1 / pixels * wave.view()({frame, mode, y, x});
+          CHECK(norm(got - value(i++)) < 1e-10F);
+        }
+}
+
+}  // namespace
+
+}  // namespace exitwave
