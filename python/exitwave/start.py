@@ -135,7 +135,7 @@ def grown_probe(probe: Complex64, modes: int | None) -> Complex64:
     first = probe[0] * np.sqrt(1 - NEW_MODE_POWER * len(added)) if len(added) < 10 else probe[0]
     grown = np.stack([first, *probe[1:], *added])
     total = float((np.abs(probe) ** 2).sum()) / float((np.abs(grown) ** 2).sum())
-    return (grown * np.sqrt(total)).astype(np.complex64)
+    return (grown * np.sqrt(total)).astype(np.complex64, order="C")
 
 
 def grown_object(obj: Complex64, modes: int | None, random: np.random.Generator) -> Complex64:
@@ -150,7 +150,7 @@ def grown_object(obj: Complex64, modes: int | None, random: np.random.Generator)
     phases = random.uniform(-np.pi, np.pi, (count, *obj.shape[1:]))
     added = np.sqrt(NEW_MODE_POWER / count) * obj[0] * np.exp(1j * phases)
     first = obj[:1] * np.sqrt(1 - NEW_MODE_POWER)
-    return np.concatenate([first, obj[1:], added]).astype(np.complex64)
+    return np.concatenate([first, obj[1:], added]).astype(np.complex64, order="C")
 
 
 def orthogonal_modes(probe: Complex64) -> Complex64:
@@ -164,7 +164,7 @@ def orthogonal_modes(probe: Complex64) -> Complex64:
     rows = probe.reshape(len(probe), -1).astype(np.complex128)
     values, vectors = np.linalg.eigh(rows @ rows.conj().T)
     mixed = vectors[:, ::-1].conj().T @ rows
-    return mixed.reshape(probe.shape).astype(np.complex64)
+    return mixed.reshape(probe.shape).astype(np.complex64, order="C")
 
 
 def _orthonormal(images: list[npt.NDArray[Any]]) -> npt.NDArray[np.complex128]:
