@@ -1,0 +1,142 @@
+"""Every parameter does something, and those that promise to change nothing do not.
+
+The cases come from the schema, so that a new parameter is tested from its first day.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import exitwave
+from exitwave.parameters import ENGINES, Key, call_keys, engine_keys, propagation_keys
+from small_scan import PROPAGATIONS, SmallScan, relative, small_scan
+
+# A change is at least this large (rounding is ten thousand times smaller) ...
+SEEN = 1e-3
+# ... and what must not change the result may change the order of additions.
+ROUNDING = 1e-5
+
+# X-ray lengths, at which each of the alternatives matters; for the difference between the
+# propagators the waves must be as long as the pixels.
+_X_RAYS = {
+    "regime": "near",
+    "wavelength_m": 1e-10,
+    "distance_m": 0.02,
+    "pixel_size_m": (1e-7, 1.3e-7),
+}
+_PROPAGATION = {"method": PROPAGATIONS["near"]}
+
+
+def case(key: Key) -> str:
+    return f"{key.owner}.{key.name}"
+
+
+@cache
+def scan_of(regime: str) -> SmallScan:
+    """Two probe modes; the start probe is off centre, too strong, and too wide."""
+    scan = small_scan(regime, 2, noise=True)
+    probe = 1.3 * np.roll(scan.probe, (2, -3), (1, 2))
+    return SmallScan(**(vars(scan) | {"probe": probe}))
+
+
+def run(
+    engine: dict[str, Any], propagation: dict[str, Any] | None = None, **params: Any
+) -> exitwave.Result:
+    propagation = propagation or {"regime": "far"}
+    scan = scan_of(propagation["regime"])
+    given = {"engines": [engine], "propagation": propagation, "device": "cpu:1", "parts": 1}
+    return exitwave.ptychography(
+        scan.data, scan.obj[0], scan.probe, scan.positions, scan.mask, given | params
+    )
+
+
+def base_engine(name: str) -> dict[str, Any]:
+    return {"name": name, "iterations": 6}
+
+
+@cache
+def base_run(name: str) -> exitwave.Result:
+    return run(base_engine(name))
+
+
+def difference(one: exitwave.Result, two: exitwave.Result) -> float:
+    """Of object or probe, whichever is larger; infinite for other shapes."""
+    if one.object.shape != two.object.shape or one.probe.shape != two.probe.shape:
+        return np.inf
+    return max(relative(one.object, two.object), relative(one.probe, two.probe))
+
+
+@pytest.mark.filterwarnings("ignore:.*supports cut")
+@pytest.mark.parametrize("key", engine_keys(), ids=case)
+def test_engine_parameter_changes_the_result(key: Key):
+    assert key.changes_result
+    assert key.alternative != key.default
+
+    other = run(base_engine(key.owner) | {key.name: key.alternative})
+
+    changed = difference(base_run(key.owner), other)
+    assert changed > SEEN
+
+
+@pytest.mark.parametrize("key", propagation_keys(), ids=case)
+def test_propagation_parameter_changes_the_result(key: Key):
+    assert key.changes_result
+    base = _PROPAGATION.get(key.name, _X_RAYS)
+    assert key.alternative != base.get(key.name, key.default)
+
+    one = run(base_engine("ePIE"), base)
+    other = run(base_engine("ePIE"), base | {key.name: key.alternative})
+
+    changed = difference(one, other)
+    assert changed > SEEN
+
+
+@pytest.mark.parametrize("key", [k for k in call_keys() if k.changes_result], ids=case)
+def test_call_parameter_changes_the_result(key: Key):
+    assert key.alternative != key.default
+
+    other = run(base_engine("ePIE"), **{key.name: key.alternative})
+
+    changed = difference(base_run("ePIE"), other)
+    assert changed > SEEN
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("key", [k for k in call_keys() if not k.changes_result], ids=case)
+def test_call_parameter_that_promises_so_changes_nothing(key: Key, engine: str):
+    alternative = (lambda state: None) if key.name == "callback" else key.alternative
+    assert alternative != key.default
+
+    other = run(base_engine(engine), **{key.name: alternative})
+
+    changed = difference(base_run(engine), other)
+    assert changed < ROUNDING
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_result_tells_every_value_that_was_used(engine: str):
+    """Defaults included; a run with what it tells is the same run."""
+    result = base_run(engine)
+
+    told = result.params["engines"][0]
+    assert told["name"] == engine
+    assert set(told) == {"name"} | {key.name for key in engine_keys() if key.owner == engine}
+    defaults = {key.name: key.default for key in engine_keys() if key.owner == engine}
+    assert {k: v for k, v in told.items() if defaults.get(k, v) != v} == {"iterations": 6}
+    assert set(result.params) == {key.name for key in call_keys() if key.name != "callback"} | {
+        "engines",
+        "propagation",
+    }
+    again = run(told, **{k: v for k, v in result.params.items() if k in ("seed", "scale_start")})
+    assert difference(result, again) == 0
+
+
+def test_near_field_result_tells_its_lengths():
+    result = run(base_engine("AP"), _X_RAYS)
+
+    told = result.params["propagation"]
+    assert told == _X_RAYS | {"focus_distance_m": None, "method": "angular_spectrum"}
