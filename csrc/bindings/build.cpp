@@ -5,6 +5,7 @@
 
 #include "bindings/bindings.hpp"
 #include "cpu/fft.hpp"
+#include "cpu/fft_floor.hpp"
 #include "cuda/engine.hpp"
 
 namespace exitwave {
@@ -35,6 +36,9 @@ void bind_build(py::module_& m) {
   m.def("build_info", &build_info, "Compiler, SIMD level, FFT library, and why no GPU is used.");
   m.def("load_fft_library", &load_fft_library, "library_path"_a, "wisdom_path"_a,
         "Bind the FFTW3 single-precision interface of a shared library.");
+  m.def("time_transforms", &time_transforms, "ny"_a, "nx"_a, "images"_a, "threads"_a,
+        py::call_guard<py::gil_scoped_release>(),
+        "Seconds for so many pairs of transforms, each thread on one image in its cache.");
 }
 
 }  // namespace exitwave

@@ -1,12 +1,19 @@
 #include <pybind11/pybind11.h>
 
+#include <string>
+
 #include "bindings/bindings.hpp"
 #include "core/error.hpp"
+#include "missing_extension.hpp"
 
 namespace py = pybind11;
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Compiled core of exitwave; private, use the functions of the package.";
+  if (const char* missing = exitwave::missing_extension())
+    throw py::import_error(std::string("exitwave was compiled for processors with ") + missing +
+                           ", which this one does not have; install it again on this machine, or "
+                           "with -C cmake.define.EXITWAVE_SIMD=x86-64-v2");
 
   const py::module_ errors = py::module_::import("exitwave.errors");
   py::register_exception_translator([](std::exception_ptr pending) {

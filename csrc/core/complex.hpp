@@ -14,6 +14,21 @@ struct ComplexOf {
 using Real = float;
 using Complex = ComplexOf<Real>;
 
+// Reads and writes field by field: a copy of the whole struct keeps a loop from being vectorised.
+template <class T>
+EXITWAVE_HD T load(const T& from) {
+  return from;
+}
+template <class T>
+EXITWAVE_HD ComplexOf<T> load(const ComplexOf<T>& from) {
+  return {from.re, from.im};
+}
+template <class T>
+EXITWAVE_HD void store(ComplexOf<T>& to, ComplexOf<T> value) {
+  to.re = value.re;
+  to.im = value.im;
+}
+
 template <class T>
 EXITWAVE_HD ComplexOf<T> operator+(ComplexOf<T> a, ComplexOf<T> b) {
   return {a.re + b.re, a.im + b.im};

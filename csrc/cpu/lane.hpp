@@ -8,7 +8,16 @@
 #include "core/region.hpp"
 #include "core/sums.hpp"
 #include "core/view.hpp"
+#include "cpu/fast_math.hpp"
 #include "cpu/fft.hpp"
+
+// The iterations of the loop that follows do not depend on each other. (OpenMP's pragma says more,
+// but makes arrays of a loop's local structs, which then are in the way.)
+#if defined(__clang__)
+#define EXITWAVE_SIMD_LOOP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define EXITWAVE_SIMD_LOOP _Pragma("GCC ivdep")
+#endif
 
 namespace exitwave {
 
@@ -16,33 +25,200 @@ namespace exitwave {
 // that the compiler knows that no store changes them.
 class CpuLane {
  public:
-  CpuLane(int ny, int nx)
-      : plan_(fft_plan(ny, nx)), row_(std::size_t(nx) * kMostSums), nx_(nx) {}
+  // --- operations -------------------------------------------------------------------------------
 
   // body(pixel)
   template <class Body>
-  void map(Extent n, const Body& shared) {
-    const Body body = shared;
-    for_each_row(n, [&](int frame, int mode, int y) {
-#pragma omp simd
-      for (int x = 0; x < n.nx; ++x) body(Pixel{frame, mode, y, x});
-    });
-  }
+  struct Map {
+    int modes;
+    Body body;
 
-  // finish(pixel, sum_m term(frame, m, y, x)); totals[frame] gets what finish returns, summed over
+    void begin(int) {}
+    void row(CpuLane&, int nx, int frame, int y) const {
+      const Body b = body;
+      for (int mode = 0; mode < modes; ++mode) {
+EXITWAVE_SIMD_LOOP
+        for (int x = 0; x < nx; ++x) b(Pixel{frame, mode, y, x});
+      }
+    }
+  };
+
+  // body(pixel, source y, source x) where the source is the image rolled by (dy, dx).
+  template <class Body>
+  struct MapRolled {
+    int ny;
+    int dy;
+    int dx;
+    Body body;
+
+    void begin(int) {}
+    void row(CpuLane&, int nx, int frame, int y) const {
+      const Body b = body;
+      const int from = y + dy < ny ? y + dy : y + dy - ny;
+      const int rest = nx - dx;
+EXITWAVE_SIMD_LOOP
+      for (int x = 0; x < rest; ++x) b(Pixel{frame, 0, y, x}, from, x + dx);
+EXITWAVE_SIMD_LOOP
+      for (int x = rest; x < nx; ++x) b(Pixel{frame, 0, y, x}, from, x - rest);
+    }
+  };
+
+  // finish(pixel, sum, roots) with sum = sum_m term(frame, m, y, x), and 1 / sqrt of the first
+  // Body::kRoots numbers of root_of(pixel, sum); totals[frame] gets what finish returns, summed over
   // the frame. The loop over modes stays outside x: inside, it is slower than the FFT.
   template <class Body>
-  void sum_modes(Extent n, const Body& shared, double* totals) {
-    const Body body = shared;
-    for (int frame = 0; frame < n.frames; ++frame) {
-      double total[Body::kTotals] = {};
-      for (int y = 0; y < n.ny; ++y) {
-        add_terms<true>(body, n, frame, 0, y);
-        for (int mode = 1; mode < n.modes; ++mode) add_terms<false>(body, n, frame, mode, y);
-        finish_row(body, n, frame, y, total);
-      }
-      for (int i = 0; i < Body::kTotals; ++i) totals[frame * Body::kTotals + i] = total[i];
+  struct SumModes {
+    int modes;
+    Body body;
+    double* totals;  // (frames, Body::kTotals)
+
+    void begin(int frame) {
+      for (int i = 0; i < Body::kTotals; ++i) totals[frame * Body::kTotals + i] = 0;
     }
+    void row(CpuLane& lane, int nx, int frame, int y) const {
+      Real* sums = lane.row_.data();
+      add_terms<false>(sums, nx, frame, 0, y);
+      for (int mode = 1; mode < modes; ++mode) add_terms<true>(sums, nx, frame, mode, y);
+      Real* roots = sums + Body::kSums * nx;
+      if constexpr (Body::kRoots > 0) take_roots(sums, roots, nx, frame, y);
+      finish(sums, roots, nx, frame, y);
+    }
+
+   private:
+    // One row per quantity, so that all loads and stores are contiguous.
+    template <int N>
+    static Sums<N> read(const Real* rows, int nx, int x) {
+      Sums<N> values{};
+      for (int i = 0; i < N; ++i) values.v[i] = rows[i * nx + x];
+      return values;
+    }
+    template <bool Add, int N>
+    static void write(Real* rows, int nx, int x, Sums<N> values) {
+      for (int i = 0; i < N; ++i)
+        rows[i * nx + x] = Add ? rows[i * nx + x] + values.v[i] : values.v[i];
+    }
+
+    template <bool Add>
+    void add_terms(Real* sums, int nx, int frame, int mode, int y) const {
+      const Body b = body;
+EXITWAVE_SIMD_LOOP
+      for (int x = 0; x < nx; ++x) write<Add>(sums, nx, x, b.term(Pixel{frame, mode, y, x}));
+    }
+    void take_roots(const Real* sums, Real* roots, int nx, int frame, int y) const {
+      const Body b = body;
+EXITWAVE_SIMD_LOOP
+      for (int x = 0; x < nx; ++x)
+        write<false>(roots, nx, x,
+                     b.root_of(Pixel{frame, 0, y, x}, read<Body::kSums>(sums, nx, x)));
+      inverse_roots(roots, Body::kRoots * nx);
+    }
+    // What finish returns goes through a row too: sums in the loop would keep it from vectorising.
+    void finish(Real* sums, const Real* roots, int nx, int frame, int y) const {
+      static_assert(Body::kTotals <= Body::kSums);
+      const Body b = body;
+EXITWAVE_SIMD_LOOP
+      for (int x = 0; x < nx; ++x)
+        write<false>(sums, nx, x,
+                     b.finish(Pixel{frame, 0, y, x}, read<Body::kSums>(sums, nx, x),
+                              read<Body::kRoots>(roots, nx, x)));
+      for (int i = 0; i < Body::kTotals; ++i)
+        totals[frame * Body::kTotals + i] += double(sum_of(sums + i * nx, nx));
+    }
+    static Real sum_of(const Real* row, int nx) {
+      Real total = 0;
+#pragma omp simd reduction(+ : total)
+      for (int x = 0; x < nx; ++x) total += row[x];
+      return total;
+    }
+  };
+
+  // canvas(target(mode), corner_j + r) += body(frame, mode, r), frames in order. Where `corner` is
+  // null all frames add to the same window: a sum over frames.
+  template <class T, class Body>
+  struct ScatterAdd {
+    int modes;
+    CanvasView<T> canvas;
+    Body body;
+    const int* frame_of = nullptr;
+    const Corner* corner = nullptr;
+
+    void begin(int) {}
+    void row(CpuLane&, int nx, int frame, int y) const {
+      const Body b = body;
+      const Corner c = corner == nullptr ? Corner{0, 0} : corner[frame_of[frame]];
+      for (int mode = 0; mode < modes; ++mode) {
+        T* to = canvas.at(b.target(mode), c.y + y, c.x);
+EXITWAVE_SIMD_LOOP
+        for (int x = 0; x < nx; ++x) to[x] += b(Pixel{frame, mode, y, x});
+      }
+    }
+  };
+
+  // Both sums of the overlap in one loop, so that waves, probe and object are read once:
+  // object(k) and weight at corner_j + r, probe(m) at r, from the terms that body gives.
+  template <class Body>
+  struct ScatterOverlap {
+    int probe_modes;
+    int object_modes;
+    CanvasView<Complex> object;
+    CanvasView<Real> weight;
+    CanvasView<Complex> probe;
+    Body body;
+    const int* frame_of;
+    const Corner* corner;
+
+    void begin(int) {}
+    void row(CpuLane&, int nx, int frame, int y) const {
+      const Corner c = corner[frame_of[frame]];
+      for (int m = 0; m < probe_modes; ++m) {
+        add<true>(nx, Pixel{frame, m * object_modes, y, 0}, m, 0, c);
+        for (int k = 1; k < object_modes; ++k)
+          add<false>(nx, Pixel{frame, m * object_modes + k, y, 0}, m, k, c);
+      }
+    }
+
+   private:
+    template <bool WithWeight>
+    void add(int nx, Pixel p, int m, int k, Corner c) const {
+      const Body b = body;
+      Complex* to_object = object.at(k, c.y + p.y, c.x);
+      Real* to_weight = weight.at(0, c.y + p.y, c.x);
+      Complex* to_probe = probe.at(m, p.y, 0);
+EXITWAVE_SIMD_LOOP
+      for (int x = 0; x < nx; ++x) {
+        const Pixel q{p.frame, p.mode, p.y, x};
+        to_object[x] += b.to_object(q);
+        to_probe[x] += b.to_probe(q);
+        if constexpr (WithWeight) to_weight[x] += b.to_weight(q);
+      }
+    }
+  };
+
+  // --- running them -----------------------------------------------------------------------------
+
+  CpuLane(int ny, int nx)
+      : plan_(fft_plan(ny, nx)), row_(std::size_t(nx) * kMostSums), nx_(nx) {}
+
+  // Runs operations (below) over frames and rows. They are taken row by row, one after the other, so
+  // that what one writes the next still finds in the cache; each is free to have its own number of
+  // modes. `n.modes` does not matter.
+  template <class... Operations>
+  void run(Extent n, Operations... operations) {
+    for (int frame = 0; frame < n.frames; ++frame) {
+      (operations.begin(frame), ...);
+      for (int y = 0; y < n.ny; ++y) (operations.row(*this, n.nx, frame, y), ...);
+    }
+  }
+  // The same with all frames of a row before the next row: for sums over many frames.
+  template <class... Operations>
+  void run_rows(Extent n, Operations... operations) {
+    for (int y = 0; y < n.ny; ++y)
+      for (int frame = 0; frame < n.frames; ++frame)
+        (operations.row(*this, n.nx, frame, y), ...);
+  }
+  template <class Body>
+  void map(Extent n, const Body& body) {
+    run(n, Map<Body>{n.modes, body});
   }
 
   // total[i] += sum over frames of totals[frame][i], frames in order
@@ -51,35 +227,11 @@ class CpuLane {
       for (int i = 0; i < count; ++i) total[i] += totals[frame * count + i];
   }
 
-  // canvas(target(mode), corner_j + r) += body(frame, mode, r), frames in order.
-  template <class T, class Body>
-  void scatter_add(Extent n, const int* frame_of, const Corner* corner, CanvasView<T> canvas,
-                   const Body& shared) {
-    const Body body = shared;
-    for_each_row(n, [&](int frame, int mode, int y) {
-      const Corner c = corner[frame_of[frame]];
-      T* row = &canvas(body.target(mode), c.y + y, c.x);
-#pragma omp simd
-      for (int x = 0; x < n.nx; ++x) row[x] += body(Pixel{frame, mode, y, x});
-    });
-  }
-
-  // canvas(target(mode), r) += sum over frames of body(frame, mode, r), frames in order.
-  template <class T, class Body>
-  void sum_frames(Extent n, CanvasView<T> canvas, const Body& shared) {
-    const Body body = shared;
-    for_each_row(n, [&](int frame, int mode, int y) {
-      T* row = &canvas(body.target(mode), y, 0);
-#pragma omp simd
-      for (int x = 0; x < n.nx; ++x) row[x] += body(Pixel{frame, mode, y, x});
-    });
-  }
-
   // Unscaled transforms of all images, in place.
   void fft2(Extent n, BatchView<Complex> wave, Direction direction) {
     for (int frame = 0; frame < n.frames; ++frame)
       for (int mode = 0; mode < n.modes; ++mode)
-        plan_->execute(&wave(Pixel{frame, mode, 0, 0}), direction);
+        plan_->execute(wave.at(Pixel{frame, mode, 0, 0}), direction);
   }
 
   // body(mode, y, x) over a region of a canvas
@@ -88,7 +240,7 @@ class CpuLane {
     const Body body = shared;
     for (int mode = 0; mode < modes; ++mode) {
       for (const Span& s : region.spans()) {
-#pragma omp simd
+EXITWAVE_SIMD_LOOP
         for (int x = s.x0; x < s.x1; ++x) body(mode, s.y, x);
       }
     }
@@ -113,7 +265,7 @@ class CpuLane {
   Real largest(const Region& region, CanvasView<const Real> canvas) {
     Real result = 0;
     for (const Span& s : region.spans()) {
-      const Real* row = &canvas(0, s.y, s.x0);
+      const Real* row = canvas.at(0, s.y, s.x0);
 #pragma omp simd reduction(max : result)
       for (int x = 0; x < s.x1 - s.x0; ++x) result = row[x] > result ? row[x] : result;
     }
@@ -124,27 +276,27 @@ class CpuLane {
   template <class T>
   void pack(const Region& region, int modes, CanvasView<const T> canvas, T* message) {
     for_each_packed(region, modes, [&](int mode, const Span& s, std::size_t at) {
-      std::copy_n(&canvas(mode, s.y, s.x0), s.x1 - s.x0, message + at);
+      std::copy_n(canvas.at(mode, s.y, s.x0), s.x1 - s.x0, message + at);
     });
   }
   template <class T>
   void unpack(const Region& region, int modes, const T* message, CanvasView<T> canvas) {
     for_each_packed(region, modes, [&](int mode, const Span& s, std::size_t at) {
-      std::copy_n(message + at, s.x1 - s.x0, &canvas(mode, s.y, s.x0));
+      std::copy_n(message + at, s.x1 - s.x0, canvas.at(mode, s.y, s.x0));
     });
   }
   template <class T>
   void unpack_add(const Region& region, int modes, const T* message, CanvasView<T> canvas) {
     for_each_packed(region, modes, [&](int mode, const Span& s, std::size_t at) {
-      T* row = &canvas(mode, s.y, s.x0);
+      T* row = canvas.at(mode, s.y, s.x0);
       const T* from = message + at;
-#pragma omp simd
+EXITWAVE_SIMD_LOOP
       for (int x = 0; x < s.x1 - s.x0; ++x) row[x] += from[x];
     });
   }
 
  private:
-  static constexpr int kMostSums = 4;
+  static constexpr int kMostSums = 6;  // with roots
 
   template <int N>
   Sums<N>* sums() {
@@ -153,50 +305,10 @@ class CpuLane {
   }
 
   template <class F>
-  static void for_each_row(Extent n, F&& f) {
-    for (int frame = 0; frame < n.frames; ++frame)
-      for (int mode = 0; mode < n.modes; ++mode)
-        for (int y = 0; y < n.ny; ++y) f(frame, mode, y);
-  }
-
-  template <class F>
   static void for_each_packed(const Region& region, int modes, F&& f) {
     const std::size_t pixels = region.pixels();
     for (int mode = 0; mode < modes; ++mode)
       for (const Span& s : region.spans()) f(mode, s, std::size_t(mode) * pixels + s.offset);
-  }
-
-  // One row of partial sums per quantity, so that all loads and stores are contiguous.
-  template <bool First, class Body>
-  void add_terms(const Body& body, Extent n, int frame, int mode, int y) {
-    Real* row = row_.data();
-    const int stride = nx_;
-#pragma omp simd
-    for (int x = 0; x < n.nx; ++x) {
-      const auto term = body.term(Pixel{frame, mode, y, x});
-      for (int i = 0; i < Body::kSums; ++i) {
-        if constexpr (First) {
-          row[i * stride + x] = term.v[i];
-        } else {
-          row[i * stride + x] += term.v[i];
-        }
-      }
-    }
-  }
-
-  template <class Body>
-  void finish_row(const Body& body, Extent n, int frame, int y, double* totals) {
-    const Real* row = row_.data();
-    const int stride = nx_;
-    Real total[Body::kTotals] = {};
-#pragma omp simd reduction(+ : total)
-    for (int x = 0; x < n.nx; ++x) {
-      Sums<Body::kSums> sum;
-      for (int i = 0; i < Body::kSums; ++i) sum.v[i] = row[i * stride + x];
-      const auto value = body.finish(Pixel{frame, 0, y, x}, sum);
-      for (int i = 0; i < Body::kTotals; ++i) total[i] += value.v[i];
-    }
-    for (int i = 0; i < Body::kTotals; ++i) totals[i] += double(total[i]);
   }
 
   template <int N>

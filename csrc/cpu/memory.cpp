@@ -1,5 +1,7 @@
 #include "cpu/memory.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -12,7 +14,12 @@ namespace exitwave {
 namespace {
 // Widest vector register, and a cache line.
 constexpr std::size_t kAlignment = 64;
-std::size_t rounded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+constexpr std::size_t kHugePage = std::size_t(2) << 20;
+
+std::size_t rounded(std::size_t bytes) {
+  const std::size_t unit = bytes >= kHugePage ? kHugePage : kAlignment;
+  return (bytes + unit - 1) / unit * unit;
+}
 }  // namespace
 
 void* HostMemory::allocate(std::size_t bytes) {
@@ -23,12 +30,16 @@ void* HostMemory::allocate(std::size_t bytes) {
                       std::to_string(limit_ - std::min(limit_, in_use - bytes)) + " of " +
                       std::to_string(limit_) + " free; use more parts or smaller frames");
   }
-  void* pointer = std::aligned_alloc(kAlignment, rounded(bytes));
+  void* pointer = std::aligned_alloc(bytes >= kHugePage ? kHugePage : kAlignment, rounded(bytes));
   if (pointer == nullptr) {
     in_use_ -= bytes;
     throw OutOfMemory("host memory: " + std::to_string(bytes) +
                       " bytes asked for and not available; crop or bin the frames");
   }
+#ifdef MADV_HUGEPAGE
+  // Waves and canvases are walked row by row: small pages would miss the address cache.
+  if (bytes >= kHugePage) madvise(pointer, rounded(bytes), MADV_HUGEPAGE);
+#endif
   for (std::size_t peak = peak_; peak < in_use && !peak_.compare_exchange_weak(peak, in_use);) {
   }
   return pointer;

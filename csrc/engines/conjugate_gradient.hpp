@@ -98,12 +98,10 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     this->set_all_frames();
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(sums, [&](Lane& lane, Scratch& s, const Batch& b) {
-      lane.sum_modes(model_.waves(b),
-                     kernels::LossResidual<NoiseModel>{s.measured.view(), s.wave.view(),
-                                                       model_.scale()},
-                     s.totals.data());
+      const kernels::LossResidual<NoiseModel> loss{s.measured.view(), s.wave.view(),
+                                                   model_.scale()};
+      model_.detect(lane, s, b, model_.sum_modes(loss, s), this->scale_wave(s));
       this->template add_totals<1>(lane, s, b);
-      this->scale_wave(lane, s, b);
     });
     this->exchange(object_sums_, nullptr,
                    [&](Lane& lane, int part) { add_smoothness_gradient(lane, part); });
@@ -203,20 +201,19 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   }
 
   void expand(Lane& lane, Scratch& s, SearchScratch& search, const Batch& b) {
-    model_.load(lane, s, b);
     const kernels::ProbeMode p = model_.model(lane, s, b);
     const kernels::ProbeMode dp = direction_of_probe(lane, search, b);
     const kernels::ObjectWindow o = model_.object(state_.object(b.part), b);
     const kernels::ObjectWindow d = model_.object(object_direction_.view(b.part), b);
-    lane.map(model_.waves(b), kernels::ExitWaveChange{search.first.view(), p, o, dp, d});
-    lane.map(model_.waves(b), kernels::ExitWave{search.second.view(), dp, d});
+    lane.run(model_.frames(b),
+             model_.map(kernels::ExitWaveChange{search.first.view(), p, o, dp, d}),
+             model_.map(kernels::ExitWave{search.second.view(), dp, d}));
     model_.forward(lane, b, search.first.view());
     model_.forward(lane, b, search.second.view());
-    lane.sum_modes(model_.waves(b),
-                   kernels::LineSearch<NoiseModel>{s.measured.view(), s.wave.view(),
-                                                   search.first.view(), search.second.view(),
-                                                   model_.scale()},
-                   s.totals.data());
+    const kernels::LineSearch<NoiseModel> terms{s.measured.view(), s.wave.view(),
+                                                search.first.view(), search.second.view(),
+                                                model_.scale()};
+    model_.detect(lane, s, b, model_.sum_modes(terms, s));
   }
 
   kernels::ProbeMode direction_of_probe(Lane& lane, SearchScratch& search, const Batch& b) {

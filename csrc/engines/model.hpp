@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "core/direction.hpp"
 #include "core/images.hpp"
 #include "engines/partial_sums.hpp"
 #include "engines/problem.hpp"
@@ -51,11 +52,14 @@ class Model {
   Scratch& scratch(int lane) { return scratch_[std::size_t(lane)]; }
   Extent waves(const Batch& b) const { return {b.count, wave_modes(), problem_.scan().ny, problem_.scan().nx}; }
   Extent probes(const Batch& b) const { return {b.count, state_.probe_modes(), problem_.scan().ny, problem_.scan().nx}; }
-  Extent windows(const Batch& b) const { return {b.count, state_.object_modes(), problem_.scan().ny, problem_.scan().nx}; }
   Extent frames(const Batch& b) const { return {b.count, 1, problem_.scan().ny, problem_.scan().nx}; }
 
-  void load(Lane& lane, Scratch& s, const Batch& b) {
-    problem_.load(lane, b.part, b.frame, b.count, s.measured.view());
+  // Detector step: the counts of the batch are loaded into s.measured, then the operations follow.
+  template <class... Operations>
+  void detect(Lane& lane, Scratch& s, const Batch& b, const Operations&... operations) {
+    problem_.with_load(b.part, b.frame, s.measured.view(), [&](const auto& load) {
+      lane.run(frames(b), load, operations...);
+    });
   }
 
   // The probe under each frame: the same for all, or moved by the fraction of its position.
@@ -70,6 +74,10 @@ class Model {
                                                problem_.phase(b.part, b.frame), scale});
     lane.fft2(probes(b), target.view(), Direction::backward);
     return {target.view(), state_.object_modes()};
+  }
+  template <class T>
+  kernels::Window<T> window(CanvasView<const T> image, const Batch& b) {
+    return {image, problem_.corner(b.part), b.frame};
   }
   kernels::ObjectWindow object(CanvasView<const Complex> object, const Batch& b) {
     return {object, problem_.corner(b.part), b.frame, state_.object_modes()};
@@ -96,32 +104,50 @@ class Model {
     return p;
   }
 
-  // object sum += sum conj(P) chi,  object weight += sum |P|^2
+  // Adjoint, from the residual chi in s.wave:
+  //   object sum += sum conj(P) chi,  object weight += sum |P|^2
   void add_object(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
                   CanvasView<Complex> sum, CanvasView<Real> weight) {
-    const Corner* corner = problem_.corner(b.part);
-    lane.scatter_add(waves(b), b.frame, corner, sum, kernels::ObjectTerm{s.wave.view(), p});
-    if (problem_.fractional()) {
-      lane.scatter_add(probes(b), b.frame, corner, weight, kernels::ProbeWeight{p.probe});
-    } else {
-      lane.scatter_add(frames(b), b.frame, corner, weight,
-                       kernels::ProbeIntensity{state_.intensity(b.part)});
-    }
+    lane.run(frames(b),
+             scatter(b, wave_modes(), sum, kernels::ObjectTerm{s.wave.view(), p}),
+             scatter(b, state_.probe_modes(), weight, kernels::ProbeWeight{p.probe}));
   }
-
-  // probe sum += sum conj(O) chi; for fractional positions the spectrum of it
-  void add_probe(Lane& lane, Scratch& s, const Batch& b, CanvasView<Complex> sum) {
+  // the same, and probe sum += sum conj(O) chi; for fractional positions the spectrum of it
+  void add_both(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
+                CanvasView<Complex> sum, CanvasView<Real> weight, CanvasView<Complex> probe_sum) {
     const kernels::ObjectWindow o = object(state_.object(b.part), b);
     if (problem_.fractional()) {
-      add_unshifted(lane, s, b, o, sum);
-    } else {
-      lane.sum_frames(waves(b), sum, kernels::ProbeTerm{s.wave.view(), o});
+      add_object(lane, s, b, p, sum, weight);
+      add_unshifted(lane, s, b, o, probe_sum);
+      return;
     }
+    using Overlap = typename Lane::template ScatterOverlap<kernels::OverlapTerms>;
+    lane.run(frames(b), Overlap{state_.probe_modes(), state_.object_modes(), sum, weight, probe_sum,
+                                {s.wave.view(), p, o}, b.frame, problem_.corner(b.part)});
   }
   // probe weight += sum |O|^2
   void add_probe_weight(Lane& lane, const Batch& b, CanvasView<Real> weight) {
-    lane.sum_frames(windows(b), weight,
-                    kernels::ObjectWeight{object(state_.object(b.part), b)});
+    lane.run(frames(b), sum_frames(state_.object_modes(), weight,
+                                   kernels::ObjectWeight{object(state_.object(b.part), b)}));
+  }
+
+  // Operations of a lane, with the batch filled in.
+  template <class T, class Body>
+  auto scatter(const Batch& b, int modes, CanvasView<T> canvas, const Body& body) {
+    return typename Lane::template ScatterAdd<T, Body>{modes, canvas, body, b.frame,
+                                                       problem_.corner(b.part)};
+  }
+  template <class T, class Body>
+  auto sum_frames(int modes, CanvasView<T> canvas, const Body& body) {
+    return typename Lane::template ScatterAdd<T, Body>{modes, canvas, body};
+  }
+  template <class Body>
+  auto sum_modes(const Body& body, Scratch& s) {
+    return typename Lane::template SumModes<Body>{wave_modes(), body, s.totals.data()};
+  }
+  template <class Body>
+  auto map(const Body& body) {
+    return typename Lane::template Map<Body>{wave_modes(), body};
   }
 
  private:
@@ -158,8 +184,9 @@ class Model {
     for (int k = 1; k < state_.object_modes(); ++k)
       lane.map(probes(b), kernels::FrameProbeTerm<true>{term, s.wave.view(), o, k});
     lane.fft2(probes(b), term, Direction::forward);
-    lane.sum_frames(probes(b), sum,
-                    kernels::UnshiftedSpectrum{term, problem_.phase(b.part, b.frame)});
+    lane.run(frames(b),
+             sum_frames(state_.probe_modes(), sum,
+                        kernels::UnshiftedSpectrum{term, problem_.phase(b.part, b.frame)}));
   }
 
   Problem<Backend>& problem_;

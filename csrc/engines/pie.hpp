@@ -50,9 +50,8 @@ class Pie final : public Reconstruction<Backend> {
     const Region touched = split(group);
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(sums, [&](Lane& lane, Scratch& s, const Batch& b) {
-      this->modulus_residual(lane, s, b);
+      this->model_.detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s));
       this->template add_totals<1>(lane, s, b);
-      this->scale_wave(lane, s, b);
     });
     this->exchange_object(&touched);
     const double object_floor = (options_.object_alpha + options_.object_inertia) *

@@ -52,26 +52,19 @@ class Problem {
     return {p.phase_y.data(), p.phase_x.data(), frame, scan_.ny, scan_.nx};
   }
 
-  // Counts of a batch, widened, with the zero frequency moved to the first pixel in far field.
-  void load(Lane& lane, int part, const int* frame, int count, BatchView<Real> measured) const {
+  // Calls f with a lane's operation that widens the counts of a batch, zero frequency moved to the
+  // first pixel in far field.
+  template <class F>
+  void with_load(int part, const int* frame, BatchView<Real> measured, F&& f) const {
     const Part& p = parts_[std::size_t(part)];
-    const int half_y = scan_.near_field ? 0 : scan_.ny / 2;
-    const int half_x = scan_.near_field ? 0 : scan_.nx / 2;
+    const int dy = scan_.near_field ? 0 : scan_.ny / 2;
+    const int dx = scan_.near_field ? 0 : scan_.nx / 2;
     with_counts(p.counts, [&](const auto* data) {
       using Count = std::remove_cv_t<std::remove_pointer_t<decltype(data)>>;
       const BatchView<const Count> counts{data, std::ptrdiff_t(scan_.ny) * scan_.nx, 0, scan_.nx};
       const BatchView<const unsigned char> valid{valid_.data(), 0, 0, scan_.nx};
-      const auto quadrant = [&](int to_y, int to_x, int from_y, int from_x, int ny, int nx) {
-        lane.map({count, 1, ny, nx},
-                 kernels::Widen<Count>{measured.from(to_y, to_x), counts.from(from_y, from_x),
-                                       valid.from(from_y, from_x), p.stored.data(), frame});
-      };
-      const int rest_y = scan_.ny - half_y;
-      const int rest_x = scan_.nx - half_x;
-      quadrant(0, 0, half_y, half_x, rest_y, rest_x);
-      quadrant(0, rest_x, half_y, 0, rest_y, half_x);
-      quadrant(rest_y, 0, 0, half_x, half_y, rest_x);
-      quadrant(rest_y, rest_x, 0, 0, half_y, half_x);
+      using Load = typename Lane::template MapRolled<kernels::Widen<Count>>;
+      f(Load{scan_.ny, dy, dx, {measured, counts, valid, p.stored.data(), frame}});
     });
   }
 

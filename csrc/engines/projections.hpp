@@ -31,8 +31,10 @@ class Projections final : public Reconstruction<Backend> {
         a_(options.name == "DM" ? -options.beta : 1 - 2 * options.beta),
         b_(options.beta),
         bound_(options.power_bound * double(scan.valid_pixels())),
-        change_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
-                options.object_modes) {
+        overlap_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
+                 1),
+        weight_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
+                1) {
     if (!reflects_) return;
     for (int part = 0; part < this->parts(); ++part)
       stored_.emplace_back(this->backend_.memory(), Extent{problem_.frames_of(part), model_.wave_modes(), scan.ny, scan.nx});
@@ -81,59 +83,31 @@ class Projections final : public Reconstruction<Backend> {
   }
 
   void project(Lane& lane, Scratch& s, const Batch& b, long& left_alone) {
-    this->modulus_residual(lane, s, b);
-    bound(lane, s, b, s.totals.data(), 1, left_alone);
+    detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s), 0, left_alone);
     this->template add_totals<1>(lane, s, b);
-    this->scale_wave(lane, s, b);
   }
 
   void reflect(Lane& lane, Scratch& s, const Batch& b, long& left_alone) {
-    lane.sum_modes(model_.waves(b),
-                   kernels::ReflectedModulus{s.measured.view(), s.wave.view(), stored(b), b.frame,
-                                             model_.scale()},
-                   s.totals.data());
-    bound(lane, s, b, s.totals.data() + 1, 2, left_alone);
+    const kernels::ReflectedModulus modulus{s.measured.view(), s.wave.view(), stored(b), b.frame,
+                                            model_.scale()};
+    const kernels::ReflectWave change{s.wave.view(), stored(b), s.measured.view(), s.keep.data(),
+                                      b.frame,       Real(a_),  Real(b_),          model_.scale()};
+    detect(lane, s, b, model_.sum_modes(modulus, s), model_.map(change), 1, left_alone);
     this->template add_totals<2>(lane, s, b);
-    lane.map(model_.waves(b),
-             kernels::ReflectWave{s.wave.view(), stored(b), s.measured.view(), s.keep.data(),
-                                  b.frame, Real(a_), Real(b_), model_.scale()});
   }
 
-  void bound(Lane& lane, Scratch& s, const Batch& b, const double* deviation, int stride,
-             long& left_alone) {
-    if (bound_ < 0) return;
-    lane.map({b.count, 1, 1, 1}, kernels::PowerBound{s.keep.data(), deviation, stride, bound_});
-    for (int i = 0; i < b.count; ++i) left_alone += deviation[i * stride] <= bound_ ? 1 : 0;
-  }
-
-  void update_object() {
-    this->exchange_object(nullptr);
-    const double floor = options_.object_inertia * this->largest_weight(this->object_sums_);
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
-      lane.map(this->object_sums_.updated(part), state_.object_modes(),
-               kernels::RecordedStep{state_.object(part), change_.view(part),
-                                     this->object_quotient(part, 1.0, floor)});
-      this->object_sums_.clear(lane, part);
-    });
-  }
-
-  void update_probe() {
-    const int correction = state_.probe_modes();
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int lane_number, int part) {
-      this->for_each_batch(lane_number, part, [&](Scratch&, const Batch& b) {
-        const auto o = model_.object(state_.object(part), b);
-        const auto change = model_.object(change_.view(part), b);
-        lane.sum_frames(model_.windows(b), this->probe_sums_.sum(part),
-                        kernels::ObjectChangeTerm{o, change, correction});
-        model_.add_probe_weight(lane, b, this->probe_sums_.weight(part));
-      });
-    });
-    this->exchange_probe();
-    const double floor = options_.probe_inertia * this->largest_weight(this->probe_sums_);
-    this->apply_probe([&](int part) {
-      return kernels::CorrectedStep{state_.probe(part), this->probe_quotient(part, 1.0, floor),
-                                    correction};
-    });
+  // Modulus, then the change of the wave. The power bound must know the whole frame in between.
+  template <class Modulus, class Change>
+  void detect(Lane& lane, Scratch& s, const Batch& b, const Modulus& modulus, const Change& change,
+              int deviation, long& left_alone) {
+    if (bound_ < 0) return model_.detect(lane, s, b, modulus, change);
+    model_.detect(lane, s, b, modulus);
+    const int stride = deviation + 1;
+    const double* deviations = s.totals.data() + deviation;
+    lane.map({b.count, 1, 1, 1},
+             kernels::PowerBound{s.keep.data(), deviations, stride, bound_});
+    for (int i = 0; i < b.count; ++i) left_alone += deviations[i * stride] <= bound_ ? 1 : 0;
+    lane.run(model_.frames(b), change);
   }
 
   BatchView<Complex> stored(const Batch& b) { return stored_[std::size_t(b.part)].view(); }
@@ -149,12 +123,55 @@ class Projections final : public Reconstruction<Backend> {
     });
   }
 
+  // Any value from 1 to 20 was as robust as a second pass over the exit waves, on probes that the
+  // start did not know at all; without damping these diverge.
+  static constexpr Real kChangeDamping = 4;
+
+  void update_object() {
+    this->exchange_object(nullptr);
+    const double floor = options_.object_inertia * this->largest_weight(this->object_sums_);
+    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+      const auto step = [&](auto body) {
+        lane.map(this->object_sums_.updated(part), 1, body);
+      };
+      const CanvasView<Complex> object = state_.object(part);
+      const CanvasView<Complex> overlap = overlap_.view(part);
+      const CanvasView<Real> weight = weight_.view(part);
+      const kernels::Quotient quotient = this->object_quotient(part, 1.0, floor);
+      step(kernels::RecordedStep<true>{object, overlap, weight, quotient, kChangeDamping, 0});
+      for (int k = 1; k < state_.object_modes(); ++k)
+        step(kernels::RecordedStep<false>{object, overlap, weight, quotient, kChangeDamping, k});
+      this->object_sums_.clear(lane, part);
+    });
+  }
+
+  void update_probe() {
+    const int correction = state_.probe_modes();
+    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+      const Batch all = this->all_frames(part);
+      CanvasView<Complex> sum = this->probe_sums_.sum(part);
+      sum.data = sum.at(correction, 0, 0);
+      lane.run_rows(model_.frames(all),
+                    model_.sum_frames(1, sum, model_.template window<Complex>(overlap_.view(part), all)),
+                    model_.sum_frames(1, this->probe_sums_.weight(part),
+                                      model_.template window<Real>(weight_.view(part), all)));
+    });
+    this->exchange_probe();
+    const double floor = options_.probe_inertia * this->largest_weight(this->probe_sums_);
+    this->apply_probe([&](int part) {
+      return kernels::CorrectedStep{state_.probe(part), this->probe_quotient(part, 1.0, floor),
+                                    correction};
+    });
+  }
+
   bool reflects_;
   double a_;
   double b_;
   double bound_;  // summed over valid pixels; negative: off
   std::vector<Images<Complex>> stored_;
-  Field<Backend, Complex> change_;  // of the object, in the last update
+  // Of the last update of the object, see RecordedStep.
+  Field<Backend, Complex> overlap_;
+  Field<Backend, Real> weight_;
 };
 
 }  // namespace exitwave

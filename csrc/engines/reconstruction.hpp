@@ -58,9 +58,8 @@ class Reconstruction : public Engine {
     set_frames(all_frames_);
     backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
-        model_.load(lane, s, b);
         model_.model(lane, s, b);
-        modulus_residual(lane, s, b);
+        model_.detect(lane, s, b, modulus_residual(s));
         add_totals<1>(lane, s, b);
       });
     });
@@ -107,6 +106,11 @@ class Reconstruction : public Engine {
                        std::min(model_.batch(), frames - first)});
   }
 
+  // All frames of the pass at once, for operations that need no scratch.
+  Batch all_frames(int part) {
+    return {part, order_[std::size_t(part)].data(), frames_[std::size_t(part)]};
+  }
+
   // f(lane, part) for every part that holds a probe of its own
   template <class F>
   void for_each_copy(F&& f) {
@@ -123,12 +127,14 @@ class Reconstruction : public Engine {
   void accumulate(ProbeSums probe_sums, const Rule& rule) {
     backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
-        model_.load(lane, s, b);
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        model_.add_object(lane, s, b, p, object_sums_.sum(part), object_sums_.weight(part));
-        if (probe_sums != ProbeSums::none) model_.add_probe(lane, s, b, probe_sums_.sum(part));
+        if (probe_sums == ProbeSums::none)
+          model_.add_object(lane, s, b, p, object_sums_.sum(part), object_sums_.weight(part));
+        else
+          model_.add_both(lane, s, b, p, object_sums_.sum(part), object_sums_.weight(part),
+                          probe_sums_.sum(part));
         if (probe_sums == ProbeSums::terms_and_weights)
           model_.add_probe_weight(lane, b, probe_sums_.weight(part));
       });
@@ -228,14 +234,14 @@ class Reconstruction : public Engine {
   }
 
   // Factor towards the measured modulus in s.measured; total: squared amplitude deviation.
-  void modulus_residual(Lane& lane, Scratch& s, const Batch& b) {
-    lane.sum_modes(model_.waves(b),
-                   kernels::ModulusResidual{s.measured.view(), s.wave.view(), model_.scale()},
-                   s.totals.data());
+  auto modulus_residual(Scratch& s) {
+    return model_.sum_modes(
+        kernels::ModulusResidual{s.measured.view(), s.wave.view(), model_.scale()}, s);
   }
-  void scale_wave(Lane& lane, Scratch& s, const Batch& b) {
-    lane.map(model_.waves(b), kernels::ScaleWave{s.wave.view(), s.measured.view(), s.keep.data(),
-                                                 model_.scale()});
+  // Residual wave from the factor.
+  auto scale_wave(Scratch& s) {
+    return model_.map(kernels::ScaleWave{s.wave.view(), s.measured.view(), s.keep.data(),
+                                         model_.scale()});
   }
 
   // Adds the totals of a batch to those of its part.

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/direction.hpp"
 #include "core/images.hpp"
 #include "engines/engine.hpp"
 #include "engines/field.hpp"
@@ -53,7 +54,6 @@ class State {
     return {p.data, 0, p.mode_stride, p.row_stride};
   }
   BatchView<const Complex> spectrum(int part) { return copy(part).spectrum.repeated(); }
-  BatchView<const Real> intensity(int part) { return copy(part).intensity.repeated(); }
 
   // Restricts a probe-like field to its supports: real space first, then Fourier space.
   void apply_supports(Lane& lane, int part, CanvasView<Complex> field) {
@@ -80,8 +80,10 @@ class State {
     return total[0];
   }
 
-  // After a change of the probe: its intensity and, for fractional positions, its spectrum.
-  void refresh(Lane& lane, int part) { refresh(lane, part, probe_.view(part), spectrum_images(part)); }
+  // After a change of the probe: its spectrum, where positions are fractional.
+  void refresh(Lane& lane, int part) {
+    refresh_spectrum(lane, probe_.view(part), copy(part).spectrum);
+  }
   void refresh_spectrum(Lane& lane, CanvasView<const Complex> field, Images<Complex>& spectrum) {
     if (!problem_.fractional()) return;
     lane.map(window(), probe_modes_, kernels::Copy<Complex>{stack_view(spectrum), field});
@@ -107,7 +109,6 @@ class State {
   };
   struct Copy {
     Images<Complex> spectrum;  // (1, probe modes, ny, nx), for fractional positions
-    Images<Real> intensity;    // (1, 1, ny, nx): sum_m |P_m|^2
     Images<Complex> work;      // as spectrum
     Buffer<Real> support;
     Buffer<Real> fourier_support;
@@ -118,7 +119,6 @@ class State {
     Memory& memory = backend.memory();
     Copy c;
     if (problem_.fractional()) c.spectrum = Images<Complex>(memory, n);
-    c.intensity = Images<Real>(memory, {1, 1, n.ny, n.nx});
     if (problem_.fractional() || !options.probe_fourier_support.empty())
       c.work = Images<Complex>(memory, n);
     c.support = Buffer<Real>(memory, options.probe_support);
@@ -127,22 +127,12 @@ class State {
   }
 
   Copy& copy(int part) { return copies_[copies_.size() == 1 ? 0 : std::size_t(part)]; }
-  Images<Complex>& spectrum_images(int part) { return copy(part).spectrum; }
   CanvasView<const Real> image_view(const Buffer<Real>& image) const {
     return {image.data(), 0, problem_.scan().nx};
   }
   static CanvasView<Complex> stack_view(Images<Complex>& images) {
     const BatchView<Complex> v = images.view();
     return {v.data, v.mode_stride, v.row_stride};
-  }
-
-  void refresh(Lane& lane, int part, CanvasView<const Complex> field, Images<Complex>& spectrum) {
-    const BatchView<Real> intensity = copy(part).intensity.view();
-    const CanvasView<Real> target{intensity.data, 0, intensity.row_stride};
-    lane.map(window(), 1, kernels::Clear<Real>{target});
-    lane.sum_frames({1, probe_modes_, problem_.scan().ny, problem_.scan().nx}, target,
-                    kernels::ProbeWeight{probe_images(part)});
-    refresh_spectrum(lane, field, spectrum);
   }
 
   Problem<Backend>& problem_;

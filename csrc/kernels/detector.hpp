@@ -11,43 +11,52 @@ namespace exitwave::kernels {
 // Counts widened to Real; invalid pixels become -1 whatever stands there, NaN included.
 template <class Count>
 struct Widen {
-  BatchView<Real> measured;             // (frames, 1, ny, nx), written
-  BatchView<const Count> counts;        // (stored frames, 1, ny, nx), any order of quadrants
-  BatchView<const unsigned char> valid;  // (1, 1, ny, nx), same order as counts
-  const int* stored;                    // frame of the part -> stored frame
-  const int* frame;                     // batch entry -> frame of the part
+  BatchView<Real> measured;       // (frames, 1, ny, nx), written
+  BatchView<const Count> counts;  // (stored frames, 1, ny, nx), zero frequency in the middle
+  BatchView<const unsigned char> valid;  // (1, 1, ny, nx), as counts
+  const int* stored;                     // frame of the part -> stored frame
+  const int* frame;                      // batch entry -> frame of the part
 
-  EXITWAVE_HD void operator()(Pixel p) const {
-    const Real count = Real(counts({stored[frame[p.frame]], 0, p.y, p.x}));
-    measured(p) = valid({0, 0, p.y, p.x}) ? count : Real(-1);
+  EXITWAVE_HD void operator()(Pixel p, int from_y, int from_x) const {
+    const Real count = Real(counts({stored[frame[p.frame]], 0, from_y, from_x}));
+    measured(p) = valid({0, 0, from_y, from_x}) ? count : Real(-1);
   }
 };
 
 // Keeps the division finite where the model is dark; far below one count.
 inline constexpr Real kDark = Real(1e-20);
 
+// sqrt(x) from y = 1 / sqrt(x): one Newton step takes away what the rounding of y left.
+EXITWAVE_HD Real root(Real x, Real y) {
+  const Real r = x * y;
+  return r + Real(0.5) * y * (x - r * r);
+}
+
 // Modulus constraint for partially coherent data (Thibault & Menzel, Nature 494, 68 (2013)):
 // factor = sqrt(I) / sqrt(sum_m |Psi_m|^2) - 1, so that factor * Psi leads from the model to the
 // measured modulus. Total: squared amplitude deviation over valid pixels.
 struct ModulusResidual {
   static constexpr int kSums = 1;
+  static constexpr int kRoots = 2;
   static constexpr int kTotals = 1;
 
-  BatchView<Real> measured;         // (frames, 1, ny, nx): counts; factor on return
-  BatchView<const Complex> model;   // (frames, modes, ny, nx)
-  Real scale;                       // |model|^2 to counts
+  BatchView<Real> measured;        // (frames, 1, ny, nx): counts; factor on return
+  BatchView<const Complex> model;  // (frames, modes, ny, nx)
+  Real scale;                      // |model|^2 to counts
 
   EXITWAVE_HD Sums<1> term(Pixel p) const { return {{norm(model(p))}}; }
 
-  EXITWAVE_HD Sums<1> finish(Pixel p, Sums<1> sum) const {
-    using std::sqrt;
+  EXITWAVE_HD Sums<2> root_of(Pixel p, Sums<1> sum) const {
     const Real counts = measured(p);
-    const Real intensity = scale * sum.v[0];
-    const Real amplitude = sqrt(counts < 0 ? Real(0) : counts);
-    const Real deviation = counts < 0 ? Real(0) : amplitude - sqrt(intensity);
-    const Real ratio = amplitude / sqrt(intensity + kDark);
-    measured(p) = counts < 0 ? Real(0) : ratio - 1;
-    return {{deviation * deviation}};
+    return {{scale * sum.v[0] + kDark, (counts < 0 ? Real(0) : counts) + kDark}};
+  }
+
+  EXITWAVE_HD Sums<1> finish(Pixel p, Sums<1> sum, Sums<2> inverse) const {
+    const Real counts = measured(p);
+    const Real amplitude = root((counts < 0 ? Real(0) : counts) + kDark, inverse.v[1]);
+    const Real deviation = amplitude - root(scale * sum.v[0] + kDark, inverse.v[0]);
+    measured(p) = counts < 0 ? Real(0) : deviation * inverse.v[0];
+    return {{counts < 0 ? Real(0) : deviation * deviation}};
   }
 };
 
@@ -55,6 +64,7 @@ struct ModulusResidual {
 // the pixel is invalid. Totals: squared amplitude deviation of the model, and of the reflected wave.
 struct ReflectedModulus {
   static constexpr int kSums = 2;
+  static constexpr int kRoots = 3;
   static constexpr int kTotals = 2;
 
   BatchView<Real> measured;         // (frames, 1, ny, nx): counts; ratio on return
@@ -69,15 +79,19 @@ struct ReflectedModulus {
     return {{norm(wave), norm(reflected)}};
   }
 
-  EXITWAVE_HD Sums<2> finish(Pixel p, Sums<2> sum) const {
-    using std::sqrt;
+  EXITWAVE_HD Sums<3> root_of(Pixel p, Sums<2> sum) const {
     const Real counts = measured(p);
-    const Real amplitude = sqrt(counts < 0 ? Real(0) : counts);
-    const Real reflected = sqrt(scale * sum.v[1] + kDark);
-    const Real model_deviation = counts < 0 ? Real(0) : amplitude - sqrt(scale * sum.v[0]);
-    const Real deviation = counts < 0 ? Real(0) : amplitude - reflected;
-    measured(p) = counts < 0 ? Real(1) : amplitude / reflected;
-    return {{model_deviation * model_deviation, deviation * deviation}};
+    return {{scale * sum.v[0] + kDark, scale * sum.v[1] + kDark,
+             (counts < 0 ? Real(0) : counts) + kDark}};
+  }
+
+  EXITWAVE_HD Sums<2> finish(Pixel p, Sums<2> sum, Sums<3> inverse) const {
+    const Real counts = measured(p);
+    const Real amplitude = root((counts < 0 ? Real(0) : counts) + kDark, inverse.v[2]);
+    const Real model = amplitude - root(scale * sum.v[0] + kDark, inverse.v[0]);
+    const Real reflected = amplitude - root(scale * sum.v[1] + kDark, inverse.v[1]);
+    measured(p) = counts < 0 ? Real(1) : amplitude * inverse.v[1];
+    return {{counts < 0 ? Real(0) : model * model, counts < 0 ? Real(0) : reflected * reflected}};
   }
 };
 
@@ -127,11 +141,11 @@ struct ReflectWave {
     const Real r = ratio({p.frame, 0, p.y, p.x});
     const Real g = b * (r + (1 - r) * keep[p.frame]);
     const Pixel q{frame[p.frame], p.mode, p.y, p.x};
-    const Complex model = wave(p);
-    const Complex old = stored(q);
+    const Complex model = load(wave(p));
+    const Complex old = load(stored(q));
     const Complex next = (1 - a - b) * old + a * model + g * (Real(2) * model - old);
-    stored(q) = next;
-    wave(p) = scale * (next - model);
+    store(stored(q), next);
+    store(wave(p), scale * (next - model));
   }
 };
 

@@ -55,6 +55,7 @@ struct Gaussian {
 template <class Noise>
 struct LossResidual {
   static constexpr int kSums = 1;
+  static constexpr int kRoots = 0;
   static constexpr int kTotals = 1;
 
   BatchView<Real> measured;        // (frames, 1, ny, nx): counts; factor on return
@@ -63,7 +64,7 @@ struct LossResidual {
 
   EXITWAVE_HD Sums<1> term(Pixel p) const { return {{norm(model(p))}}; }
 
-  EXITWAVE_HD Sums<1> finish(Pixel p, Sums<1> sum) const {
+  EXITWAVE_HD Sums<1> finish(Pixel p, Sums<1> sum, Sums<0>) const {
     using std::sqrt;
     const Real counts = measured(p);
     const Real known = counts < 0 ? Real(0) : counts;
@@ -82,6 +83,7 @@ struct LossResidual {
 template <class Noise>
 struct LineSearch {
   static constexpr int kSums = 4;
+  static constexpr int kRoots = 0;
   static constexpr int kTotals = 3;
 
   BatchView<const Real> measured;  // (frames, 1, ny, nx): counts
@@ -96,7 +98,7 @@ struct LineSearch {
     return {{norm(psi), dot(psi, a1), norm(a1), dot(psi, second(p))}};
   }
 
-  EXITWAVE_HD Sums<3> finish(Pixel p, Sums<4> sum) const {
+  EXITWAVE_HD Sums<3> finish(Pixel p, Sums<4> sum, Sums<0>) const {
     const Real counts = measured(p);
     const Real known = counts < 0 ? Real(0) : counts;
     const Real valid = counts < 0 ? Real(0) : Real(1);

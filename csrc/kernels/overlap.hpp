@@ -19,13 +19,16 @@ struct ObjectTerm {
   EXITWAVE_HD int target(int mode) const { return mode % probe.object_modes; }
 };
 
-// conj(O_kj) chi_jmk, to the probe
-struct ProbeTerm {
+// Both at once: conj(P_jm) chi_jmk to the object, |P_jm|^2 to its weight, conj(O_kj) chi_jmk to the
+// probe.
+struct OverlapTerms {
   BatchView<const Complex> residual;
+  ProbeMode probe;
   ObjectWindow object;
 
-  EXITWAVE_HD Complex operator()(Pixel p) const { return conj(object(p)) * residual(p); }
-  EXITWAVE_HD int target(int mode) const { return mode / object.object_modes; }
+  EXITWAVE_HD Complex to_object(Pixel p) const { return conj(probe(p)) * residual(p); }
+  EXITWAVE_HD Complex to_probe(Pixel p) const { return conj(object(p)) * residual(p); }
+  EXITWAVE_HD Real to_weight(Pixel p) const { return norm(probe(p)); }
 };
 
 // sum_k conj(O_kj) chi_jmk of one frame, before it is moved back by the fraction of the position.
@@ -64,14 +67,6 @@ struct ProbeWeight {
   EXITWAVE_HD int target(int) const { return 0; }
 };
 
-// sum_m |P_m|^2, the same for all frames, to the object's weight
-struct ProbeIntensity {
-  BatchView<const Real> intensity;  // (1, 1, ny, nx)
-
-  EXITWAVE_HD Real operator()(Pixel p) const { return intensity({0, 0, p.y, p.x}); }
-  EXITWAVE_HD int target(int) const { return 0; }
-};
-
 // |O_kj|^2, summed over object modes, to the probe's weight
 struct ObjectWeight {
   ObjectWindow object;
@@ -80,14 +75,18 @@ struct ObjectWeight {
   EXITWAVE_HD int target(int) const { return 0; }
 };
 
-// sum_k conj(O_kj) dO_kj for a change dO of the object, to the mode `slot` of the probe's sum
-struct ObjectChangeTerm {
-  ObjectWindow object;  // after the change
-  ObjectWindow change;
-  int slot;
+// An image under a frame's window, to a sum over frames.
+template <class T>
+struct Window {
+  CanvasView<const T> image;  // (1, ...)
+  const Corner* corner;
+  const int* frame;
 
-  EXITWAVE_HD Complex operator()(Pixel p) const { return conj(object(p)) * change(p); }
-  EXITWAVE_HD int target(int) const { return slot; }
+  EXITWAVE_HD T operator()(Pixel p) const {
+    const Corner c = corner[frame[p.frame]];
+    return image(0, c.y + p.y, c.x + p.x);
+  }
+  EXITWAVE_HD int target(int mode) const { return mode; }
 };
 
 }  // namespace exitwave::kernels

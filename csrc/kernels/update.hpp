@@ -8,7 +8,10 @@
 
 namespace exitwave::kernels {
 
-// sum / (own weight + floor), 0 where no frame has any weight: the step that each engine takes,
+// A weight below this is none: without inertia its quotient would be rounding, or infinite.
+inline constexpr Real kNoWeight = Real(1e-30);
+
+// sum / (own weight + floor), 0 where that is 0 / 0: the step that each engine takes,
 // with own = 1 - alpha and floor = (alpha + inertia) max(weight).
 struct Quotient {
   CanvasView<const Complex> sum;   // (modes, ...)
@@ -19,7 +22,7 @@ struct Quotient {
   EXITWAVE_HD Complex operator()(int mode, int y, int x) const {
     const Real w = weight(0, y, x);
     const Real denominator = own * w + floor;
-    const Real inverse = w > 0 ? 1 / denominator : Real(0);
+    const Real inverse = denominator > kNoWeight ? 1 / denominator : Real(0);
     return inverse * sum(mode, y, x);
   }
 };
@@ -35,16 +38,26 @@ struct QuotientStep {
   }
 };
 
-// change <- sum / (own weight + floor);  field <- field + change
+// The object's step, with what the correction of the probe's sum needs of it, per pixel, summed over
+// object modes:  O <- O + dO,  overlap = sum_k conj(O_k) dO_k,  weight = sum_k |O_k|^2 + damping |dO_k|^2.
+// A large change makes the first-order correction untrustworthy; damping then keeps the step small.
+template <bool First>
 struct RecordedStep {
-  CanvasView<Complex> field;
-  CanvasView<Complex> change;  // written
+  CanvasView<Complex> object;
+  CanvasView<Complex> overlap;  // (1, ...), written or added to
+  CanvasView<Real> weight;      // (1, ...), written or added to
   Quotient quotient;
+  Real damping;
+  int mode;
 
-  EXITWAVE_HD void operator()(int mode, int y, int x) const {
-    const Complex value = quotient(mode, y, x);
-    change(mode, y, x) = value;
-    field(mode, y, x) += value;
+  EXITWAVE_HD void operator()(int, int y, int x) const {
+    const Complex change = quotient(mode, y, x);
+    const Complex next = load(object(mode, y, x)) + change;
+    const Complex term = conj(next) * change;
+    const Real w = norm(next) + damping * norm(change);
+    store(object(mode, y, x), next);
+    store(overlap(0, y, x), First ? term : load(overlap(0, y, x)) + term);
+    weight(0, y, x) = First ? w : weight(0, y, x) + w;
   }
 };
 
@@ -56,8 +69,8 @@ struct CorrectedStep {
   int correction;
 
   EXITWAVE_HD void operator()(int mode, int y, int x) const {
-    const Complex old = field(mode, y, x);
-    field(mode, y, x) = old + (quotient(mode, y, x) - quotient(correction, y, x) * old);
+    const Complex old = load(field(mode, y, x));
+    store(field(mode, y, x), old + (quotient(mode, y, x) - quotient(correction, y, x) * old));
   }
 };
 
@@ -69,7 +82,7 @@ struct ClipAmplitude {
 
   EXITWAVE_HD void operator()(int mode, int y, int x) const {
     using std::sqrt;
-    const Complex value = field(mode, y, x);
+    const Complex value = load(field(mode, y, x));
     const Real amplitude = sqrt(norm(value));
     const Real target = amplitude < low ? low : (amplitude > high ? high : amplitude);
     const Complex scaled = (target / (amplitude > 0 ? amplitude : Real(1))) * value;
@@ -110,9 +123,9 @@ struct Momentum {
   EXITWAVE_HD void operator()(int mode, int y, int x) const {
     const Complex v = friction * velocity(mode, y, x) + (object(mode, y, x) - past(mode, y, x));
     const Complex next = object(mode, y, x) + friction * v;
-    velocity(mode, y, x) = v;
-    object(mode, y, x) = next;
-    past(mode, y, x) = next;
+    store(velocity(mode, y, x), v);
+    store(object(mode, y, x), next);
+    store(past(mode, y, x), next);
   }
 };
 

@@ -1,0 +1,100 @@
+// Time of each pixel body on one CPU lane, in ns per pixel of a 256 x 256 frame: a body far above
+// its neighbours has lost its vectorisation. Usage: micro FFT_LIBRARY
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "core/images.hpp"
+#include "cpu/lane.hpp"
+#include "cpu/memory.hpp"
+#include "kernels/detector.hpp"
+#include "kernels/exit_wave.hpp"
+#include "kernels/noise.hpp"
+#include "kernels/overlap.hpp"
+#include "kernels/update.hpp"
+
+using namespace exitwave;
+
+namespace {
+
+constexpr int kSize = 256;
+constexpr int kRounds = 200;
+
+template <class F>
+void time_body(const char* name, F&& f) {
+  double best = 1e9;
+  for (int repeat = 0; repeat < 7; ++repeat) {
+    const auto began = std::chrono::steady_clock::now();
+    for (int i = 0; i < kRounds; ++i) f();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    best = std::min(best, seconds);
+  }
+  std::printf("%-22s %.3f ns/pixel\n", name, 1e9 * best / kRounds / (kSize * kSize));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return std::fprintf(stderr, "usage: micro FFT_LIBRARY\n"), 2;
+  load_fft_library(argv[1], "/tmp/exitwave-micro.wisdom");
+  HostMemory memory(true, 0);
+  const Extent n{1, 1, kSize, kSize};
+  CpuLane lane(kSize, kSize);
+  Images<Complex> wave(memory, n), probe(memory, n), stored(memory, n), sum(memory, n);
+  Images<Real> measured(memory, n), intensity(memory, n);
+  const Rect whole{0, 0, 2 * kSize, 2 * kSize};
+  Buffer<Complex> object(memory, whole.pixels()), canvas(memory, whole.pixels());
+  Buffer<Real> weight(memory, whole.pixels());
+  Buffer<unsigned char> valid(memory, std::vector<unsigned char>(kSize * kSize, 1));
+  Buffer<std::uint16_t> counts(memory, std::vector<std::uint16_t>(kSize * kSize, 3));
+  const CanvasView<Complex> o{object.data(), 0, 2 * kSize};
+  const CanvasView<Complex> c{canvas.data(), 0, 2 * kSize};
+  const CanvasView<Real> w{weight.data(), 0, 2 * kSize};
+  const CanvasView<Complex> s{sum.view().data, 0, kSize};
+  const CanvasView<Real> sw{intensity.view().data, 0, kSize};
+  const int frame[1] = {0};
+  const Corner corner[1] = {{37, 41}};
+  const Real keep[1] = {0};
+  double totals[4] = {};
+  for (int i = 0; i < kSize * kSize; ++i) {
+    wave.view().data[i] = stored.view().data[i] = {1, Real(i % 7)};
+    measured.view().data[i] = Real(i % 5);
+  }
+  const kernels::ProbeMode p{probe.repeated(), 1};
+  const kernels::ObjectWindow window{o, corner, frame, 1};
+  const BatchView<const std::uint16_t> counts_view{counts.data(), 0, 0, kSize};
+
+  time_body("fft2", [&] { lane.fft2(n, wave.view(), Direction::forward); });
+  time_body("Widen", [&] {
+    lane.map(n, kernels::Widen<std::uint16_t>{measured.view(), counts_view,
+                                              {valid.data(), 0, 0, kSize}, frame, frame});
+  });
+  time_body("ExitWave", [&] { lane.map(n, kernels::ExitWave{wave.view(), p, window}); });
+  time_body("ModulusResidual", [&] {
+    lane.sum_modes(n, kernels::ModulusResidual{measured.view(), wave.view(), 1}, totals);
+  });
+  time_body("LossResidual", [&] {
+    lane.sum_modes(n, kernels::LossResidual<kernels::Poisson>{measured.view(), wave.view(), 1}, totals);
+  });
+  time_body("LineSearch", [&] {
+    lane.sum_modes(n, kernels::LineSearch<kernels::Poisson>{measured.view(), wave.view(), stored.view(), probe.view(), 1}, totals);
+  });
+  time_body("ReflectedModulus", [&] {
+    lane.sum_modes(n, kernels::ReflectedModulus{measured.view(), wave.view(), stored.view(), frame, 1}, totals);
+  });
+  time_body("ScaleWave", [&] { lane.map(n, kernels::ScaleWave{wave.view(), measured.view(), keep, 1}); });
+  time_body("ReflectWave", [&] {
+    lane.map(n, kernels::ReflectWave{wave.view(), stored.view(), measured.view(), keep, frame, -1, 1, 1});
+  });
+  time_body("ObjectTerm", [&] { lane.scatter_add(n, frame, corner, c, kernels::ObjectTerm{wave.view(), p}); });
+  time_body("ProbeIntensity", [&] { lane.scatter_add(n, frame, corner, w, kernels::ProbeIntensity{measured.repeated()}); });
+  time_body("ProbeTerm", [&] { lane.sum_frames(n, s, kernels::ProbeTerm{wave.view(), window}); });
+  time_body("ObjectWeight", [&] { lane.sum_frames(n, sw, kernels::ObjectWeight{window}); });
+  time_body("ObjectChangeTerm", [&] { lane.sum_frames(n, s, kernels::ObjectChangeTerm{window, window, 0}); });
+  const Region region{Rect{0, 0, kSize, kSize}};
+  time_body("QuotientStep", [&] {
+    lane.map(region, 1, kernels::QuotientStep{s, kernels::Quotient{c, w, 1, 1}, 1});
+  });
+  return 0;
+}
