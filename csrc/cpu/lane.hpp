@@ -33,7 +33,8 @@ class CpuLane {
     int modes;
     Body body;
 
-    void begin(int) {}
+    void begin(CpuLane&, int) const {}
+    void end(CpuLane&, int, int) const {}
     void row(CpuLane&, int nx, int frame, int y) const {
       const Body b = body;
       for (int mode = 0; mode < modes; ++mode) {
@@ -51,7 +52,8 @@ EXITWAVE_SIMD_LOOP
     int dx;
     Body body;
 
-    void begin(int) {}
+    void begin(CpuLane&, int) const {}
+    void end(CpuLane&, int, int) const {}
     void row(CpuLane&, int nx, int frame, int y) const {
       const Body b = body;
       const int from = y + dy < ny ? y + dy : y + dy - ny;
@@ -72,16 +74,24 @@ EXITWAVE_SIMD_LOOP
     Body body;
     double* totals;  // (frames, Body::kTotals)
 
-    void begin(int frame) {
-      for (int i = 0; i < Body::kTotals; ++i) totals[frame * Body::kTotals + i] = 0;
+    void begin(CpuLane& lane, int nx) const {
+      std::fill_n(lane.rows_ + (Body::kSums + Body::kRoots) * nx, Body::kTotals * nx, Real(0));
     }
     void row(CpuLane& lane, int nx, int frame, int y) const {
-      Real* sums = lane.row_.data();
+      Real* sums = lane.rows_;
       add_terms<false>(sums, nx, frame, 0, y);
       for (int mode = 1; mode < modes; ++mode) add_terms<true>(sums, nx, frame, mode, y);
       Real* roots = sums + Body::kSums * nx;
       if constexpr (Body::kRoots > 0) take_roots(sums, roots, nx, frame, y);
-      finish(sums, roots, nx, frame, y);
+      finish(sums, roots, roots + Body::kRoots * nx, nx, frame, y);
+    }
+    void end(CpuLane& lane, int nx, int frame) const {
+      const Real* total = lane.rows_ + (Body::kSums + Body::kRoots) * nx;
+      for (int i = 0; i < Body::kTotals; ++i) {
+        double sum = 0;
+        for (int x = 0; x < nx; ++x) sum += double(total[i * nx + x]);
+        totals[frame * Body::kTotals + i] = sum;
+      }
     }
 
    private:
@@ -112,23 +122,14 @@ EXITWAVE_SIMD_LOOP
                      b.root_of(Pixel{frame, 0, y, x}, read<Body::kSums>(sums, nx, x)));
       inverse_roots(roots, Body::kRoots * nx);
     }
-    // What finish returns goes through a row too: sums in the loop would keep it from vectorising.
-    void finish(Real* sums, const Real* roots, int nx, int frame, int y) const {
-      static_assert(Body::kTotals <= Body::kSums);
+    // Totals are kept for each x until the frame ends: adding them up here would take longer.
+    void finish(const Real* sums, const Real* roots, Real* total, int nx, int frame, int y) const {
       const Body b = body;
-EXITWAVE_SIMD_LOOP
+      EXITWAVE_SIMD_LOOP
       for (int x = 0; x < nx; ++x)
-        write<false>(sums, nx, x,
-                     b.finish(Pixel{frame, 0, y, x}, read<Body::kSums>(sums, nx, x),
-                              read<Body::kRoots>(roots, nx, x)));
-      for (int i = 0; i < Body::kTotals; ++i)
-        totals[frame * Body::kTotals + i] += double(sum_of(sums + i * nx, nx));
-    }
-    static Real sum_of(const Real* row, int nx) {
-      Real total = 0;
-#pragma omp simd reduction(+ : total)
-      for (int x = 0; x < nx; ++x) total += row[x];
-      return total;
+        write<true>(total, nx, x,
+                    b.finish(Pixel{frame, 0, y, x}, read<Body::kSums>(sums, nx, x),
+                             read<Body::kRoots>(roots, nx, x)));
     }
   };
 
@@ -142,7 +143,8 @@ EXITWAVE_SIMD_LOOP
     const int* frame_of = nullptr;
     const Corner* corner = nullptr;
 
-    void begin(int) {}
+    void begin(CpuLane&, int) const {}
+    void end(CpuLane&, int, int) const {}
     void row(CpuLane&, int nx, int frame, int y) const {
       const Body b = body;
       const Corner c = corner == nullptr ? Corner{0, 0} : corner[frame_of[frame]];
@@ -167,7 +169,8 @@ EXITWAVE_SIMD_LOOP
     const int* frame_of;
     const Corner* corner;
 
-    void begin(int) {}
+    void begin(CpuLane&, int) const {}
+    void end(CpuLane&, int, int) const {}
     void row(CpuLane&, int nx, int frame, int y) const {
       const Corner c = corner[frame_of[frame]];
       for (int m = 0; m < probe_modes; ++m) {
@@ -197,7 +200,13 @@ EXITWAVE_SIMD_LOOP
   // --- running them -----------------------------------------------------------------------------
 
   CpuLane(int ny, int nx)
-      : plan_(fft_plan(ny, nx)), row_(std::size_t(nx) * kMostSums), nx_(nx) {}
+      : plan_(fft_plan(ny, nx)), row_memory_(std::size_t(nx) * kMostRows + 64 / sizeof(Real)), nx_(nx) {
+    void* start = row_memory_.data();
+    std::size_t space = row_memory_.size() * sizeof(Real);
+    rows_ = static_cast<Real*>(std::align(64, std::size_t(nx) * kMostRows * sizeof(Real), start, space));
+  }
+  CpuLane(const CpuLane&) = delete;
+  CpuLane& operator=(const CpuLane&) = delete;
 
   // Runs operations (below) over frames and rows. They are taken row by row, one after the other, so
   // that what one writes the next still finds in the cache; each is free to have its own number of
@@ -205,8 +214,9 @@ EXITWAVE_SIMD_LOOP
   template <class... Operations>
   void run(Extent n, Operations... operations) {
     for (int frame = 0; frame < n.frames; ++frame) {
-      (operations.begin(frame), ...);
+      (operations.begin(*this, n.nx), ...);
       for (int y = 0; y < n.ny; ++y) (operations.row(*this, n.nx, frame, y), ...);
+      (operations.end(*this, n.nx, frame), ...);
     }
   }
   // The same with all frames of a row before the next row: for sums over many frames.
@@ -296,12 +306,12 @@ EXITWAVE_SIMD_LOOP
   }
 
  private:
-  static constexpr int kMostSums = 6;  // with roots
+  static constexpr int kMostRows = 8;  // sums, roots and totals of a SumModes
 
   template <int N>
   Sums<N>* sums() {
-    static_assert(N <= kMostSums);
-    return reinterpret_cast<Sums<N>*>(row_.data());
+    static_assert(N <= kMostRows);
+    return reinterpret_cast<Sums<N>*>(rows_);
   }
 
   template <class F>
@@ -321,7 +331,8 @@ EXITWAVE_SIMD_LOOP
   }
 
   std::shared_ptr<const FftPlan> plan_;
-  std::vector<Real> row_;
+  std::vector<Real> row_memory_;
+  Real* rows_;  // in row_memory_, aligned to a cache line
   int nx_;
 };
 

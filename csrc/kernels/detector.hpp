@@ -53,10 +53,11 @@ struct ModulusResidual {
 
   EXITWAVE_HD Sums<1> finish(Pixel p, Sums<1> sum, Sums<2> inverse) const {
     const Real counts = measured(p);
-    const Real amplitude = root((counts < 0 ? Real(0) : counts) + kDark, inverse.v[1]);
-    const Real deviation = amplitude - root(scale * sum.v[0] + kDark, inverse.v[0]);
-    measured(p) = counts < 0 ? Real(0) : deviation * inverse.v[0];
-    return {{counts < 0 ? Real(0) : deviation * deviation}};
+    const Real valid = counts < 0 ? Real(0) : Real(1);
+    const Real amplitude = root(valid * counts + kDark, inverse.v[1]);
+    const Real deviation = valid * (amplitude - root(scale * sum.v[0] + kDark, inverse.v[0]));
+    measured(p) = deviation * inverse.v[0];
+    return {{deviation * deviation}};
   }
 };
 
@@ -87,11 +88,12 @@ struct ReflectedModulus {
 
   EXITWAVE_HD Sums<2> finish(Pixel p, Sums<2> sum, Sums<3> inverse) const {
     const Real counts = measured(p);
-    const Real amplitude = root((counts < 0 ? Real(0) : counts) + kDark, inverse.v[2]);
-    const Real model = amplitude - root(scale * sum.v[0] + kDark, inverse.v[0]);
-    const Real reflected = amplitude - root(scale * sum.v[1] + kDark, inverse.v[1]);
-    measured(p) = counts < 0 ? Real(1) : amplitude * inverse.v[1];
-    return {{counts < 0 ? Real(0) : model * model, counts < 0 ? Real(0) : reflected * reflected}};
+    const Real valid = counts < 0 ? Real(0) : Real(1);
+    const Real amplitude = root(valid * counts + kDark, inverse.v[2]);
+    const Real model = valid * (amplitude - root(scale * sum.v[0] + kDark, inverse.v[0]));
+    const Real reflected = valid * (amplitude - root(scale * sum.v[1] + kDark, inverse.v[1]));
+    measured(p) = 1 + valid * (amplitude * inverse.v[1] - 1);
+    return {{model * model, reflected * reflected}};
   }
 };
 
