@@ -18,6 +18,8 @@ from exitwave.errors import InvalidArgument
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
 _CHUNK_BYTES = 16 << 20
+# Counts become single precision on their way through the core.
+_LARGEST = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ def read_counts(data: Any, mask: Any) -> Counts:
         Wrong shape or type, no frame, no valid pixel, no counts; a valid pixel that is negative,
         not finite, or too large.
     """
-    if not hasattr(data, "shape") or not hasattr(data, "dtype"):
-        data = np.asarray(data)
+    data = _with_shape(data)
     if len(data.shape) != 3 or min(data.shape) == 0:
         raise InvalidArgument(
             f"data has shape {tuple(data.shape)}, but must be (N, Y, X) with at least one frame."
@@ -89,6 +90,18 @@ def read_counts(data: Any, mask: Any) -> Counts:
     if total.sum() == 0:
         raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
     return Counts(target, valid, total / len(data))
+
+
+def _with_shape(data: Any) -> Any:
+    """What has a shape and a type, and is read in pieces, as it is; anything else as array."""
+    try:
+        return data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
+    except ValueError:
+        raise InvalidArgument(
+            "data is a list whose items have different lengths, but must be an array (N, Y, X)."
+        ) from None
+    except RuntimeError:  # what h5py raises
+        raise InvalidArgument("data is a dataset of a closed file, but must be open.") from None
 
 
 def _checked_mask(mask: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -126,13 +139,14 @@ def _checked_sum(
         total = chunk.sum(axis=0, dtype=np.uint64).astype(np.float64)
     else:
         values = np.where(valid, chunk, 0)
-        bad = ~np.isfinite(values) | (values < 0)
+        # Written so that NaN is bad.
+        bad = ~((values >= 0) & (values <= _LARGEST))
         if bad.any():
             frame, row, column = (int(i) for i in np.argwhere(bad)[0])
             raise InvalidArgument(
                 f"data has {values[frame, row, column]} in frame {first + frame} at pixel "
-                f"({row}, {column}), but counts must be finite and not negative; mark the pixel "
-                "invalid in the mask or set it to 0."
+                f"({row}, {column}), but counts must be finite, not negative and at most "
+                f"{_LARGEST:.2g}; mark the pixel invalid in the mask or set it to 0."
             )
         total = values.sum(axis=0, dtype=np.float64)
     return np.where(valid, total, 0.0)

@@ -102,9 +102,7 @@ def ptychography(
     return run.run()
 
 
-def _from_file(
-    path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any
-) -> Result:
+def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any) -> Result:
     from exitwave.io import load
 
     with load(path) as dataset:
@@ -131,14 +129,14 @@ def _left_out(params: Any) -> bool:
 class _Run:
     """A chain of engines on one scan."""
 
-    def __init__(
-        self, counts: Counts, obj: Any, probe: Any, pos: Any, params: Parameters
-    ) -> None:
+    def __init__(self, counts: Counts, obj: Any, probe: Any, pos: Any, params: Parameters) -> None:
         frames, *shape = counts.data.shape
         frame_shape = (shape[0], shape[1])
         validate_params(params, frame_shape=frame_shape)
         if pos is None:
-            raise InvalidArgument("pos is None, but each frame needs a position; give (N, 2) pixels.")
+            raise InvalidArgument(
+                "pos is None, but each frame needs a position; give (N, 2) pixels."
+            )
         kernel = _kernel(params, frame_shape)
         positions = start.checked_positions(pos, frames)
         self.object, self.positions = start.place_object(obj, positions, frame_shape)
@@ -146,13 +144,18 @@ class _Run:
             self.probe = start.probe_from_data(counts.mean, counts.mask, kernel)
         else:
             self.probe = start.checked_probe(probe, frame_shape)
+        start.check_modes(params.engines, len(self.probe), len(self.object))
         if params.scale_start:
             self.probe = start.scale_to_counts(
                 self.probe, self.object, counts.mean, counts.mask, kernel
             )
         self.params = params
         self.squeeze = np.ndim(obj) != 3
-        self.start = {"object": self.object, "probe": self.probe, "positions": self.positions}
+        self.start: dict[str, npt.NDArray[Any]] = {
+            "object": self.object,
+            "probe": self.probe,
+            "positions": self.positions,
+        }
         self.problem = self._problem(counts, kernel, frame_shape)
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from exitwave.parameters import EngineParameters
 
 Complex64 = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
@@ -16,7 +20,9 @@ Float64 = npt.NDArray[np.float64]
 NEW_MODE_POWER = 0.05
 
 
-def corners_and_fractions(positions: Float64) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+def corners_and_fractions(
+    positions: Float64,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """Nearest whole pixel of each position, and the rest, in [-1/2, 1/2)."""
     corner = np.floor(positions + 0.5)
     return corner.astype(np.int32), (positions - corner).astype(np.float32)
@@ -24,7 +30,10 @@ def corners_and_fractions(positions: Float64) -> tuple[npt.NDArray[np.int32], np
 
 def checked_positions(pos: Any, frames: int) -> Float64:
     """(N, 2) finite float64 copy."""
-    array = np.array(pos, dtype=np.float64)
+    array = _as_array("pos", pos)
+    if array.dtype.kind not in "fiu":
+        raise InvalidArgument(f"pos has type {array.dtype}, but must be float64, in pixels.")
+    array = np.array(array, dtype=np.float64)
     if array.shape != (frames, 2):
         raise InvalidArgument(
             f"pos has shape {array.shape}, but must be ({frames}, 2): row and column of each frame."
@@ -117,17 +126,32 @@ def scale_to_counts(
     return probe * np.float32(np.sqrt(mean[mask].sum() / (power * transmission)))
 
 
+def check_modes(engines: Iterable[EngineParameters], probe_modes: int, object_modes: int) -> None:
+    """Refuses a chain in which modes would have to go away."""
+    present = {"probe_modes": probe_modes, "object_modes": object_modes}
+    for number, engine in enumerate(engines):
+        for name in present:
+            wanted = getattr(engine, name)
+            if wanted is None:
+                continue
+            if wanted < present[name]:
+                raise InvalidArgument(
+                    f"engines[{number}].{name} is {wanted}, but there are {present[name]} modes "
+                    "already; modes may only grow."
+                )
+            present[name] = wanted
+
+
 def grown_probe(probe: Complex64, modes: int | None) -> Complex64:
     """The probe with more modes, split off the first one; total power kept.
 
     New modes are the first times low-order polynomials, made orthogonal: what a beam that moves or
     is partially coherent needs first.
     """
-    _check_growth("probe_modes", modes, len(probe))
     if modes is None or modes == len(probe):
         return probe
     rows, columns = (np.linspace(-1, 1, n) for n in probe.shape[-2:])
-    orders = sorted(((i + j, i, j) for i in range(modes) for j in range(modes)))[1:]
+    orders = sorted((i + j, i, j) for i in range(modes) for j in range(modes))[1:]
     raw = [probe[0] * np.outer(rows**i, columns**j) for _, i, j in orders[: modes + len(probe)]]
     basis = _orthonormal([*probe, *raw])[len(probe) : modes]
     power = float((np.abs(probe[0]) ** 2).sum())
@@ -135,7 +159,7 @@ def grown_probe(probe: Complex64, modes: int | None) -> Complex64:
     first = probe[0] * np.sqrt(1 - NEW_MODE_POWER * len(added)) if len(added) < 10 else probe[0]
     grown = np.stack([first, *probe[1:], *added])
     total = float((np.abs(probe) ** 2).sum()) / float((np.abs(grown) ** 2).sum())
-    return (grown * np.sqrt(total)).astype(np.complex64, order="C")
+    return np.asarray(grown * np.sqrt(total), np.complex64, order="C")
 
 
 def grown_object(obj: Complex64, modes: int | None, random: np.random.Generator) -> Complex64:
@@ -143,7 +167,6 @@ def grown_object(obj: Complex64, modes: int | None, random: np.random.Generator)
 
     New modes are the first with random phases: equal ones would stay equal for ever.
     """
-    _check_growth("object_modes", modes, len(obj))
     if modes is None or modes == len(obj):
         return obj
     count = modes - len(obj)
@@ -162,7 +185,7 @@ def orthogonal_modes(probe: Complex64) -> Complex64:
     if len(probe) == 1:
         return probe
     rows = probe.reshape(len(probe), -1).astype(np.complex128)
-    values, vectors = np.linalg.eigh(rows @ rows.conj().T)
+    _, vectors = np.linalg.eigh(rows @ rows.conj().T)
     mixed = vectors[:, ::-1].conj().T @ rows
     return mixed.reshape(probe.shape).astype(np.complex64, order="C")
 
@@ -173,16 +196,9 @@ def _orthonormal(images: list[npt.NDArray[Any]]) -> npt.NDArray[np.complex128]:
     return np.asarray(q.T).reshape(len(images), *images[0].shape)
 
 
-def _check_growth(name: str, modes: int | None, present: int) -> None:
-    if modes is not None and modes < present:
-        raise InvalidArgument(
-            f"{name} is {modes}, but there are {present} modes already; modes may only grow."
-        )
-
-
 def _checked_field(name: str, field: Any) -> Complex64:
     """(modes, rows, columns) complex64 copy of a two- or three-dimensional array."""
-    array = np.asarray(field)
+    array = _as_array(name, field)
     if array.ndim not in (2, 3) or array.size == 0:
         raise InvalidArgument(
             f"{name} has shape {array.shape}, but must be (rows, columns) or "
@@ -190,9 +206,20 @@ def _checked_field(name: str, field: Any) -> Complex64:
         )
     if array.dtype.kind not in "cfiu":
         raise InvalidArgument(f"{name} has type {array.dtype}, but must be complex64.")
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        copy = np.array(array, dtype=np.complex64, order="C")
+    if not np.isfinite(copy).all():
         raise InvalidArgument(
-            f"{name} has values that are not finite, but all must be; start from other values."
+            f"{name} has values that are not finite in single precision, but all must be; start "
+            "from other values."
         )
-    copy = np.array(array, dtype=np.complex64, order="C")
     return copy if copy.ndim == 3 else copy[None]
+
+
+def _as_array(name: str, value: Any) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise InvalidArgument(
+            f"{name} is a list whose items have different lengths, but must be an array."
+        ) from None
