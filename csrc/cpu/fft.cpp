@@ -74,7 +74,7 @@ void load_fft_library(const std::string& library_path, const std::string& wisdom
   bind(handle, library_path, "fftwf_version", loaded.version);
   loaded.wisdom_path = wisdom_path;
   plans.clear();
-  library = loaded;
+  library = std::move(loaded);
   if (!wisdom_path.empty()) library.import_wisdom(wisdom_path.c_str());
 }
 
