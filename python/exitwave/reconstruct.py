@@ -93,11 +93,16 @@ def ptychography(
     """
     if isinstance(data, str | Path):
         return _from_file(data, obj, probe, pos, mask, params)
-    checked = validate_params(params)
-    counts = read_counts(data, mask)
-    run = _Run(counts, obj, probe, pos, checked)
-    if _left_out(params) and checked.progress is not False:
-        chain = " ".join(f"{engine.name}:{engine.iterations}" for engine in checked.engines)
+    return _reconstruct(data, obj, probe, pos, mask, validate_params(params), _left_out(params))
+
+
+def _reconstruct(
+    data: Any, obj: Any, probe: Any, pos: Any, mask: Any, params: Parameters, by_default: bool
+) -> Result:
+    """``by_default``: the engines are not the user's choice, so they are named."""
+    run = _Run(read_counts(data, mask), obj, probe, pos, params)
+    if by_default and params.progress is not False:
+        chain = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
         print(f"exitwave: no engines given, running the default chain {chain}")
     return run.run()
 
@@ -108,13 +113,14 @@ def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, para
     with load(path) as dataset:
         known = None if dataset.geometry is None else dataset.geometry.propagation()
         checked = validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
-        result = ptychography(
+        result = _reconstruct(
             dataset.data,
             dataset.object if obj is None else obj,
             dataset.probe if probe is None else probe,
             dataset.positions_px if pos is None else pos,
             dataset.mask if mask is None else mask,
             checked,
+            _left_out(params),
         )
         result.source = dataset.source
         if dataset.geometry is not None:

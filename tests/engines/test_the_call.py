@@ -452,15 +452,16 @@ def test_nothing_is_said_during_a_quiet_run(scan, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_default_chain_is_printed_and_run(scan, capfd):
+def test_default_chain_is_printed_and_run(scan, capfd, tmp_path):
     data = [scan.data, scan.obj, scan.probe, scan.positions, scan.mask]
+    np.savez(tmp_path / "scan.npz", data=scan.data, positions_px=scan.positions)
     stop = {"callback": lambda state: True}
 
-    result = exitwave.ptychography(*data, stop)
-
-    names = [f"{e['name']}:{e['iterations']}" for e in result.params["engines"]]
-    assert " ".join(names) in capfd.readouterr().out
-    exitwave.ptychography(*data, stop | {"progress": False})
+    for given in (data, [tmp_path / "scan.npz"]):
+        result = exitwave.ptychography(*given, params=stop)
+        names = [f"{e['name']}:{e['iterations']}" for e in result.params["engines"]]
+        assert " ".join(names) in capfd.readouterr().out
+    exitwave.ptychography(*data, params=stop | {"progress": False})
     assert capfd.readouterr() == ("", "")
 
 
