@@ -206,6 +206,9 @@ void bind_engine(py::module_& m) {
       .def("finish", [](BoundEngine& e) { e.engine().finish(); }, Release())
       .def("deviation", [](BoundEngine& e) { return e.engine().deviation(); }, Release(),
            "Sum of squared amplitude deviations of the present model.")
+      .def(
+          "model_power", [](BoundEngine& e) { return e.engine().model_power(); }, Release(),
+          "Counts of the present model at valid pixels.")
       .def("move_probe", [](BoundEngine& e, int dy, int dx) { e.engine().move_probe(dy, dx); },
            "dy"_a, "dx"_a, Release(), "Move probe and object by whole pixels.")
       .def_property_readonly("object", &BoundEngine::object, "Copy, (K, A, B) complex64.")

@@ -58,6 +58,8 @@ class Engine {
   virtual void finish() = 0;
   // Sum of squared amplitude deviations of the present model.
   virtual double deviation() = 0;
+  // Counts of the present model at valid pixels.
+  virtual double model_power() = 0;
   // Moves probe and object by whole pixels against the windows; exit waves follow.
   virtual void move_probe(int dy, int dx) = 0;
 

@@ -55,15 +55,13 @@ class Reconstruction : public Engine {
   void finish() override {}
 
   double deviation() override {
-    set_frames(all_frames_);
-    backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
-      for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
-        model_.model(lane, s, b);
-        model_.detect(lane, s, b, modulus_residual(s));
-        add_totals<1>(lane, s, b);
-      });
+    return total_over_frames([&](Scratch& s) { return modulus_residual(s); });
+  }
+  double model_power() override {
+    return total_over_frames([&](Scratch& s) {
+      return model_.sum_modes(
+          kernels::ModelPower{s.measured.view(), s.wave.view(), model_.scale()}, s);
     });
-    return take_totals()[0];
   }
 
   void move_probe(int dy, int dx) override {
@@ -272,6 +270,20 @@ class Reconstruction : public Engine {
   double cut_power_ = 0;  // fraction that the supports took from the last update
 
  private:
+  // Total of an operation at the detector over all frames; nothing is updated.
+  template <class MakeOperation>
+  double total_over_frames(const MakeOperation& make_operation) {
+    set_all_frames();
+    backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
+      for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
+        model_.model(lane, s, b);
+        model_.detect(lane, s, b, make_operation(s));
+        add_totals<1>(lane, s, b);
+      });
+    });
+    return take_totals()[0];
+  }
+
   // The first part owns the sums of the probe.
   std::vector<Region> probe_owners() const {
     std::vector<Region> owners(std::size_t(problem_.parts()));

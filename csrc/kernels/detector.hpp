@@ -61,6 +61,22 @@ struct ModulusResidual {
   }
 };
 
+// Total: counts of the model at valid pixels.
+struct ModelPower {
+  static constexpr int kSums = 1;
+  static constexpr int kRoots = 0;
+  static constexpr int kTotals = 1;
+
+  BatchView<const Real> measured;  // (frames, 1, ny, nx): counts
+  BatchView<const Complex> model;  // (frames, modes, ny, nx)
+  Real scale;                      // |model|^2 to counts
+
+  EXITWAVE_HD Sums<1> term(Pixel p) const { return {{norm(model(p))}}; }
+  EXITWAVE_HD Sums<1> finish(Pixel p, Sums<1> sum, Sums<0>) const {
+    return {{measured(p) < 0 ? Real(0) : scale * sum.v[0]}};
+  }
+};
+
 // Modulus constraint on the reflected wave 2 model - stored; ratio = sqrt(I) / |reflected|, 1 where
 // the pixel is invalid. Totals: squared amplitude deviation of the model, and of the reflected wave.
 struct ReflectedModulus {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exitwave.errors import DivergenceError
+from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.partition import draw_groups
 
 if TYPE_CHECKING:
@@ -38,6 +38,23 @@ class Problem:
     frame_shape: tuple[int, int]
     energy: float
     random: np.random.Generator
+
+
+def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex64:
+    """The probe with the power at which the model has as many counts at valid pixels as the data."""
+    from exitwave import _core
+
+    options = _core.EngineOptions()
+    # Any engine has the model; this one keeps no waves.
+    options.name = "ePIE"
+    options.object_modes, options.probe_modes = len(obj), len(probe)
+    power = _core.Engine(problem.scan, options, obj, probe, problem.settings).model_power()
+    if not power > 0:
+        raise InvalidArgument(
+            "probe or obj has no power at valid pixels, so the probe cannot be scaled; give other "
+            "start values or set scale_start to False."
+        )
+    return np.asarray(probe * np.float32(np.sqrt(problem.energy / power)))
 
 
 class EngineRun:

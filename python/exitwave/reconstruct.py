@@ -13,7 +13,7 @@ import numpy.typing as npt
 from exitwave import partition, start
 from exitwave.counts import Counts, read_counts
 from exitwave.devices import choose_lanes
-from exitwave.engine_run import EngineRun, Problem
+from exitwave.engine_run import EngineRun, Problem, scaled_probe
 from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.interruption import Interruption
 from exitwave.parameters import Parameters, validate_params
@@ -151,10 +151,6 @@ class _Run:
         else:
             self.probe = start.checked_probe(probe, frame_shape)
         start.check_modes(params.engines, len(self.probe), len(self.object))
-        if params.scale_start:
-            self.probe = start.scale_to_counts(
-                self.probe, self.object, counts.mean, counts.mask, kernel
-            )
         self.params = params
         self.squeeze = np.ndim(obj) != 3
         self.start: dict[str, npt.NDArray[Any]] = {

@@ -104,28 +104,6 @@ def probe_from_data(
     return probe[None].astype(np.complex64)
 
 
-def scale_to_counts(
-    probe: Complex64,
-    obj: Complex64,
-    mean: Float64,
-    mask: npt.NDArray[np.bool_],
-    kernel: npt.NDArray[Any] | None,
-) -> Complex64:
-    """The probe with the power that the mean frame has at valid pixels, through the object."""
-    if kernel is None:
-        at_detector = np.fft.fftshift(np.fft.fft2(probe, norm="ortho"), axes=(-2, -1))
-    else:
-        at_detector = np.fft.ifft2(np.fft.fft2(probe) * kernel)
-    power = float((np.abs(at_detector) ** 2).sum(axis=0)[mask].sum())
-    transmission = float((np.abs(obj) ** 2).sum(axis=0).mean())
-    if power * transmission == 0:
-        raise InvalidArgument(
-            "probe or obj has no power at valid pixels, so the probe cannot be scaled; give other "
-            "start values or set scale_start to False."
-        )
-    return probe * np.float32(np.sqrt(mean[mask].sum() / (power * transmission)))
-
-
 def check_modes(engines: Iterable[EngineParameters], probe_modes: int, object_modes: int) -> None:
     """Refuses a chain in which modes would have to go away."""
     present = {"probe_modes": probe_modes, "object_modes": object_modes}
