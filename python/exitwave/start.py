@@ -158,13 +158,16 @@ def orthogonal_modes(probe: Complex64) -> Complex64:
     """The same mutual coherence by orthogonal modes, the strongest first.
 
     Singular value decomposition of the modes as rows; sum_m |P_m|^2 stays what it is, for any
-    object and propagator. The phase of the strongest old mode is kept.
+    object and propagator. Each keeps the phase of the old mode that it consists of most.
     """
     if len(probe) == 1:
         return probe
     rows = probe.reshape(len(probe), -1).astype(np.complex128)
     _, vectors = np.linalg.eigh(rows @ rows.conj().T)
-    mixed = vectors[:, ::-1].conj().T @ rows
+    vectors = vectors[:, ::-1]
+    most = np.abs(vectors).argmax(axis=0)
+    vectors = vectors * np.exp(-1j * np.angle(vectors[most, np.arange(len(probe))]))
+    mixed = vectors.conj().T @ rows
     return mixed.reshape(probe.shape).astype(np.complex64, order="C")
 
 
