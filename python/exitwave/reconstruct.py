@@ -153,12 +153,14 @@ class _Run:
         start.check_modes(params.engines, len(self.probe), len(self.object))
         self.params = params
         self.squeeze = np.ndim(obj) != 3
+        self.problem = self._problem(counts, kernel, frame_shape)
+        if params.scale_start:
+            self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start: dict[str, npt.NDArray[Any]] = {
             "object": self.object,
             "probe": self.probe,
             "positions": self.positions,
         }
-        self.problem = self._problem(counts, kernel, frame_shape)
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
 
