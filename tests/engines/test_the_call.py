@@ -16,7 +16,16 @@ import pytest
 import exitwave
 import reference as ref
 from exitwave import metrics
-from small_scan import ENGINES, FRAME, PIES, SmallScan, assert_same_bits, relative, small_scan
+from small_scan import (
+    ENGINES,
+    FRAME,
+    PIES,
+    SmallScan,
+    assert_same_bits,
+    propagator_of,
+    relative,
+    small_scan,
+)
 
 
 @pytest.fixture
@@ -106,21 +115,41 @@ def test_object_is_made_as_large_as_the_scan():
     assert_same_bits(result, same.run({"name": "ePIE", "iterations": 3}))
 
 
-def test_scale_start_gives_the_probe_the_mean_measured_power():
+@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("regime", ["far", "near"])
+def test_scale_start_gives_the_model_as_many_counts_as_the_data(regime, device):
     """At valid pixels, whatever the power of the given probe is."""
-    scan = small_scan("far")
+    scan = small_scan(regime, 2, 2)
     engine = {"name": "ePIE", "iterations": 1, "probe_start": None}
+
     results = [
-        replace(scan, probe=factor * scan.probe).run(engine, scale_start=True)
+        replace(scan, probe=np.float32(factor) * scan.probe).run(
+            engine, scale_start=True, device=device
+        )
         for factor in (1e-3, 1, 1e3)
     ]
 
     np.testing.assert_allclose(results[0].probe, results[1].probe, rtol=1e-5)
     np.testing.assert_allclose(results[2].probe, results[1].probe, rtol=1e-5)
-    at_detector = np.fft.fftshift(np.fft.fft2(results[0].probe[0], norm="ortho"))
-    transmission = (np.abs(scan.obj) ** 2).mean()
-    power = (np.abs(at_detector) ** 2)[scan.mask].sum() * transmission
-    assert power == pytest.approx(scan.data[:, scan.mask].sum() / 13, rel=1e-4)
+    np.testing.assert_array_equal(results[0].start["probe"], results[0].probe)
+    model = ref.simulate_counts(
+        scan.obj.astype(complex),
+        results[0].probe.astype(complex),
+        scan.positions,
+        propagator_of(regime),
+    )
+    counts = scan.data[:, scan.mask].sum(dtype=float)
+    assert model[:, scan.mask].sum() == pytest.approx(counts, rel=1e-5)
+
+
+def test_restart_stays_where_it_was(scan):
+    """Scaling finds nothing to do on object and probe that explain the data."""
+    first = scan.run({"name": "ePIE", "iterations": 200})
+    again = replace(scan, obj=first.object, probe=first.probe).run(
+        {"name": "ePIE", "iterations": 1}, scale_start=True
+    )
+
+    assert relative(again.start["probe"], first.probe) < 1e-3
 
 
 @pytest.mark.parametrize("regime", ["far", "near"])
