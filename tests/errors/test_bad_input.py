@@ -226,6 +226,71 @@ def test_path_that_cannot_be_read(case, tmp_path: Path):
     assert_one_sentence(str(caught.value).replace(str(tmp_path), ""))
 
 
+def test_positions_in_metres_or_nanometres_are_no_object(scan):
+    """Without an object to refuse them, one that no memory holds would be made."""
+    with pytest.raises(
+        InvalidArgument, match=r"pos spans 9.6e\+07 pixels.*in object pixels"
+    ) as caught:
+        call(scan, obj=None, pos=np.linspace(0, 2e8, 26).reshape(2, 13).T)
+
+    assert_one_sentence(str(caught.value))
+
+
+def test_memory_that_is_not_there_is_an_error_and_is_given_back(scan):
+    """The core alone, with a limit that the exit waves pass."""
+    core_scan = _core.Scan(
+        scan.data,
+        scan.mask,
+        np.zeros((FRAMES, 2), np.int32),
+        np.zeros((FRAMES, 2), np.float32),
+        FRAME,
+        None,
+        [list(range(FRAMES))],
+    )
+    options, settings = _core.EngineOptions(), _core.CpuSettings()
+    options.name = "DM"
+    field = np.ones((1, *FRAME), np.complex64)
+    enough = _core.Engine(core_scan, options, field, field, settings).peak_bytes
+
+    settings.memory_limit = enough - 1
+    with pytest.raises(MemoryError, match="memory"):
+        _core.Engine(core_scan, options, field, field, settings)
+    settings.memory_limit = enough
+    assert _core.Engine(core_scan, options, field, field, settings).peak_bytes == enough
+
+
+@pytest.mark.parametrize(
+    ("index", "bad", "words"),
+    [
+        (0, np.zeros((13, 12, 20), np.int16), "data"),
+        (0, np.zeros((12, 20), np.uint16), "data"),
+        (1, np.ones((20, 12), bool), "mask"),
+        (2, np.full((13, 2), 3, np.int32), "frame 0 leaves the object"),
+        (2, np.full((13, 2), -1, np.int32), "frame 0 leaves the object"),
+        (2, np.zeros((12, 2), np.int32), "corner"),
+        (3, np.zeros((13, 1), np.float32), "fraction"),
+        (5, np.ones((20, 11), np.complex64), "kernel"),
+        (6, [[13]], "parts"),
+        (6, [[-1]], "parts"),
+    ],
+)
+def test_core_refuses_what_would_leave_its_arrays(index, bad, words, scan):
+    """Python checks before; the core never trusts."""
+    arguments: list[Any] = [
+        scan.data,
+        scan.mask,
+        np.zeros((FRAMES, 2), np.int32),
+        np.zeros((FRAMES, 2), np.float32),
+        FRAME,
+        None,
+        [list(range(FRAMES))],
+    ]
+    arguments[index] = bad
+
+    with pytest.raises(InvalidArgument, match=words):
+        _core.Scan(*arguments)
+
+
 def test_closed_dataset_is_refused(scan, tmp_path: Path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         counts = file.create_dataset("counts", data=scan.data)
