@@ -6,10 +6,9 @@ python docs/make_pictures.py
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 import exitwave
-from exitwave.plots import complex_to_rgb, new_figure, plot_phase, save_figure
+from exitwave.plots import complex_to_rgb, new_figure, plot_amplitude, save_figure
 
 PICTURE = Path(__file__).parent / "images" / "sample.png"
 
@@ -24,23 +23,19 @@ def main() -> None:
     )
 
     figure = new_figure((13.5, 3.4))
-    frame, wrong, probe, phase = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.22))
+    frame, wrong, probe, amplitude = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.22))
     frame.imshow(np.log10(1 + sample.data[0]), cmap="magma")
     frame.set_title("one of 400 frames, log scale")
     wrong.imshow(complex_to_rgb(start[0]))
     wrong.set_title("start probe, wrong on purpose")
     probe.imshow(complex_to_rgb(result.probe[0]))
     probe.set_title("probe found")
-    plot_phase(phase, result.object, reached, sample.pixel_size_m)
-    phase.set_title("phase of the object found")
+    plot_amplitude(amplitude, result.object, reached, sample.pixel_size_m)
+    amplitude.set_title("amplitude of the object found")
     for axes in (frame, wrong, probe):
         axes.set_axis_off()
     PICTURE.parent.mkdir(exist_ok=True)
-    save_figure(figure, PICTURE, dpi=80)
-    # A palette of 256 colours: half the size, and no difference to see.
-    with Image.open(PICTURE) as picture:
-        small = picture.convert("RGB").quantize(256)
-    small.save(PICTURE, optimize=True)
+    save_figure(figure, PICTURE, dpi=70)
     print(f"{PICTURE}: {PICTURE.stat().st_size / 1e3:.0f} kB")
 
 

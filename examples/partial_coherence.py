@@ -1,4 +1,4 @@
-"""A source of finite size: probe modes that grow along the chain, and a callback that may stop it."""
+"""A source of finite size: probe modes that grow along the chain, and a callback that may stop."""
 
 import numpy as np
 
