@@ -210,8 +210,10 @@ OPTIONS = {
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.filterwarnings("ignore:.*supports cut")
-def test_option_of_all_engines(name, options, device):
-    assert_as_oracle(scan_of("far", (2, 1)), defaults(name) | OPTIONS[options], device)
+@pytest.mark.parametrize("fractional", [True, False], ids=["fractional", "whole"])
+def test_option_of_all_engines(name, options, fractional, device):
+    scan = scan_of("far", (2, 1), fractional)
+    assert_as_oracle(scan, defaults(name) | OPTIONS[options], device)
 
 
 @pytest.mark.parametrize("device", ["cpu:1", "emulated"])

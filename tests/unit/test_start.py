@@ -89,6 +89,15 @@ def test_new_probe_modes_keep_the_power_and_are_orthogonal(present, modes):
         assert overlap == pytest.approx(both, rel=1e-4)
 
 
+def test_first_of_many_modes_stays_the_strongest():
+    probe = noise_of(np.random.default_rng(0), 1, 12, 20).astype(np.complex64)
+
+    power = (np.abs(start.grown_probe(probe, 30)) ** 2).sum(axis=(1, 2))
+
+    assert power.sum() == pytest.approx((np.abs(probe) ** 2).sum(), rel=1e-5)
+    assert power[0] > 5 * power[1:].max()
+
+
 @pytest.mark.parametrize("modes", [None, 2])
 def test_as_many_modes_as_there_are_change_nothing(modes):
     probe = noise_of(np.random.default_rng(0), 2, 12, 20).astype(np.complex64)
