@@ -67,31 +67,43 @@ int main(int argc, char** argv) {
 
   time_body("fft2", [&] { lane.fft2(n, wave.view(), Direction::forward); });
   time_body("Widen", [&] {
-    lane.map(n, kernels::Widen<std::uint16_t>{measured.view(), counts_view,
-                                              {valid.data(), 0, 0, kSize}, frame, frame});
+    lane.map(n, kernels::Widen<std::uint16_t>{
+                    measured.view(), counts_view, {valid.data(), 0, 0, kSize}, frame, frame});
   });
   time_body("ExitWave", [&] { lane.map(n, kernels::ExitWave{wave.view(), p, window}); });
   time_body("ModulusResidual", [&] {
     lane.sum_modes(n, kernels::ModulusResidual{measured.view(), wave.view(), 1}, totals);
   });
   time_body("LossResidual", [&] {
-    lane.sum_modes(n, kernels::LossResidual<kernels::Poisson>{measured.view(), wave.view(), 1}, totals);
+    lane.sum_modes(n, kernels::LossResidual<kernels::Poisson>{measured.view(), wave.view(), 1},
+                   totals);
   });
   time_body("LineSearch", [&] {
-    lane.sum_modes(n, kernels::LineSearch<kernels::Poisson>{measured.view(), wave.view(), stored.view(), probe.view(), 1}, totals);
+    lane.sum_modes(n,
+                   kernels::LineSearch<kernels::Poisson>{measured.view(), wave.view(),
+                                                         stored.view(), probe.view(), 1},
+                   totals);
   });
   time_body("ReflectedModulus", [&] {
-    lane.sum_modes(n, kernels::ReflectedModulus{measured.view(), wave.view(), stored.view(), frame, 1}, totals);
+    lane.sum_modes(n,
+                   kernels::ReflectedModulus{measured.view(), wave.view(), stored.view(), frame, 1},
+                   totals);
   });
-  time_body("ScaleWave", [&] { lane.map(n, kernels::ScaleWave{wave.view(), measured.view(), keep, 1}); });
+  time_body("ScaleWave",
+            [&] { lane.map(n, kernels::ScaleWave{wave.view(), measured.view(), keep, 1}); });
   time_body("ReflectWave", [&] {
-    lane.map(n, kernels::ReflectWave{wave.view(), stored.view(), measured.view(), keep, frame, -1, 1, 1});
+    lane.map(n, kernels::ReflectWave{wave.view(), stored.view(), measured.view(), keep, frame, -1,
+                                     1, 1});
   });
-  time_body("ObjectTerm", [&] { lane.scatter_add(n, frame, corner, c, kernels::ObjectTerm{wave.view(), p}); });
-  time_body("ProbeIntensity", [&] { lane.scatter_add(n, frame, corner, w, kernels::ProbeIntensity{measured.repeated()}); });
+  time_body("ObjectTerm",
+            [&] { lane.scatter_add(n, frame, corner, c, kernels::ObjectTerm{wave.view(), p}); });
+  time_body("ProbeIntensity", [&] {
+    lane.scatter_add(n, frame, corner, w, kernels::ProbeIntensity{measured.repeated()});
+  });
   time_body("ProbeTerm", [&] { lane.sum_frames(n, s, kernels::ProbeTerm{wave.view(), window}); });
   time_body("ObjectWeight", [&] { lane.sum_frames(n, sw, kernels::ObjectWeight{window}); });
-  time_body("ObjectChangeTerm", [&] { lane.sum_frames(n, s, kernels::ObjectChangeTerm{window, window, 0}); });
+  time_body("ObjectChangeTerm",
+            [&] { lane.sum_frames(n, s, kernels::ObjectChangeTerm{window, window, 0}); });
   const Region region{Rect{0, 0, kSize, kSize}};
   time_body("QuotientStep", [&] {
     lane.map(region, 1, kernels::QuotientStep{s, kernels::Quotient{c, w, 1, 1}, 1});

@@ -127,7 +127,8 @@ class BoundEngine {
     Complex* data = of_object ? bound.engine_->object_in_place() : bound.engine_->probe_in_place();
     if (data == nullptr) return of_object ? bound.object() : bound.probe();
     const py::array::ShapeContainer shape =
-        of_object ? py::array::ShapeContainer{bound.options_.object_modes, bound.object_ny_, bound.object_nx_}
+        of_object ? py::array::ShapeContainer{bound.options_.object_modes, bound.object_ny_,
+                                              bound.object_nx_}
                   : py::array::ShapeContainer{bound.options_.probe_modes, bound.ny_, bound.nx_};
     return ComplexArray(shape, reinterpret_cast<std::complex<Real>*>(data), self);
   }
@@ -189,10 +190,10 @@ void bind_options(py::module_& m) {
 
 void bind_engine(py::module_& m) {
   bind_options(m);
-  py::class_<BoundScan>(m, "Scan")
-      .def(py::init(&make_scan), "data"_a.noconvert(), "mask"_a.noconvert(), "corner"_a.noconvert(),
-           "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
-           "Counts (N, Y, X), positions and parts of a scan; borrows the counts.");
+  py::class_<BoundScan>(m, "Scan").def(
+      py::init(&make_scan), "data"_a.noconvert(), "mask"_a.noconvert(), "corner"_a.noconvert(),
+      "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
+      "Counts (N, Y, X), positions and parts of a scan; borrows the counts.");
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init<const py::object&, const EngineOptions&, const ComplexArray&,
                     const ComplexArray&, const CpuSettings&>(),
@@ -203,23 +204,25 @@ void bind_engine(py::module_& m) {
             return e.engine().iterate(groups, update_probe);
           },
           "groups"_a, "update_probe"_a, Release(), "One iteration; frames of each group.")
-      .def("finish", [](BoundEngine& e) { e.engine().finish(); }, Release())
-      .def("deviation", [](BoundEngine& e) { return e.engine().deviation(); }, Release(),
-           "Sum of squared amplitude deviations of the present model.")
+      .def(
+          "finish", [](BoundEngine& e) { e.engine().finish(); }, Release())
+      .def(
+          "deviation", [](BoundEngine& e) { return e.engine().deviation(); }, Release(),
+          "Sum of squared amplitude deviations of the present model.")
       .def(
           "model_power", [](BoundEngine& e) { return e.engine().model_power(); }, Release(),
           "Counts of the present model at valid pixels.")
-      .def("move_probe", [](BoundEngine& e, int dy, int dx) { e.engine().move_probe(dy, dx); },
-           "dy"_a, "dx"_a, Release(), "Move probe and object by whole pixels.")
+      .def(
+          "move_probe", [](BoundEngine& e, int dy, int dx) { e.engine().move_probe(dy, dx); },
+          "dy"_a, "dx"_a, Release(), "Move probe and object by whole pixels.")
       .def_property_readonly("object", &BoundEngine::object, "Copy, (K, A, B) complex64.")
       .def_property_readonly("probe", &BoundEngine::probe, "Copy, (M, Y, X) complex64.")
       .def_property_readonly(
           "object_view", [](const py::object& self) { return BoundEngine::view(self, true); },
           "The array itself where the host can see it, else a copy.")
-      .def_property_readonly(
-          "probe_view", [](const py::object& self) { return BoundEngine::view(self, false); })
-      .def_property_readonly("peak_bytes",
-                             [](BoundEngine& e) { return e.engine().peak_bytes(); });
+      .def_property_readonly("probe_view",
+                             [](const py::object& self) { return BoundEngine::view(self, false); })
+      .def_property_readonly("peak_bytes", [](BoundEngine& e) { return e.engine().peak_bytes(); });
 }
 
 }  // namespace exitwave

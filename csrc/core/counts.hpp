@@ -12,9 +12,12 @@ enum class CountType { uint8, uint16, uint32, float32 };
 
 inline std::size_t bytes_of(CountType type) {
   switch (type) {
-    case CountType::uint8: return 1;
-    case CountType::uint16: return 2;
-    default: return 4;
+    case CountType::uint8:
+      return 1;
+    case CountType::uint16:
+      return 2;
+    default:
+      return 4;
   }
 }
 
@@ -28,10 +31,14 @@ struct Counts {
 template <class F>
 void with_counts(const Counts& counts, F&& f) {
   switch (counts.type) {
-    case CountType::uint8: return f(static_cast<const std::uint8_t*>(counts.data));
-    case CountType::uint16: return f(static_cast<const std::uint16_t*>(counts.data));
-    case CountType::uint32: return f(static_cast<const std::uint32_t*>(counts.data));
-    case CountType::float32: return f(static_cast<const float*>(counts.data));
+    case CountType::uint8:
+      return f(static_cast<const std::uint8_t*>(counts.data));
+    case CountType::uint16:
+      return f(static_cast<const std::uint16_t*>(counts.data));
+    case CountType::uint32:
+      return f(static_cast<const std::uint32_t*>(counts.data));
+    case CountType::float32:
+      return f(static_cast<const float*>(counts.data));
   }
   throw InvalidArgument("data: unknown count type");
 }

@@ -96,7 +96,8 @@ Region Region::shifted(int dy, int dx) const {
 }
 
 std::size_t Region::pixels() const {
-  return spans_.empty() ? 0 : spans_.back().offset + std::size_t(spans_.back().x1 - spans_.back().x0);
+  return spans_.empty() ? 0
+                        : spans_.back().offset + std::size_t(spans_.back().x1 - spans_.back().x0);
 }
 
 void Region::append(int y, int x0, int x1) { spans_.push_back({y, x0, x1, pixels()}); }

@@ -11,8 +11,8 @@
 namespace exitwave {
 
 // values[i] <- 1 / sqrt(values[i]) for values that are normal and positive, to the last bit or two.
-// Exact roots and divisions take longer than all the rest of a modulus constraint; compilers use the
-// estimate and its Newton step only with flags that hide NaN.
+// Exact roots and divisions take longer than all the rest of a modulus constraint; compilers use
+// the estimate and its Newton step only with flags that hide NaN.
 inline void inverse_roots(Real* values, int count) {
   int i = 0;
 #if defined(__AVX512F__)

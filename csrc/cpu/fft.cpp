@@ -85,13 +85,15 @@ std::string fft_library_version() {
 
 FftPlan::FftPlan(int ny, int nx) {
   const std::size_t bytes = (sizeof(Complex) * std::size_t(ny) * std::size_t(nx) + 63) / 64 * 64;
-  const std::unique_ptr<void, decltype(&std::free)> image(std::aligned_alloc(64, bytes), &std::free);
+  const std::unique_ptr<void, decltype(&std::free)> image(std::aligned_alloc(64, bytes),
+                                                          &std::free);
   auto* data = static_cast<Complex*>(image.get());
   const unsigned effort = library.wisdom_path.empty() ? kEstimate : kMeasure;
   forward_ = library.plan_dft_2d(ny, nx, data, data, kForwardSign, effort);
   backward_ = library.plan_dft_2d(ny, nx, data, data, kBackwardSign, effort);
   if (forward_ == nullptr || backward_ == nullptr)
-    throw DeviceError("FFT: no plan for frames of " + std::to_string(ny) + " x " + std::to_string(nx));
+    throw DeviceError("FFT: no plan for frames of " + std::to_string(ny) + " x " +
+                      std::to_string(nx));
 }
 
 FftPlan::~FftPlan() {

@@ -38,7 +38,7 @@ class CpuLane {
     void row(CpuLane&, int nx, int frame, int y) const {
       const Body b = body;
       for (int mode = 0; mode < modes; ++mode) {
-EXITWAVE_SIMD_LOOP
+        EXITWAVE_SIMD_LOOP
         for (int x = 0; x < nx; ++x) b(Pixel{frame, mode, y, x});
       }
     }
@@ -58,16 +58,16 @@ EXITWAVE_SIMD_LOOP
       const Body b = body;
       const int from = y + dy < ny ? y + dy : y + dy - ny;
       const int rest = nx - dx;
-EXITWAVE_SIMD_LOOP
+      EXITWAVE_SIMD_LOOP
       for (int x = 0; x < rest; ++x) b(Pixel{frame, 0, y, x}, from, x + dx);
-EXITWAVE_SIMD_LOOP
+      EXITWAVE_SIMD_LOOP
       for (int x = rest; x < nx; ++x) b(Pixel{frame, 0, y, x}, from, x - rest);
     }
   };
 
   // finish(pixel, sum, roots) with sum = sum_m term(frame, m, y, x), and 1 / sqrt of the first
-  // Body::kRoots numbers of root_of(pixel, sum); totals[frame] gets what finish returns, summed over
-  // the frame. The loop over modes stays outside x: inside, it is slower than the FFT.
+  // Body::kRoots numbers of root_of(pixel, sum); totals[frame] gets what finish returns, summed
+  // over the frame. The loop over modes stays outside x: inside, it is slower than the FFT.
   template <class Body>
   struct SumModes {
     int modes;
@@ -111,12 +111,12 @@ EXITWAVE_SIMD_LOOP
     template <bool Add>
     void add_terms(Real* sums, int nx, int frame, int mode, int y) const {
       const Body b = body;
-EXITWAVE_SIMD_LOOP
+      EXITWAVE_SIMD_LOOP
       for (int x = 0; x < nx; ++x) write<Add>(sums, nx, x, b.term(Pixel{frame, mode, y, x}));
     }
     void take_roots(const Real* sums, Real* roots, int nx, int frame, int y) const {
       const Body b = body;
-EXITWAVE_SIMD_LOOP
+      EXITWAVE_SIMD_LOOP
       for (int x = 0; x < nx; ++x)
         write<false>(roots, nx, x,
                      b.root_of(Pixel{frame, 0, y, x}, read<Body::kSums>(sums, nx, x)));
@@ -150,7 +150,7 @@ EXITWAVE_SIMD_LOOP
       const Corner c = corner == nullptr ? Corner{0, 0} : corner[frame_of[frame]];
       for (int mode = 0; mode < modes; ++mode) {
         T* to = canvas.at(b.target(mode), c.y + y, c.x);
-EXITWAVE_SIMD_LOOP
+        EXITWAVE_SIMD_LOOP
         for (int x = 0; x < nx; ++x) to[x] += b(Pixel{frame, mode, y, x});
       }
     }
@@ -187,7 +187,7 @@ EXITWAVE_SIMD_LOOP
       Complex* to_object = object.at(k, c.y + p.y, c.x);
       Real* to_weight = weight.at(0, c.y + p.y, c.x);
       Complex* to_probe = probe.at(m, p.y, 0);
-EXITWAVE_SIMD_LOOP
+      EXITWAVE_SIMD_LOOP
       for (int x = 0; x < nx; ++x) {
         const Pixel q{p.frame, p.mode, p.y, x};
         to_object[x] += b.to_object(q);
@@ -206,17 +206,20 @@ EXITWAVE_SIMD_LOOP
   // --- running them -----------------------------------------------------------------------------
 
   CpuLane(int ny, int nx)
-      : plan_(fft_plan(ny, nx)), row_memory_(std::size_t(nx) * kMostRows + 64 / sizeof(Real)), nx_(nx) {
+      : plan_(fft_plan(ny, nx)),
+        row_memory_(std::size_t(nx) * kMostRows + 64 / sizeof(Real)),
+        nx_(nx) {
     void* start = row_memory_.data();
     std::size_t space = row_memory_.size() * sizeof(Real);
-    rows_ = static_cast<Real*>(std::align(64, std::size_t(nx) * kMostRows * sizeof(Real), start, space));
+    rows_ = static_cast<Real*>(
+        std::align(64, std::size_t(nx) * kMostRows * sizeof(Real), start, space));
   }
   CpuLane(const CpuLane&) = delete;
   CpuLane& operator=(const CpuLane&) = delete;
 
-  // Runs operations (below) over frames and rows. They are taken row by row, one after the other, so
-  // that what one writes the next still finds in the cache; each is free to have its own number of
-  // modes. `n.modes` does not matter.
+  // Runs operations (below) over frames and rows. They are taken row by row, one after the other,
+  // so that what one writes the next still finds in the cache; each is free to have its own number
+  // of modes. `n.modes` does not matter.
   template <class... Operations>
   void run(Extent n, Operations... operations) {
     for (int frame = 0; frame < n.frames; ++frame) {
@@ -229,8 +232,7 @@ EXITWAVE_SIMD_LOOP
   template <class... Operations>
   void run_rows(Extent n, Operations... operations) {
     for (int y = 0; y < n.ny; ++y)
-      for (int frame = 0; frame < n.frames; ++frame)
-        (operations.row(*this, n.nx, frame, y), ...);
+      for (int frame = 0; frame < n.frames; ++frame) (operations.row(*this, n.nx, frame, y), ...);
   }
   template <class Body>
   void map(Extent n, const Body& body) {
@@ -256,7 +258,7 @@ EXITWAVE_SIMD_LOOP
     const Body body = shared;
     for (int mode = 0; mode < modes; ++mode) {
       for (const Span& s : region.spans()) {
-EXITWAVE_SIMD_LOOP
+        EXITWAVE_SIMD_LOOP
         for (int x = s.x0; x < s.x1; ++x) body(mode, s.y, x);
       }
     }
@@ -306,7 +308,7 @@ EXITWAVE_SIMD_LOOP
     for_each_packed(region, modes, [&](int mode, const Span& s, std::size_t at) {
       T* row = canvas.at(mode, s.y, s.x0);
       const T* from = message + at;
-EXITWAVE_SIMD_LOOP
+      EXITWAVE_SIMD_LOOP
       for (int x = 0; x < s.x1 - s.x0; ++x) row[x] += from[x];
     });
   }

@@ -37,13 +37,15 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     const Extent waves{model_.batch(), model_.wave_modes(), scan.ny, scan.nx};
     const Extent probes{model_.batch(), options.probe_modes, scan.ny, scan.nx};
     for (int lane = 0; lane < this->backend_.lanes(); ++lane) {
-      search_.push_back({Images<Complex>(memory, waves), Images<Complex>(memory, waves),
-                         problem_.fractional() ? Images<Complex>(memory, probes) : Images<Complex>()});
+      search_.push_back(
+          {Images<Complex>(memory, waves), Images<Complex>(memory, waves),
+           problem_.fractional() ? Images<Complex>(memory, probes) : Images<Complex>()});
     }
     for (int copy = 0; copy < state_.copies(); ++copy)
-      direction_spectrum_.push_back(problem_.fractional()
-                                        ? Images<Complex>(memory, {1, options.probe_modes, scan.ny, scan.nx})
-                                        : Images<Complex>());
+      direction_spectrum_.push_back(
+          problem_.fractional()
+              ? Images<Complex>(memory, {1, options.probe_modes, scan.ny, scan.nx})
+              : Images<Complex>());
     if (options.smoothness > 0) prepare_smoothness(scan, options.smoothness);
   }
 
@@ -86,8 +88,10 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   using ObjectZ = kernels::Quotient;
 
   Field<Backend, Complex> object_field(int modes) {
-    return {this->backend_, {0, 0, problem_.scan().object_ny, problem_.scan().object_nx},
-            problem_.layout().tiles(), modes};
+    return {this->backend_,
+            {0, 0, problem_.scan().object_ny, problem_.scan().object_nx},
+            problem_.layout().tiles(),
+            modes};
   }
   Field<Backend, Complex> probe_field(int modes) {
     return {this->backend_, problem_.window(), state_.windows(), modes};
@@ -136,9 +140,10 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     }
     const Real beta = conjugacy(floor, update_probe);
     this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
-      lane.map(object_sums_.updated(part), state_.object_modes(),
-               kernels::NextDirection<ObjectZ>{object_direction_.view(part), object_old_.view(part),
-                                               object_sums_.sum(part), object_z(part, floor), beta});
+      lane.map(
+          object_sums_.updated(part), state_.object_modes(),
+          kernels::NextDirection<ObjectZ>{object_direction_.view(part), object_old_.view(part),
+                                          object_sums_.sum(part), object_z(part, floor), beta});
       object_sums_.clear(lane, part);
       if (part >= state_.copies()) return;
       if (update_probe) {
@@ -161,11 +166,11 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     std::vector<std::array<double, 3>> products(std::size_t(this->parts()), {0, 0, 0});
     this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
       double* totals = products[std::size_t(part)].data();
-      lane.sum(object_sums_.owned(part), state_.object_modes(),
-               kernels::GradientProducts<ObjectZ>{object_sums_.sum(part), object_old_.view(part),
-                                                  object_direction_.view(part),
-                                                  object_z(part, floor)},
-               totals);
+      lane.sum(
+          object_sums_.owned(part), state_.object_modes(),
+          kernels::GradientProducts<ObjectZ>{object_sums_.sum(part), object_old_.view(part),
+                                             object_direction_.view(part), object_z(part, floor)},
+          totals);
       if (part == 0 && update_probe)
         lane.sum(state_.window(), state_.probe_modes(),
                  kernels::GradientProducts<kernels::Stored>{
@@ -241,7 +246,8 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     smoothness_weight_ = smoothness * scan.frames / double(reached.pixels());
     std::vector<Real> mask(std::size_t(scan.object_ny) * std::size_t(scan.object_nx), Real(0));
     for (const Span& s : reached.spans())
-      for (int x = s.x0; x < s.x1; ++x) mask[std::size_t(s.y) * std::size_t(scan.object_nx) + std::size_t(x)] = 1;
+      for (int x = s.x0; x < s.x1; ++x)
+        mask[std::size_t(s.y) * std::size_t(scan.object_nx) + std::size_t(x)] = 1;
     reached_ = Field<Backend, Real>(this->backend_, {0, 0, scan.object_ny, scan.object_nx},
                                     problem_.layout().tiles(), 1);
     reached_.upload(mask.data());
@@ -281,14 +287,16 @@ class ConjugateGradient final : public Reconstruction<Backend> {
                &power[1]);
     });
     const double p1 = 2 * power[0];
-    const double r2 = smoothness_weight_ * (probe_power_ * rough[2] + p1 * rough[1] + power[1] * rough[0]);
+    const double r2 =
+        smoothness_weight_ * (probe_power_ * rough[2] + p1 * rough[1] + power[1] * rough[0]);
     c[0] += smoothness_weight_ * (probe_power_ * rough[1] + p1 * rough[0]);
     c[1] += r2;
     c[2] += std::max(r2, 0.0);
   }
 
   kernels::Neighbours neighbours(Field<Backend, Complex>& field, int part) {
-    return {field.view(part), reached_.view(part), problem_.scan().object_ny, problem_.scan().object_nx};
+    return {field.view(part), reached_.view(part), problem_.scan().object_ny,
+            problem_.scan().object_nx};
   }
 
   ObjectZ object_z(int part, double floor) { return this->object_quotient(part, 1.0, floor); }

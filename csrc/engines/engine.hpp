@@ -39,10 +39,10 @@ struct EngineOptions {
 
 // What one iteration found out; sums over all frames.
 struct IterationReport {
-  double deviation = 0;        // sum of (sqrt I - sqrt model)^2 over valid pixels
-  long frames_in_bound = 0;    // frames that the power bound left alone
-  double cut_power = 0;        // fraction of the probe's power that its supports took away
-  double step = 0;             // length of a line search
+  double deviation = 0;      // sum of (sqrt I - sqrt model)^2 over valid pixels
+  long frames_in_bound = 0;  // frames that the power bound left alone
+  double cut_power = 0;      // fraction of the probe's power that its supports took away
+  double step = 0;           // length of a line search
 };
 
 // A reconstruction under way on some device. All arrays are in host memory, C order, one after the

@@ -22,15 +22,16 @@ struct Batch {
 
 // What a lane needs for its batches; nothing is allocated while it runs.
 struct Scratch {
-  Images<Complex> wave;      // (batch, wave modes, ny, nx)
-  Images<Complex> probe;     // (batch, probe modes, ny, nx), fractional positions only
-  Images<Complex> term;      // as probe
-  Images<Real> measured;     // (batch, 1, ny, nx)
-  Buffer<Real> keep;         // (batch), see ScaleWave
-  Buffer<double> totals;     // (batch, up to 4)
+  Images<Complex> wave;   // (batch, wave modes, ny, nx)
+  Images<Complex> probe;  // (batch, probe modes, ny, nx), fractional positions only
+  Images<Complex> term;   // as probe
+  Images<Real> measured;  // (batch, 1, ny, nx)
+  Buffer<Real> keep;      // (batch), see ScaleWave
+  Buffer<double> totals;  // (batch, up to 4)
 };
 
-// Forward model D[P O] of a batch, and its adjoint: residual waves back to sums of object and probe.
+// Forward model D[P O] of a batch, and its adjoint: residual waves back to sums of object and
+// probe.
 template <class Backend>
 class Model {
  public:
@@ -50,16 +51,21 @@ class Model {
   // |stored wave|^2 to counts, and what a residual is multiplied by before it goes back.
   Real scale() const { return scale_; }
   Scratch& scratch(int lane) { return scratch_[std::size_t(lane)]; }
-  Extent waves(const Batch& b) const { return {b.count, wave_modes(), problem_.scan().ny, problem_.scan().nx}; }
-  Extent probes(const Batch& b) const { return {b.count, state_.probe_modes(), problem_.scan().ny, problem_.scan().nx}; }
-  Extent frames(const Batch& b) const { return {b.count, 1, problem_.scan().ny, problem_.scan().nx}; }
+  Extent waves(const Batch& b) const {
+    return {b.count, wave_modes(), problem_.scan().ny, problem_.scan().nx};
+  }
+  Extent probes(const Batch& b) const {
+    return {b.count, state_.probe_modes(), problem_.scan().ny, problem_.scan().nx};
+  }
+  Extent frames(const Batch& b) const {
+    return {b.count, 1, problem_.scan().ny, problem_.scan().nx};
+  }
 
   // Detector step: the counts of the batch are loaded into s.measured, then the operations follow.
   template <class... Operations>
   void detect(Lane& lane, Scratch& s, const Batch& b, const Operations&... operations) {
-    problem_.with_load(b.part, b.frame, s.measured.view(), [&](const auto& load) {
-      lane.run(frames(b), load, operations...);
-    });
+    problem_.with_load(b.part, b.frame, s.measured.view(),
+                       [&](const auto& load) { lane.run(frames(b), load, operations...); });
   }
 
   // The probe under each frame: the same for all, or moved by the fraction of its position.
@@ -108,8 +114,7 @@ class Model {
   //   object sum += sum conj(P) chi,  object weight += sum |P|^2
   void add_object(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
                   CanvasView<Complex> sum, CanvasView<Real> weight) {
-    lane.run(frames(b),
-             scatter(b, wave_modes(), sum, kernels::ObjectTerm{s.wave.view(), p}),
+    lane.run(frames(b), scatter(b, wave_modes(), sum, kernels::ObjectTerm{s.wave.view(), p}),
              scatter(b, state_.probe_modes(), weight, kernels::ProbeWeight{p.probe}));
   }
   // the same, and probe sum += sum conj(O) chi; for fractional positions the spectrum of it
@@ -122,8 +127,14 @@ class Model {
       return;
     }
     using Overlap = typename Lane::template ScatterOverlap<kernels::OverlapTerms>;
-    lane.run(frames(b), Overlap{state_.probe_modes(), state_.object_modes(), sum, weight, probe_sum,
-                                {s.wave.view(), p, o}, b.frame, problem_.corner(b.part)});
+    lane.run(frames(b), Overlap{state_.probe_modes(),
+                                state_.object_modes(),
+                                sum,
+                                weight,
+                                probe_sum,
+                                {s.wave.view(), p, o},
+                                b.frame,
+                                problem_.corner(b.part)});
   }
   // probe weight += sum |O|^2
   void add_probe_weight(Lane& lane, const Batch& b, CanvasView<Real> weight) {

@@ -63,8 +63,8 @@ class Pie final : public Reconstruction<Backend> {
 
   void update_probe() {
     this->exchange_probe();
-    const double floor = (options_.probe_alpha + options_.probe_inertia) *
-                         this->largest_weight(this->probe_sums_);
+    const double floor =
+        (options_.probe_alpha + options_.probe_inertia) * this->largest_weight(this->probe_sums_);
     this->apply_probe([&](int part) {
       return kernels::QuotientStep{state_.probe(part),
                                    this->probe_quotient(part, 1 - options_.probe_alpha, floor),

@@ -11,13 +11,13 @@ namespace exitwave {
 //
 // DM and RAAR keep their exit waves at the detector: the model of P O is transformed anyway, so the
 // reflection 2 model - stored needs no transform of its own. Two transforms per frame and mode, and
-// the error of the model, not of a reflected wave, comes for free. Per frame pixel and mode: 8 bytes
-// kept, 16 moved.
+// the error of the model, not of a reflected wave, comes for free. Per frame pixel and mode: 8
+// bytes kept, 16 moved.
 //
-// Object first, then probe, from one pass over the frames: the residual after the object's change dO
-// is, to first order, the old one less P dO, so the probe's sum is corrected by P sum_j conj(O_j)
-// dO_j, which takes neither transforms nor exit waves. Without it both would take the full step, and
-// a factor common to them would overshoot and oscillate.
+// Object first, then probe, from one pass over the frames: the residual after the object's change
+// dO is, to first order, the old one less P dO, so the probe's sum is corrected by P sum_j
+// conj(O_j) dO_j, which takes neither transforms nor exit waves. Without it both would take the
+// full step, and a factor common to them would overshoot and oscillate.
 template <class Backend>
 class Projections final : public Reconstruction<Backend> {
   using Base = Reconstruction<Backend>;
@@ -37,7 +37,8 @@ class Projections final : public Reconstruction<Backend> {
                 1) {
     if (!reflects_) return;
     for (int part = 0; part < this->parts(); ++part)
-      stored_.emplace_back(this->backend_.memory(), Extent{problem_.frames_of(part), model_.wave_modes(), scan.ny, scan.nx});
+      stored_.emplace_back(this->backend_.memory(),
+                           Extent{problem_.frames_of(part), model_.wave_modes(), scan.ny, scan.nx});
     fill_stored();
   }
 
@@ -104,8 +105,7 @@ class Projections final : public Reconstruction<Backend> {
     model_.detect(lane, s, b, modulus);
     const int stride = deviation + 1;
     const double* deviations = s.totals.data() + deviation;
-    lane.map({b.count, 1, 1, 1},
-             kernels::PowerBound{s.keep.data(), deviations, stride, bound_});
+    lane.map({b.count, 1, 1, 1}, kernels::PowerBound{s.keep.data(), deviations, stride, bound_});
     for (int i = 0; i < b.count; ++i) left_alone += deviations[i * stride] <= bound_ ? 1 : 0;
     lane.run(model_.frames(b), change);
   }
@@ -131,9 +131,7 @@ class Projections final : public Reconstruction<Backend> {
     this->exchange_object(nullptr);
     const double floor = options_.object_inertia * this->largest_weight(this->object_sums_);
     this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
-      const auto step = [&](auto body) {
-        lane.map(this->object_sums_.updated(part), 1, body);
-      };
+      const auto step = [&](auto body) { lane.map(this->object_sums_.updated(part), 1, body); };
       const CanvasView<Complex> object = state_.object(part);
       const CanvasView<Complex> overlap = overlap_.view(part);
       const CanvasView<Real> weight = weight_.view(part);
@@ -151,10 +149,11 @@ class Projections final : public Reconstruction<Backend> {
       const Batch all = this->all_frames(part);
       CanvasView<Complex> sum = this->probe_sums_.sum(part);
       sum.data = sum.at(correction, 0, 0);
-      lane.run_rows(model_.frames(all),
-                    model_.sum_frames(1, sum, model_.template window<Complex>(overlap_.view(part), all)),
-                    model_.sum_frames(1, this->probe_sums_.weight(part),
-                                      model_.template window<Real>(weight_.view(part), all)));
+      lane.run_rows(
+          model_.frames(all),
+          model_.sum_frames(1, sum, model_.template window<Complex>(overlap_.view(part), all)),
+          model_.sum_frames(1, this->probe_sums_.weight(part),
+                            model_.template window<Real>(weight_.view(part), all)));
     });
     this->exchange_probe();
     const double floor = options_.probe_inertia * this->largest_weight(this->probe_sums_);

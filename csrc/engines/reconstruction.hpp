@@ -59,8 +59,8 @@ class Reconstruction : public Engine {
   }
   double model_power() override {
     return total_over_frames([&](Scratch& s) {
-      return model_.sum_modes(
-          kernels::ModelPower{s.measured.view(), s.wave.view(), model_.scale()}, s);
+      return model_.sum_modes(kernels::ModelPower{s.measured.view(), s.wave.view(), model_.scale()},
+                              s);
     });
   }
 
@@ -143,8 +143,8 @@ class Reconstruction : public Engine {
   // owner's sums are whole, before they return to the other parts.
   template <class F>
   void exchange(PartialSums<Backend>& sums, const Region* touched, const F& at_owner) {
-    backend_.for_each_part(
-        parts(), [&](Lane& lane, int, int part) { sums.send(lane, part, touched); });
+    backend_.for_each_part(parts(),
+                           [&](Lane& lane, int, int part) { sums.send(lane, part, touched); });
     backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
       sums.collect(lane, part);
       at_owner(lane, part);
@@ -160,9 +160,8 @@ class Reconstruction : public Engine {
   void exchange_probe() {
     exchange(probe_sums_, nullptr, [](Lane&, int) {});
     if (problem_.fractional())
-      for_each_copy([&](Lane& lane, int part) {
-        state_.from_spectrum(lane, part, probe_sums_.sum(part));
-      });
+      for_each_copy(
+          [&](Lane& lane, int part) { state_.from_spectrum(lane, part, probe_sums_.sum(part)); });
   }
 
   double largest_weight(PartialSums<Backend>& sums) {
@@ -190,8 +189,7 @@ class Reconstruction : public Engine {
     backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
       lane.map(object_sums_.active(part), state_.object_modes(),
                kernels::QuotientStep{state_.object(part),
-                                     object_quotient(part, step.own, step.floor),
-                                     Real(step.step)});
+                                     object_quotient(part, step.own, step.floor), Real(step.step)});
       object_sums_.clear(lane, part);
     });
   }
@@ -238,8 +236,8 @@ class Reconstruction : public Engine {
   }
   // Residual wave from the factor.
   auto scale_wave(Scratch& s) {
-    return model_.map(kernels::ScaleWave{s.wave.view(), s.measured.view(), s.keep.data(),
-                                         model_.scale()});
+    return model_.map(
+        kernels::ScaleWave{s.wave.view(), s.measured.view(), s.keep.data(), model_.scale()});
   }
 
   // Adds the totals of a batch to those of its part.
@@ -307,8 +305,12 @@ class Reconstruction : public Engine {
     for (int mode = 0; mode < modes; ++mode)
       for (int y = std::max(0, dy); y < whole.y1 + std::min(0, dy); ++y)
         for (int x = std::max(0, dx); x < whole.x1 + std::min(0, dx); ++x)
-          moved[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y)) * std::size_t(whole.x1) + std::size_t(x)] =
-              old[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y - dy)) * std::size_t(whole.x1) + std::size_t(x - dx)];
+          moved[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y)) *
+                    std::size_t(whole.x1) +
+                std::size_t(x)] =
+              old[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y - dy)) *
+                      std::size_t(whole.x1) +
+                  std::size_t(x - dx)];
     field.upload(moved.data());
   }
 

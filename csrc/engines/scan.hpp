@@ -21,8 +21,8 @@ struct Scan {
   std::vector<Corner> corner;        // (frames)
   std::vector<Real> fraction;        // (frames, 2): (y, x) in [-1/2, 1/2) pixels
   bool near_field = false;
-  std::vector<Complex> kernel;            // near field: (ny, nx), zero frequency first
-  std::vector<std::vector<int>> parts;    // frames of each part
+  std::vector<Complex> kernel;          // near field: (ny, nx), zero frequency first
+  std::vector<std::vector<int>> parts;  // frames of each part
 
   bool fractional() const {
     for (const Real f : fraction)

@@ -41,7 +41,9 @@ class State {
   int object_modes() const { return object_modes_; }
   // Parts that hold a probe of their own.
   int copies() const { return int(copies_.size()); }
-  std::vector<Rect> windows() const { return std::vector<Rect>(std::size_t(problem_.parts()), problem_.window()); }
+  std::vector<Rect> windows() const {
+    return std::vector<Rect>(std::size_t(problem_.parts()), problem_.window());
+  }
   const Region& window() const { return window_.region; }
 
   Field<Backend, Complex>& object() { return object_; }

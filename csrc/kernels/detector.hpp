@@ -11,8 +11,8 @@ namespace exitwave::kernels {
 // Counts widened to Real; invalid pixels become -1 whatever stands there, NaN included.
 template <class Count>
 struct Widen {
-  BatchView<Real> measured;       // (frames, 1, ny, nx), written
-  BatchView<const Count> counts;  // (stored frames, 1, ny, nx), zero frequency in the middle
+  BatchView<Real> measured;              // (frames, 1, ny, nx), written
+  BatchView<const Count> counts;         // (stored frames, 1, ny, nx), zero frequency in the middle
   BatchView<const unsigned char> valid;  // (1, 1, ny, nx), as counts
   const int* stored;                     // frame of the part -> stored frame
   const int* frame;                      // batch entry -> frame of the part
@@ -78,7 +78,8 @@ struct ModelPower {
 };
 
 // Modulus constraint on the reflected wave 2 model - stored; ratio = sqrt(I) / |reflected|, 1 where
-// the pixel is invalid. Totals: squared amplitude deviation of the model, and of the reflected wave.
+// the pixel is invalid. Totals: squared amplitude deviation of the model, and of the reflected
+// wave.
 struct ReflectedModulus {
   static constexpr int kSums = 2;
   static constexpr int kRoots = 3;
@@ -117,7 +118,7 @@ struct ReflectedModulus {
 // deviation e is at most `bound` is left alone (keep = 1), any other goes to the bound
 // (keep = sqrt(bound / e)). A frame of factors g is applied as g + (1 - g) keep.
 struct PowerBound {
-  Real* keep;              // (frames), written
+  Real* keep;               // (frames), written
   const double* deviation;  // (frames, stride): sum over valid pixels
   int stride;
   double bound;  // per pixel, times the number of valid pixels
@@ -131,9 +132,9 @@ struct PowerBound {
 
 // X = scale (1 - keep) factor Psi
 struct ScaleWave {
-  BatchView<Complex> wave;         // (frames, modes, ny, nx), changed
-  BatchView<const Real> factor;    // (frames, 1, ny, nx)
-  const Real* keep;                // (frames)
+  BatchView<Complex> wave;       // (frames, modes, ny, nx), changed
+  BatchView<const Real> factor;  // (frames, 1, ny, nx)
+  const Real* keep;              // (frames)
   Real scale;
 
   EXITWAVE_HD void operator()(Pixel p) const {
@@ -146,11 +147,11 @@ struct ScaleWave {
 // Inverse Problems 21, 37 (2005)), with w = 2 model - stored and g the factor of the bound:
 //   stored <- (1 - a - b) stored + a model + b g w,   wave <- scale (stored - model)
 struct ReflectWave {
-  BatchView<Complex> wave;       // (frames, modes, ny, nx): model; residual on return
-  BatchView<Complex> stored;     // (part's frames, modes, ny, nx), changed
-  BatchView<const Real> ratio;   // (frames, 1, ny, nx)
-  const Real* keep;              // (frames)
-  const int* frame;              // batch entry -> frame of the part
+  BatchView<Complex> wave;      // (frames, modes, ny, nx): model; residual on return
+  BatchView<Complex> stored;    // (part's frames, modes, ny, nx), changed
+  BatchView<const Real> ratio;  // (frames, 1, ny, nx)
+  const Real* keep;             // (frames)
+  const int* frame;             // batch entry -> frame of the part
   Real a;
   Real b;
   Real scale;

@@ -86,9 +86,9 @@ struct LineSearch {
   static constexpr int kRoots = 0;
   static constexpr int kTotals = 3;
 
-  BatchView<const Real> measured;  // (frames, 1, ny, nx): counts
-  BatchView<const Complex> model;  // Psi (frames, modes, ny, nx)
-  BatchView<const Complex> first;  // A1
+  BatchView<const Real> measured;   // (frames, 1, ny, nx): counts
+  BatchView<const Complex> model;   // Psi (frames, modes, ny, nx)
+  BatchView<const Complex> first;   // A1
   BatchView<const Complex> second;  // A2
   Real scale;
 

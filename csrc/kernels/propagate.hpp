@@ -80,9 +80,7 @@ struct MoveWave {
   const Complex* along_y;   // (ny)
   const Complex* along_x;   // (nx)
 
-  EXITWAVE_HD void operator()(Pixel p) const {
-    wave(p) = wave(p) * (along_y[p.y] * along_x[p.x]);
-  }
+  EXITWAVE_HD void operator()(Pixel p) const { wave(p) = wave(p) * (along_y[p.y] * along_x[p.x]); }
 };
 
 }  // namespace exitwave::kernels

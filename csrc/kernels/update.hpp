@@ -14,8 +14,8 @@ inline constexpr Real kNoWeight = Real(1e-30);
 // sum / (own weight + floor), 0 where that is 0 / 0: the step that each engine takes,
 // with own = 1 - alpha and floor = (alpha + inertia) max(weight).
 struct Quotient {
-  CanvasView<const Complex> sum;   // (modes, ...)
-  CanvasView<const Real> weight;   // (1, ...)
+  CanvasView<const Complex> sum;  // (modes, ...)
+  CanvasView<const Real> weight;  // (1, ...)
   Real own;
   Real floor;
 
@@ -38,9 +38,10 @@ struct QuotientStep {
   }
 };
 
-// The object's step, with what the correction of the probe's sum needs of it, per pixel, summed over
-// object modes:  O <- O + dO,  overlap = sum_k conj(O_k) dO_k,  weight = sum_k |O_k|^2 + damping |dO_k|^2.
-// A large change makes the first-order correction untrustworthy; damping then keeps the step small.
+// The object's step, with what the correction of the probe's sum needs of it, per pixel, summed
+// over object modes:  O <- O + dO,  overlap = sum_k conj(O_k) dO_k,  weight = sum_k |O_k|^2 +
+// damping |dO_k|^2. A large change makes the first-order correction untrustworthy; damping then
+// keeps the step small.
 template <bool First>
 struct RecordedStep {
   CanvasView<Complex> object;

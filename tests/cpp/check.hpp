@@ -42,9 +42,9 @@ void bind_fft_library(const std::string& wisdom_path = "");
 
 #define EXITWAVE_JOIN_AGAIN(a, b) a##b
 #define EXITWAVE_JOIN(a, b) EXITWAVE_JOIN_AGAIN(a, b)
-#define TEST(sentence)                                                               \
-  static void EXITWAVE_JOIN(test_, __LINE__)();                                      \
-  static const bool EXITWAVE_JOIN(added_, __LINE__) =                                \
-      ::exitwave::test::add(sentence, &EXITWAVE_JOIN(test_, __LINE__));              \
+#define TEST(sentence)                                                  \
+  static void EXITWAVE_JOIN(test_, __LINE__)();                         \
+  static const bool EXITWAVE_JOIN(added_, __LINE__) =                   \
+      ::exitwave::test::add(sentence, &EXITWAVE_JOIN(test_, __LINE__)); \
   static void EXITWAVE_JOIN(test_, __LINE__)()
 #define CHECK(condition) ::exitwave::test::check((condition), #condition)

@@ -35,8 +35,8 @@ std::vector<Complex> make_object(int modes) {
         const double amplitude = 0.8 + 0.15 * std::sin(0.9 * y + 0.4 * x + mode);
         const double phase = 0.5 * std::cos(0.5 * y - (0.7 + 0.3 * mode) * x);
         const double share = mode == 0 ? 1.0 : 0.4;
-        object.push_back({Real(share * amplitude * std::cos(phase)),
-                          Real(share * amplitude * std::sin(phase))});
+        object.push_back(
+            {Real(share * amplitude * std::cos(phase)), Real(share * amplitude * std::sin(phase))});
       }
   return object;
 }
@@ -95,7 +95,8 @@ Sample::Sample(const SampleKind& wanted)
   }
   for (int y = 0; y < kRows && kind.near_field; ++y)
     for (int x = 0; x < kColumns; ++x) {
-      const double q = 0.04 * (std::pow(frequency(y, kRows), 2) + std::pow(frequency(x, kColumns), 2));
+      const double q =
+          0.04 * (std::pow(frequency(y, kRows), 2) + std::pow(frequency(x, kColumns), 2));
       scan.kernel.push_back({Real(std::cos(q)), Real(-std::sin(q))});
     }
 
@@ -134,7 +135,8 @@ std::vector<double> Sample::intensity(int frame) const {
       Wave wave = moved;
       for (int y = 0; y < kRows; ++y)
         for (int x = 0; x < kColumns; ++x) {
-          const Complex o = object[std::size_t((k * kObjectRows + c.y + y) * kObjectColumns + c.x + x)];
+          const Complex o =
+              object[std::size_t((k * kObjectRows + c.y + y) * kObjectColumns + c.x + x)];
           wave[std::size_t(y * kColumns + x)] *= std::complex<double>(double(o.re), double(o.im));
         }
       wave = slow_transform(wave, kRows, kColumns, -1);

@@ -87,8 +87,7 @@ TEST("the truth stays what it is") {
   for (const std::string& name : kEngines)
     for (const SampleKind& kind : kKinds) {
       const Sample sample(kind);
-      const Outcome outcome =
-          run(sample, options_of(name, kind), on_threads(1), 2, sample.object);
+      const Outcome outcome = run(sample, options_of(name, kind), on_threads(1), 2, sample.object);
       test::check(test::relative(outcome.object, sample.object) < 3e-5, name + ", object");
       test::check(test::relative(outcome.probe, sample.probe) < 3e-5, name + ", probe");
     }
@@ -181,7 +180,8 @@ TEST("supports, clipping and the power bound agree between parts") {
 template <class Count>
 Outcome run_with_counts(Sample& sample, CountType type, const CpuSettings& settings) {
   std::vector<Count> counts;
-  for (const float value : sample.counts) counts.push_back(Count(std::fmin(std::floor(value / 10), 255.0F)));
+  for (const float value : sample.counts)
+    counts.push_back(Count(std::fmin(std::floor(value / 10), 255.0F)));
   sample.scan.counts = {counts.data(), type};
   return run(sample, options_of("DM", sample.kind), settings);
 }
@@ -205,7 +205,8 @@ TEST("what stands at invalid pixels changes no bit") {
       sample.counts[frame * 240 + 50] = 1e9F;
       sample.counts[frame * 240 + 131] = std::nanf("");
     }
-    test::check(same_bits(run(sample, options_of(name, sample.kind), on_threads(2)), expected), name);
+    test::check(same_bits(run(sample, options_of(name, sample.kind), on_threads(2)), expected),
+                name);
   }
 }
 
@@ -230,15 +231,16 @@ TEST("arrays are seen in place where memory is shared, and copied where not") {
   Sample sample({});
   sample.cut_in_parts(2);
   for (const bool emulated : {false, true}) {
-    const auto engine = make(sample, options_of("DM", sample.kind),
-                             {2, 3, emulated, 0}, sample.ones);
+    const auto engine =
+        make(sample, options_of("DM", sample.kind), {2, 3, emulated, 0}, sample.ones);
     engine->iterate(kGroups, true);
     std::vector<Complex> object = sample.ones;
     engine->get_object(object.data());
     CHECK((engine->object_in_place() == nullptr) == emulated);
     CHECK((engine->probe_in_place() == nullptr) == emulated);
     if (!emulated)
-      CHECK(std::memcmp(object.data(), engine->object_in_place(), object.size() * sizeof(Complex)) == 0);
+      CHECK(std::memcmp(object.data(), engine->object_in_place(),
+                        object.size() * sizeof(Complex)) == 0);
   }
 }
 

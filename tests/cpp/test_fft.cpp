@@ -39,8 +39,8 @@ void check_transform(int ny, int nx, Direction direction) {
   double worst = 0;
   for (std::size_t i = 0; i < wave.size(); ++i) {
     const Complex got = image.view().data[i];
-    worst = std::max(worst,
-                     std::abs(std::complex<double>(double(got.re), double(got.im)) / scale - expected[i]));
+    worst = std::max(worst, std::abs(std::complex<double>(double(got.re), double(got.im)) / scale -
+                                     expected[i]));
   }
   CHECK(worst < 1e-6);
 }
@@ -90,7 +90,8 @@ TEST("measured plans are kept as wisdom, in one file") {
   check_transform(12, 20, Direction::forward);
 
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) files.push_back(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    files.push_back(entry.path());
   std::filesystem::remove_all(folder);
   CHECK(files == std::vector<std::filesystem::path>{wisdom});
 }

@@ -56,8 +56,7 @@ class Parts {
     if (!backend_.shared()) all([&](CpuLane& lane, int part) { sums_.take_back(lane, part); });
   }
   void clear() {
-    backend_.for_each_part(parts_,
-                           [&](CpuLane& lane, int, int part) { sums_.clear(lane, part); });
+    backend_.for_each_part(parts_, [&](CpuLane& lane, int, int part) { sums_.clear(lane, part); });
   }
 
   // Whether a part's sums of a region are those of all parts together.
@@ -176,7 +175,8 @@ TEST("a group exchanges and updates the pixels that it touches, and the next gro
 TEST("tiles put together are the array that was cut") {
   for (const bool emulated : {false, true}) {
     Parts parts(3, emulated);
-    Field<CpuBackend, Complex> field(parts.backend(), {0, 0, 31, 45}, parts.layout().tiles(), kModes);
+    Field<CpuBackend, Complex> field(parts.backend(), {0, 0, 31, 45}, parts.layout().tiles(),
+                                     kModes);
     std::vector<Complex> values(kModes * parts.pixels());
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = {Real(i), -Real(i)};
 

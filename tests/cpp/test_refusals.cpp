@@ -35,17 +35,15 @@ TEST("a device without room refuses before any work, at whatever array it ends")
     options.momentum_period = 3;
     const std::size_t needed = make(sample, options, {2, 3, true, 0})->peak_bytes();
     for (std::size_t limit = 1; limit < needed; limit += needed / 7 + 1)
-      test::check_throws<OutOfMemory>("device memory", [&] {
-        make(sample, options, {2, 3, true, limit});
-      });
+      test::check_throws<OutOfMemory>("device memory",
+                                      [&] { make(sample, options, {2, 3, true, limit}); });
     CHECK(make(sample, options, {2, 3, true, needed})->peak_bytes() == needed);
   }
 }
 
 TEST("counts of an unknown type are refused") {
-  test::check_throws<InvalidArgument>("data: unknown count type", [] {
-    with_counts({nullptr, CountType(7)}, [](const auto*) {});
-  });
+  test::check_throws<InvalidArgument>(
+      "data: unknown count type", [] { with_counts({nullptr, CountType(7)}, [](const auto*) {}); });
 }
 
 TEST("a build without CUDA says so") { CHECK(!why_no_cuda().empty()); }

@@ -55,9 +55,8 @@ TEST("an error of any member reaches the caller when all are done") {
 TEST("one of several errors reaches the caller, and the team works on") {
   ThreadPool pool(3);
   for (int round = 0; round < 200; ++round)
-    test::check_throws<std::runtime_error>("all", [&] {
-      pool.run([](int) { throw std::runtime_error("all fail"); });
-    });
+    test::check_throws<std::runtime_error>(
+        "all", [&] { pool.run([](int) { throw std::runtime_error("all fail"); }); });
 
   std::atomic<int> done = 0;
   pool.run([&](int) { ++done; });
