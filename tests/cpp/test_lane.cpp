@@ -1,4 +1,8 @@
+#include <algorithm>
+#include <cmath>
 #include <random>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "check.hpp"
@@ -45,14 +49,49 @@ struct Place {
 // sums: a and a^2 over modes; the first is kept, totals are both
 struct ModeSums {
   static constexpr int kSums = 2;
+  static constexpr int kRoots = 0;
   static constexpr int kTotals = 2;
   BatchView<const Real> source;
   BatchView<Real> kept;
   Sums<2> term(Pixel p) const { return {{source(p), source(p) * source(p)}}; }
-  Sums<2> finish(Pixel p, Sums<2> sum) const {
+  Sums<2> finish(Pixel p, Sums<2> sum, Sums<0>) const {
     kept(p) = sum.v[0];
     return sum;
   }
+};
+
+// 1 / sqrt(1 + sum of a) and 1 / sqrt(2 + sum of a), kept in two modes
+struct ModeRoots {
+  static constexpr int kSums = 1;
+  static constexpr int kRoots = 2;
+  static constexpr int kTotals = 1;
+  BatchView<const Real> source;
+  BatchView<Real> kept;
+  Sums<1> term(Pixel p) const { return {{source(p)}}; }
+  Sums<2> root_of(Pixel, Sums<1> sum) const { return {{1 + sum.v[0], 2 + sum.v[0]}}; }
+  Sums<1> finish(Pixel p, Sums<1>, Sums<2> roots) const {
+    kept(p) = roots.v[0];
+    kept({p.frame, 1, p.y, p.x}) = roots.v[1];
+    return {{roots.v[0]}};
+  }
+};
+
+// target <- source, rolled
+struct Rolled {
+  BatchView<Real> target;
+  BatchView<const Real> source;
+  void operator()(Pixel p, int y, int x) const { target(p) = source({p.frame, 0, y, x}); }
+};
+
+// Terms that tell frame, mode and place.
+struct OverlapTerms {
+  static Complex object(Pixel p) { return {Real(p.frame + 10 * p.mode), Real(p.y)}; }
+  static Complex probe(Pixel p) { return {Real(p.x), Real(p.mode + 1)}; }
+  static Real weight(Pixel p) { return Real(1 + p.frame + p.mode); }
+
+  Complex to_object(Pixel p) const { return object(p); }
+  Complex to_probe(Pixel p) const { return probe(p); }
+  Real to_weight(Pixel p) const { return weight(p); }
 };
 
 // Values of images; mode m goes to mode 1 - m.
@@ -146,6 +185,108 @@ TEST("sums over modes are finished once per pixel and totalled per frame") {
   lane.add_totals(3, 2, totals.data(), total.data());
   CHECK(std::abs(total[0] - (1 + totals[0] + totals[2] + totals[4])) < 1e-9);
   CHECK(std::abs(total[1] - (2 + totals[1] + totals[3] + totals[5])) < 1e-9);
+}
+
+TEST("roots of sums over modes are those of the library") {
+  CpuLane lane = make_lane();
+  const Extent n{2, 3, 12, 20};
+  Images<Real> source = random_images(n);
+  Images<Real> kept(memory(), {2, 2, 12, 20});
+  std::vector<double> totals(2);
+
+  lane.run(n, CpuLane::SumModes<ModeRoots>{3, {source.view(), kept.view()}, totals.data()});
+
+  for (int frame = 0; frame < n.frames; ++frame) {
+    double total = 0;
+    for (int y = 0; y < n.ny; ++y)
+      for (int x = 0; x < n.nx; ++x) {
+        double sum = 0;
+        for (int mode = 0; mode < n.modes; ++mode)
+          sum += double(source.view()({frame, mode, y, x}));
+        total += 1 / std::sqrt(1 + sum);
+        const Real first = kept.view()({frame, 0, y, x});
+        const Real second = kept.view()({frame, 1, y, x});
+        CHECK(std::abs(double(first) * std::sqrt(1 + sum) - 1) < 1e-6);
+        CHECK(std::abs(double(second) * std::sqrt(2 + sum) - 1) < 1e-6);
+      }
+    CHECK(std::abs(totals[std::size_t(frame)] / total - 1) < 1e-6);
+  }
+}
+
+TEST("inverse roots hold over all magnitudes, and for any number of values") {
+  for (const int count : {1, 7, 16, 45}) {
+    std::vector<Real> values;
+    for (int i = 0; i < count; ++i)
+      values.push_back(std::ldexp(Real(1) + Real(i) / 64, 5 * i - 110));
+    std::vector<Real> roots = values;
+    inverse_roots(roots.data(), count);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      CHECK(std::abs(double(roots[i]) * std::sqrt(double(values[i])) - 1) < 1e-6);
+  }
+}
+
+TEST("a rolled image comes from where it was") {
+  CpuLane lane = make_lane();
+  const Extent n{2, 1, 12, 20};
+  Images<Real> source = random_images(n);
+  for (const auto& [dy, dx] : {std::pair{0, 0}, {6, 10}, {7, 3}}) {
+    Images<Real> target(memory(), n);
+    lane.run(n, CpuLane::MapRolled<Rolled>{n.ny, dy, dx, {target.view(), source.view()}});
+    int wrong = 0;
+    for (int frame = 0; frame < n.frames; ++frame)
+      for (int y = 0; y < n.ny; ++y)
+        for (int x = 0; x < n.nx; ++x)
+          wrong += target.view()({frame, 0, y, x}) ==
+                           source.view()({frame, 0, (y + dy) % n.ny, (x + dx) % n.nx})
+                       ? 0
+                       : 1;
+    CHECK(wrong == 0);
+  }
+}
+
+TEST("both sums of the overlap get the terms of every mode, the weight one per probe mode") {
+  CpuLane lane = make_lane();
+  const Extent n{2, 6, 12, 20};  // 3 probe modes x 2 object modes
+  const std::vector<Corner> corner{{4, -3}, {9, 30}};
+  const std::vector<int> frame_of{1, 0};
+  std::vector<Complex> object(2 * kTile.pixels());
+  std::vector<Real> weight(kTile.pixels());
+  std::vector<Complex> probe(3 * 12 * 20);
+  const auto tile = [](auto& values) {
+    return CanvasView<std::remove_reference_t<decltype(values[0])>>{
+        values.data(), std::ptrdiff_t(kTile.pixels()), kTile.nx(), kTile.y0, kTile.x0};
+  };
+  std::vector<Complex> expected_object = object;
+  std::vector<Real> expected_weight = weight;
+  std::vector<Complex> expected_probe = probe;
+  for (int frame = 0; frame < n.frames; ++frame) {
+    const Corner c = corner[std::size_t(frame_of[std::size_t(frame)])];
+    for (int mode = 0; mode < n.modes; ++mode)
+      for (int y = 0; y < n.ny; ++y)
+        for (int x = 0; x < n.nx; ++x) {
+          const Pixel p{frame, mode, y, x};
+          tile(expected_object)(mode % 2, c.y + y, c.x + x) += OverlapTerms::object(p);
+          expected_probe[std::size_t((mode / 2 * 12 + y) * 20 + x)] += OverlapTerms::probe(p);
+          if (mode % 2 == 0) tile(expected_weight)(0, c.y + y, c.x + x) += OverlapTerms::weight(p);
+        }
+  }
+
+  lane.run(n, CpuLane::ScatterOverlap<OverlapTerms>{3,
+                                                    2,
+                                                    tile(object),
+                                                    tile(weight),
+                                                    {probe.data(), 12 * 20, 20},
+                                                    {},
+                                                    frame_of.data(),
+                                                    corner.data()});
+
+  const auto same = [](const std::vector<Complex>& a, const std::vector<Complex>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(),
+                      [](Complex u, Complex v) { return u.re == v.re && u.im == v.im; });
+  };
+  CHECK(same(object, expected_object));
+  CHECK(same(probe, expected_probe));
+  CHECK(weight == expected_weight);
 }
 
 TEST("scattered frames add up at their corners, in the mode that the body names") {
