@@ -32,6 +32,9 @@ TOLERANCE = {
     "field": 3e-6,
     # A pixel in the tail of the probe is divided by next to nothing. Seen: 2.6e-6.
     "field without inertia": 1e-5,
+    # Steps of ML come from slopes n / I and curvatures n / I^2, large where the model is dark, and
+    # each iteration starts from the rounding of the last. Seen: 6e-6 (without fused operations).
+    "field after several searches": 2e-5,
     # The sum of squared differences of similar numbers. Seen: 3e-6.
     "error": 1e-5,
 }
@@ -146,7 +149,10 @@ def assert_as_oracle(scan: SmallScan, options: dict[str, Any], device: str = "cp
     expected = _expected(scan, options)
     result = scan.run(options, device=device)
 
-    tolerance = TOLERANCE["field" if options["object_inertia"] > 0 else "field without inertia"]
+    kind = "field" if options["object_inertia"] > 0 else "field without inertia"
+    if options["name"] == "ML" and options["iterations"] > 1:
+        kind = "field after several searches"
+    tolerance = TOLERANCE[kind]
     off_object = relative(result.object, expected[0])
     off_probe = relative(result.probe, expected[1])
     moved = relative(result.object, scan.obj)
