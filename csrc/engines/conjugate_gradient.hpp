@@ -101,15 +101,15 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   void gradient(bool update_probe) {
     this->set_all_frames();
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
-    this->accumulate(sums, [&](Lane& lane, Scratch& s, const Batch& b) {
+    this->accumulate(sums, nullptr, [&](Lane& lane, Scratch& s, const Batch& b) {
       const kernels::LossResidual<NoiseModel> loss{s.measured.view(), s.wave.view(),
                                                    model_.scale()};
       model_.detect(lane, s, b, model_.sum_modes(loss, s), this->scale_wave(s));
       this->template add_totals<1>(lane, s, b);
     });
-    this->exchange(object_sums_, nullptr,
-                   [&](Lane& lane, int part) { add_smoothness_gradient(lane, part); });
-    if (update_probe) this->exchange_probe();
+    largest_ = this->complete(true, update_probe, [&](Lane& lane, int part) {
+      add_smoothness_gradient(lane, part);
+    });
   }
 
   void add_smoothness_gradient(Lane& lane, int part) {
@@ -132,9 +132,9 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   }
 
   void next_direction(bool update_probe) {
-    const double floor = options_.object_inertia * this->largest_weight(object_sums_);
+    const double floor = options_.object_inertia * largest_.object;
     if (update_probe) {
-      const double probe_floor = options_.probe_inertia * this->largest_weight(probe_sums_);
+      const double probe_floor = options_.probe_inertia * largest_.probe;
       this->for_each_copy(
           [&](Lane& lane, int part) { precondition_probe(lane, part, probe_floor); });
     }
@@ -315,6 +315,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   double smoothness_weight_ = 0;
   double roughness_ = 0;
   double probe_power_ = 0;
+  typename Base::Largest largest_;
   double last_product_ = 0;
   bool probe_moved_ = false;
   bool restart_ = true;

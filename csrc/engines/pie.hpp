@@ -49,26 +49,34 @@ class Pie final : public Reconstruction<Backend> {
   void update(const std::vector<int>& group, bool update_probe) {
     const Region touched = split(group);
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
-    this->accumulate(sums, [&](Lane& lane, Scratch& s, const Batch& b) {
+    this->accumulate(sums, &touched, [&](Lane& lane, Scratch& s, const Batch& b) {
       this->model_.detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s));
       this->template add_totals<1>(lane, s, b);
     });
-    this->exchange_object(&touched);
-    const double object_floor = (options_.object_alpha + options_.object_inertia) *
-                                this->largest_weight(this->object_sums_);
-    this->apply_object({options_.object_step, 1 - options_.object_alpha, object_floor});
-    if (update_probe) this->update_probe();
+    const typename Base::Largest largest = this->complete(true, update_probe);
+    const double object_floor =
+        (options_.object_alpha + options_.object_inertia) * largest.object;
+    const double probe_floor = (options_.probe_alpha + options_.probe_inertia) * largest.probe;
+    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+      step_object(lane, part, object_floor);
+      if (update_probe)
+        this->apply_probe(
+            lane, part,
+            kernels::QuotientStep{
+                state_.probe(part),
+                this->probe_quotient(part, 1 - options_.probe_alpha, probe_floor),
+                Real(options_.probe_step)});
+    });
     if (options_.momentum_period != 0 && ++updates_ % options_.momentum_period == 0) add_momentum();
   }
 
-  void update_probe() {
-    this->exchange_probe();
-    const double floor =
-        (options_.probe_alpha + options_.probe_inertia) * this->largest_weight(this->probe_sums_);
-    this->apply_probe([&](int part) {
-      return kernels::QuotientStep{state_.probe(part),
-                                   this->probe_quotient(part, 1 - options_.probe_alpha, floor),
-                                   Real(options_.probe_step)};
+  void step_object(Lane& lane, int part, double floor) {
+    this->for_each_object_mode([&](auto, auto last, int mode) {
+      lane.map(this->object_sums_.active(part), 1,
+               kernels::ObjectStep<last>{state_.object(part), this->object_sums_.sum(part),
+                                         this->object_sums_.weight(part),
+                                         Real(1 - options_.object_alpha), Real(floor),
+                                         Real(options_.object_step), mode});
     });
   }
 

@@ -33,7 +33,7 @@ class Projections final : public Reconstruction<Backend> {
         bound_(options.power_bound * double(scan.valid_pixels())),
         overlap_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
                  1),
-        weight_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
+        overlap_weight_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
                 1) {
     if (!reflects_) return;
     for (int part = 0; part < this->parts(); ++part)
@@ -46,7 +46,7 @@ class Projections final : public Reconstruction<Backend> {
     this->set_all_frames();
     std::vector<long> in_bound(std::size_t(this->parts()), 0);
     const auto sums = update_probe ? Base::ProbeSums::terms : Base::ProbeSums::none;
-    this->accumulate(sums, [&](Lane& lane, Scratch& s, const Batch& b) {
+    this->accumulate(sums, nullptr, [&](Lane& lane, Scratch& s, const Batch& b) {
       long& left_alone = in_bound[std::size_t(b.part)];
       reflects_ ? reflect(lane, s, b, left_alone) : project(lane, s, b, left_alone);
     });
@@ -128,39 +128,42 @@ class Projections final : public Reconstruction<Backend> {
   static constexpr Real kChangeDamping = 4;
 
   void update_object() {
-    this->exchange_object(nullptr);
-    const double floor = options_.object_inertia * this->largest_weight(this->object_sums_);
+    const double floor = options_.object_inertia * this->complete(true, false).object;
     this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
-      const auto step = [&](auto body) { lane.map(this->object_sums_.updated(part), 1, body); };
-      const CanvasView<Complex> object = state_.object(part);
-      const CanvasView<Complex> overlap = overlap_.view(part);
-      const CanvasView<Real> weight = weight_.view(part);
-      const kernels::Quotient quotient = this->object_quotient(part, 1.0, floor);
-      step(kernels::RecordedStep<true>{object, overlap, weight, quotient, kChangeDamping, 0});
-      for (int k = 1; k < state_.object_modes(); ++k)
-        step(kernels::RecordedStep<false>{object, overlap, weight, quotient, kChangeDamping, k});
-      this->object_sums_.clear(lane, part);
+      this->for_each_object_mode([&](auto first, auto last, int mode) {
+        lane.map(this->object_sums_.updated(part), 1,
+                 kernels::RecordedStep<first, last>{
+                     state_.object(part), this->object_sums_.sum(part),
+                     this->object_sums_.weight(part), Real(floor), overlap_.view(part),
+                     overlap_weight_.view(part), kChangeDamping, mode});
+      });
     });
   }
 
   void update_probe() {
     const int correction = state_.probe_modes();
     this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
-      const Batch all = this->all_frames(part);
-      CanvasView<Complex> sum = this->probe_sums_.sum(part);
-      sum.data = sum.at(correction, 0, 0);
-      lane.run_rows(
-          model_.frames(all),
-          model_.sum_frames(1, sum, model_.template window<Complex>(overlap_.view(part), all)),
-          model_.sum_frames(1, this->probe_sums_.weight(part),
-                            model_.template window<Real>(weight_.view(part), all)));
+      sum_overlap(lane, part, correction);
+      this->probe_sums_.send(lane, part, nullptr);
     });
-    this->exchange_probe();
-    const double floor = options_.probe_inertia * this->largest_weight(this->probe_sums_);
-    this->apply_probe([&](int part) {
-      return kernels::CorrectedStep{state_.probe(part), this->probe_quotient(part, 1.0, floor),
-                                    correction};
+    const double floor = options_.probe_inertia * this->complete(false, true).probe;
+    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+      this->apply_probe(lane, part,
+                        kernels::CorrectedStep{state_.probe(part),
+                                               this->probe_quotient(part, 1.0, floor), correction});
     });
+  }
+
+  // The correction of the probe's sum, and its weight, over all windows.
+  void sum_overlap(Lane& lane, int part, int correction) {
+    const Batch all = this->all_frames(part);
+    CanvasView<Complex> sum = this->probe_sums_.sum(part);
+    sum.data = sum.at(correction, 0, 0);
+    lane.run_rows(
+        model_.frames(all),
+        model_.sum_frames(1, sum, model_.template window<Complex>(overlap_.view(part), all)),
+        model_.sum_frames(1, this->probe_sums_.weight(part),
+                          model_.template window<Real>(overlap_weight_.view(part), all)));
   }
 
   bool reflects_;
@@ -170,7 +173,7 @@ class Projections final : public Reconstruction<Backend> {
   std::vector<Images<Complex>> stored_;
   // Of the last update of the object, see RecordedStep.
   Field<Backend, Complex> overlap_;
-  Field<Backend, Real> weight_;
+  Field<Backend, Real> overlap_weight_;
 };
 
 }  // namespace exitwave

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 #include "engines/engine.hpp"
@@ -120,9 +121,11 @@ class Reconstruction : public Engine {
   // Which sums of the probe a pass takes.
   enum class ProbeSums { none, terms, terms_and_weights };
 
-  // rule(lane, scratch, batch): model wave to residual wave, and totals of the batch
+  // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave to
+  // residual wave, and totals of the batch. `touched`: object pixels that the pass reaches (null:
+  // all). Sums of the probe without weights are kept: more is to come.
   template <class Rule>
-  void accumulate(ProbeSums probe_sums, const Rule& rule) {
+  void accumulate(ProbeSums probe_sums, const Region* touched, const Rule& rule) {
     backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
@@ -136,40 +139,45 @@ class Reconstruction : public Engine {
         if (probe_sums == ProbeSums::terms_and_weights)
           model_.add_probe_weight(lane, b, probe_sums_.weight(part));
       });
+      object_sums_.send(lane, part, touched);
+      if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
   }
 
-  // `touched`: pixels that the group reaches (null: all). `at_owner(lane, part)` is called when the
-  // owner's sums are whole, before they return to the other parts.
+  // Largest weights of the sums that are whole, 0 for the others.
+  struct Largest {
+    double object = 0;
+    double probe = 0;
+  };
+  // Makes sums that were sent whole wherever a part updates. `at_owner(lane, part)` is called when
+  // the owner's sums of the object are whole, before they return to the other parts.
   template <class F>
-  void exchange(PartialSums<Backend>& sums, const Region* touched, const F& at_owner) {
-    backend_.for_each_part(parts(),
-                           [&](Lane& lane, int, int part) { sums.send(lane, part, touched); });
+  Largest complete(bool object, bool probe, const F& at_owner) {
+    std::vector<Largest> largest(static_cast<std::size_t>(parts()));
+    const auto look = [&](Lane& lane, int part) {
+      largest[std::size_t(part)] = look_at_sums(lane, part, object, probe);
+    };
     backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
-      sums.collect(lane, part);
-      at_owner(lane, part);
-      if (!backend_.shared()) sums.give_back(lane, part);
+      if (object) object_sums_.collect(lane, part);
+      if (object) at_owner(lane, part);
+      if (probe) probe_sums_.collect(lane, part);
+      if (backend_.shared()) return look(lane, part);
+      if (object) object_sums_.give_back(lane, part);
+      if (probe) probe_sums_.give_back(lane, part);
     });
     if (!backend_.shared())
-      backend_.for_each_part(parts(),
-                             [&](Lane& lane, int, int part) { sums.take_back(lane, part); });
+      backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+        if (object) object_sums_.take_back(lane, part);
+        if (probe) probe_sums_.take_back(lane, part);
+        look(lane, part);
+      });
+    Largest all;
+    for (const Largest& one : largest)
+      all = {std::max(all.object, one.object), std::max(all.probe, one.probe)};
+    return all;
   }
-  void exchange_object(const Region* touched) {
-    exchange(object_sums_, touched, [](Lane&, int) {});
-  }
-  void exchange_probe() {
-    exchange(probe_sums_, nullptr, [](Lane&, int) {});
-    if (problem_.fractional())
-      for_each_copy(
-          [&](Lane& lane, int part) { state_.from_spectrum(lane, part, probe_sums_.sum(part)); });
-  }
-
-  double largest_weight(PartialSums<Backend>& sums) {
-    std::vector<Real> largest(std::size_t(parts()), Real(0));
-    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
-      largest[std::size_t(part)] = lane.largest(sums.active(part), sums.weight(part));
-    });
-    return double(*std::max_element(largest.begin(), largest.end()));
+  Largest complete(bool object, bool probe) {
+    return complete(object, probe, [](Lane&, int) {});
   }
 
   kernels::Quotient object_quotient(int part, double own, double floor) {
@@ -179,29 +187,23 @@ class Reconstruction : public Engine {
     return {probe_sums_.sum(part), probe_sums_.weight(part), Real(own), Real(floor)};
   }
 
-  // field += step sum / (own weight + floor)
-  struct Step {
-    double step;
-    double own;
-    double floor;
-  };
-  void apply_object(const Step& step) {
-    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
-      lane.map(object_sums_.active(part), state_.object_modes(),
-               kernels::QuotientStep{state_.object(part),
-                                     object_quotient(part, step.own, step.floor), Real(step.step)});
-      object_sums_.clear(lane, part);
-    });
+  // The probe's part of an update: `change` is a body over its modes; its supports follow.
+  template <class Body>
+  void apply_probe(Lane& lane, int part, const Body& change) {
+    if (part >= state_.copies()) return;
+    lane.map(state_.window(), state_.probe_modes(), change);
+    probe_sums_.clear(lane, part);
+    restrict_probe(lane, part);
+    state_.refresh(lane, part);
   }
-  // make_body(part) is the change of the probe; its supports follow.
+  // f(first, last, mode) for the object modes; first and last are compile-time constants.
   template <class F>
-  void apply_probe(const F& make_body) {
-    for_each_copy([&](Lane& lane, int part) {
-      lane.map(state_.window(), state_.probe_modes(), make_body(part));
-      probe_sums_.clear(lane, part);
-      restrict_probe(lane, part);
-      state_.refresh(lane, part);
-    });
+  void for_each_object_mode(const F& f) {
+    const int modes = state_.object_modes();
+    if (modes == 1) return f(std::true_type{}, std::true_type{}, 0);
+    f(std::true_type{}, std::false_type{}, 0);
+    for (int mode = 1; mode < modes - 1; ++mode) f(std::false_type{}, std::false_type{}, mode);
+    f(std::false_type{}, std::true_type{}, modes - 1);
   }
 
   // End of an iteration: probe power held at its start value, object amplitude clipped. The factor
@@ -268,6 +270,17 @@ class Reconstruction : public Engine {
   double cut_power_ = 0;  // fraction that the supports took from the last update
 
  private:
+  // What a part does when its sums are whole.
+  Largest look_at_sums(Lane& lane, int part, bool object, bool probe) {
+    Largest largest;
+    if (object)
+      largest.object = lane.largest(object_sums_.active(part), object_sums_.weight(part));
+    if (!probe || part >= state_.copies()) return largest;
+    if (problem_.fractional()) state_.from_spectrum(lane, part, probe_sums_.sum(part));
+    largest.probe = lane.largest(state_.window(), probe_sums_.weight(part));
+    return largest;
+  }
+
   // Total of an operation at the detector over all frames; nothing is updated.
   template <class MakeOperation>
   double total_over_frames(const MakeOperation& make_operation) {

@@ -38,27 +38,51 @@ struct QuotientStep {
   }
 };
 
-// The object's step, with what the correction of the probe's sum needs of it, per pixel, summed
-// over object modes:  O <- O + dO,  overlap = sum_k conj(O_k) dO_k,  weight = sum_k |O_k|^2 +
-// damping |dO_k|^2. A large change makes the first-order correction untrustworthy; damping then
+// One mode of the object's step, which also leaves its sum at zero for the next pass; the last mode
+// does so with the weight.
+template <bool Last>
+struct ObjectStep {
+  CanvasView<Complex> object;
+  CanvasView<Complex> sum;
+  CanvasView<Real> weight;
+  Real own;
+  Real floor;
+  Real step;
+  int mode;
+
+  EXITWAVE_HD void operator()(int, int y, int x) const {
+    const Complex change = step * Quotient{sum, weight, own, floor}(mode, y, x);
+    store(object(mode, y, x), load(object(mode, y, x)) + change);
+    store(sum(mode, y, x), Complex{0, 0});
+    if constexpr (Last) weight(0, y, x) = 0;
+  }
+};
+
+// The same full step, with what the correction of the probe's sum needs of it, per pixel, summed
+// over object modes:  O <- O + dO,  overlap = sum_k conj(O_k) dO_k,  overlap weight = sum_k |O_k|^2
+// + damping |dO_k|^2. A large change makes the first-order correction untrustworthy; damping then
 // keeps the step small.
-template <bool First>
+template <bool First, bool Last>
 struct RecordedStep {
   CanvasView<Complex> object;
-  CanvasView<Complex> overlap;  // (1, ...), written or added to
-  CanvasView<Real> weight;      // (1, ...), written or added to
-  Quotient quotient;
+  CanvasView<Complex> sum;
+  CanvasView<Real> weight;
+  Real floor;
+  CanvasView<Complex> overlap;      // (1, ...), written or added to
+  CanvasView<Real> overlap_weight;  // (1, ...), written or added to
   Real damping;
   int mode;
 
   EXITWAVE_HD void operator()(int, int y, int x) const {
-    const Complex change = quotient(mode, y, x);
+    const Complex change = Quotient{sum, weight, 1, floor}(mode, y, x);
     const Complex next = load(object(mode, y, x)) + change;
     const Complex term = conj(next) * change;
     const Real w = norm(next) + damping * norm(change);
     store(object(mode, y, x), next);
     store(overlap(0, y, x), First ? term : load(overlap(0, y, x)) + term);
-    weight(0, y, x) = First ? w : weight(0, y, x) + w;
+    overlap_weight(0, y, x) = First ? w : overlap_weight(0, y, x) + w;
+    store(sum(mode, y, x), Complex{0, 0});
+    if constexpr (Last) weight(0, y, x) = 0;
   }
 };
 
