@@ -20,7 +20,8 @@ inline void inverse_roots(Real* values, int count) {
   const __m512 three_halves = _mm512_set1_ps(1.5F);
   for (; i + 16 <= count; i += 16) {
     const __m512 v = _mm512_loadu_ps(values + i);
-    const __m512 y = _mm512_rsqrt14_ps(v);
+    // The form without a mask is the same instruction, but gcc warns of its undefined argument.
+    const __m512 y = _mm512_maskz_rsqrt14_ps(0xFFFF, v);
     const __m512 t = _mm512_mul_ps(_mm512_mul_ps(half, v), y);
     _mm512_storeu_ps(values + i, _mm512_mul_ps(y, _mm512_fnmadd_ps(t, y, three_halves)));
   }
