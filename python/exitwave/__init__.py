@@ -16,7 +16,8 @@ if TYPE_CHECKING:
         InvalidArgument,
     )
     from exitwave.geometry import Geometry
-    from exitwave.io import Dataset, load, load_result, save_result
+    from exitwave.io import Dataset, load_result, save_result
+    from exitwave.io.load import load
     from exitwave.reconstruct import ptychography
     from exitwave.result import Result
     from exitwave.simulator import simulate

@@ -41,7 +41,7 @@ class Problem:
 
 
 def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex64:
-    """The probe with the power at which the model has as many counts at valid pixels as the data."""
+    """The probe with the power at which model and data have equal counts at valid pixels."""
     from exitwave import _core
 
     options = _core.EngineOptions()

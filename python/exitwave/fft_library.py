@@ -1,9 +1,9 @@
 """Which FFT library the core uses: bound when it is first needed.
 
 The FFTW3 single-precision interface of the library that EXITWAVE_FFT names, else of the system's
-libfftw3f, else of the one inside the pyfftw wheel. Plans are measured once and kept as wisdom in the
-user's cache folder (EXITWAVE_CACHE names another; empty: none is kept, and plans are estimated), so
-that the same machine gives the same bits.
+libfftw3f, else of the one inside the pyfftw wheel. Plans are measured once and kept as wisdom in
+the user's cache folder (EXITWAVE_CACHE names another; empty: none is kept, and plans are
+estimated), so that the same machine gives the same bits.
 """
 
 from __future__ import annotations

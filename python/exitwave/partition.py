@@ -1,4 +1,4 @@
-"""How a scan is cut: into parts for lanes and devices, and into groups for engines that work in them.
+"""How a scan is cut: into parts for lanes and devices, and into groups of frames for updates.
 
 Both follow one spatial order of the frames, found by halving the scan again and again along its
 longer side, so that neighbours in the order are neighbours in the scan.

@@ -167,7 +167,7 @@ def orthogonal_modes(probe: Complex64) -> Complex64:
     vectors = vectors[:, ::-1]
     most = np.abs(vectors).argmax(axis=0)
     vectors = vectors * np.exp(-1j * np.angle(vectors[most, np.arange(len(probe))]))
-    mixed = vectors.conj().T @ rows
+    mixed: npt.NDArray[np.complex128] = vectors.conj().T @ rows
     return mixed.reshape(probe.shape).astype(np.complex64, order="C")
 
 
