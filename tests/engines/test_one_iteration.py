@@ -35,8 +35,8 @@ TOLERANCE = {
     # Steps of ML come from slopes n / I and curvatures n / I^2, large where the model is dark, and
     # each iteration starts from the rounding of the last. Seen: 6e-6 (without fused operations).
     "field after several searches": 2e-5,
-    # The sum of squared differences of similar numbers. Seen: 3e-6.
-    "error": 1e-5,
+    # The sum of squared differences of similar numbers, at a field that is off as above. Seen: 1e-5.
+    "error": 5e-5,
 }
 
 OFF_CENTRE = np.roll(ref.disc(FRAME, 0.9), (1, -2), (0, 1))
