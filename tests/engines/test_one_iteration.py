@@ -35,7 +35,7 @@ TOLERANCE = {
     # Steps of ML come from slopes n / I and curvatures n / I^2, large where the model is dark, and
     # each iteration starts from the rounding of the last. Seen: 6e-6 (without fused operations).
     "field after several searches": 2e-5,
-    # The sum of squared differences of similar numbers, at a field that is off as above. Seen: 1e-5.
+    # The sum of squared differences of similar numbers, at a field off as above. Seen: 1e-5.
     "error": 5e-5,
 }
 
