@@ -25,6 +25,9 @@ namespace exitwave {
 // that the compiler knows that no store changes them.
 class CpuLane {
  public:
+  // Operations that run together see a row of each other's results, not more.
+  static constexpr bool kRowByRow = true;
+
   // --- operations -------------------------------------------------------------------------------
 
   // body(pixel)
@@ -157,13 +160,12 @@ class CpuLane {
   };
 
   // Both sums of the overlap in one loop, so that waves, probe and object are read once:
-  // object(k) and weight at corner_j + r, probe(m) at r, from the terms that body gives.
+  // object(k) += body.to_object at corner_j + r, probe(m) += body.to_probe at r.
   template <class Body>
   struct ScatterOverlap {
     int probe_modes;
     int object_modes;
     CanvasView<Complex> object;
-    CanvasView<Real> weight;
     CanvasView<Complex> probe;
     Body body;
     const int* frame_of;
@@ -172,36 +174,19 @@ class CpuLane {
     void begin(CpuLane&, int) const {}
     void end(CpuLane&, int, int) const {}
     void row(CpuLane&, int nx, int frame, int y) const {
-      const Corner c = corner[frame_of[frame]];
-      for (int m = 0; m < probe_modes; ++m) {
-        add<true>(nx, Pixel{frame, m * object_modes, y, 0}, m, 0, c);
-        for (int k = 1; k < object_modes; ++k)
-          add<false>(nx, Pixel{frame, m * object_modes + k, y, 0}, m, k, c);
-      }
-    }
-
-   private:
-    template <bool WithWeight>
-    void add(int nx, Pixel p, int m, int k, Corner c) const {
       const Body b = body;
-      Complex* to_object = object.at(k, c.y + p.y, c.x);
-      Real* to_weight = weight.at(0, c.y + p.y, c.x);
-      Complex* to_probe = probe.at(m, p.y, 0);
-      EXITWAVE_SIMD_LOOP
-      for (int x = 0; x < nx; ++x) {
-        const Pixel q{p.frame, p.mode, p.y, x};
-        to_object[x] += b.to_object(q);
-        to_probe[x] += b.to_probe(q);
-        if constexpr (WithWeight) to_weight[x] += b.to_weight(q);
+      const Corner c = corner[frame_of[frame]];
+      for (int mode = 0; mode < probe_modes * object_modes; ++mode) {
+        Complex* to_object = object.at(mode % object_modes, c.y + y, c.x);
+        Complex* to_probe = probe.at(mode / object_modes, y, 0);
+        EXITWAVE_SIMD_LOOP
+        for (int x = 0; x < nx; ++x) {
+          to_object[x] += b.to_object(Pixel{frame, mode, y, x});
+          to_probe[x] += b.to_probe(Pixel{frame, mode, y, x});
+        }
       }
     }
   };
-
-  // Rows of a canvas lie far apart, which hides them from the processor's own prefetch.
-  template <class T>
-  static void fetch(const T* row, int count) {
-    for (int x = 0; x < count; x += int(64 / sizeof(T))) __builtin_prefetch(row + x, 1, 3);
-  }
 
   // --- running them -----------------------------------------------------------------------------
 
@@ -233,6 +218,21 @@ class CpuLane {
   void run_rows(Extent n, Operations... operations) {
     for (int y = 0; y < n.ny; ++y)
       for (int frame = 0; frame < n.frames; ++frame) (operations.row(*this, n.nx, frame, y), ...);
+  }
+  // The same for one that scatters: all frames that reach a row of the canvas before its next row.
+  template <class Scatter>
+  void run_canvas_rows(Extent n, const Scatter& scatter) {
+    int first = scatter.corner[scatter.frame_of[0]].y;
+    int last = first;
+    for (int frame = 1; frame < n.frames; ++frame) {
+      first = std::min(first, scatter.corner[scatter.frame_of[frame]].y);
+      last = std::max(last, scatter.corner[scatter.frame_of[frame]].y);
+    }
+    for (int canvas_y = first; canvas_y < last + n.ny; ++canvas_y)
+      for (int frame = 0; frame < n.frames; ++frame) {
+        const int y = canvas_y - scatter.corner[scatter.frame_of[frame]].y;
+        if (y >= 0 && y < n.ny) scatter.row(*this, n.nx, frame, y);
+      }
   }
   template <class Body>
   void map(Extent n, const Body& body) {

@@ -25,9 +25,15 @@ struct Scratch {
   Images<Complex> wave;   // (batch, wave modes, ny, nx)
   Images<Complex> probe;  // (batch, probe modes, ny, nx), fractional positions only
   Images<Complex> term;   // as probe
-  Images<Real> measured;  // (batch, 1, ny, nx)
+  Images<Real> counts;    // (batch, 1, ny, nx), or one row
   Buffer<Real> keep;      // (batch), see ScaleWave
   Buffer<double> totals;  // (batch, up to 4)
+
+  // Counts and, later, factors of a batch. Where a lane goes row by row and nobody looks at a whole
+  // frame of them, all rows are one, which never leaves the cache.
+  BatchView<Real> measured() {
+    return counts.extent().ny == 1 ? BatchView<Real>{counts.view().data, 0, 0, 0} : counts.view();
+  }
 };
 
 // Forward model D[P O] of a batch, and its adjoint: residual waves back to sums of object and
@@ -37,13 +43,14 @@ class Model {
  public:
   using Lane = typename Backend::Lane;
 
-  Model(Backend& backend, Problem<Backend>& problem, State<Backend>& state)
+  // `whole_frames`: factors are needed after the pass over a frame's rows.
+  Model(Backend& backend, Problem<Backend>& problem, State<Backend>& state, bool whole_frames)
       : problem_(problem), state_(state), batch_(backend.batch()) {
     const Scan& scan = problem.scan();
     const Real pixels = Real(scan.ny) * Real(scan.nx);
     // Far field transforms are unscaled, so stored waves are sqrt(pixels) times the unitary ones.
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
-    for (int i = 0; i < backend.lanes(); ++i) scratch_.push_back(make_scratch(backend.memory()));
+    for (int i = 0; i < backend.lanes(); ++i) scratch_.push_back(make_scratch(backend.memory(), whole_frames || !Lane::kRowByRow));
   }
 
   int batch() const { return batch_; }
@@ -61,10 +68,10 @@ class Model {
     return {b.count, 1, problem_.scan().ny, problem_.scan().nx};
   }
 
-  // Detector step: the counts of the batch are loaded into s.measured, then the operations follow.
+  // Detector step: the counts of the batch are loaded into s.measured(), then the operations follow.
   template <class... Operations>
   void detect(Lane& lane, Scratch& s, const Batch& b, const Operations&... operations) {
-    problem_.with_load(b.part, b.frame, s.measured.view(),
+    problem_.with_load(b.part, b.frame, s.measured(),
                        [&](const auto& load) { lane.run(frames(b), load, operations...); });
   }
 
@@ -110,19 +117,17 @@ class Model {
     return p;
   }
 
-  // Adjoint, from the residual chi in s.wave:
-  //   object sum += sum conj(P) chi,  object weight += sum |P|^2
+  // Adjoint, from the residual chi in s.wave: object sum += sum conj(P) chi
   void add_object(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
-                  CanvasView<Complex> sum, CanvasView<Real> weight) {
-    lane.run(frames(b), scatter(b, wave_modes(), sum, kernels::ObjectTerm{s.wave.view(), p}),
-             scatter(b, state_.probe_modes(), weight, kernels::ProbeWeight{p.probe}));
+                  CanvasView<Complex> sum) {
+    lane.run(frames(b), scatter(b, wave_modes(), sum, kernels::ObjectTerm{s.wave.view(), p}));
   }
   // the same, and probe sum += sum conj(O) chi; for fractional positions the spectrum of it
   void add_both(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
-                CanvasView<Complex> sum, CanvasView<Real> weight, CanvasView<Complex> probe_sum) {
+                CanvasView<Complex> sum, CanvasView<Complex> probe_sum) {
     const kernels::ObjectWindow o = object(state_.object(b.part), b);
     if (problem_.fractional()) {
-      add_object(lane, s, b, p, sum, weight);
+      add_object(lane, s, b, p, sum);
       add_unshifted(lane, s, b, o, probe_sum);
       return;
     }
@@ -130,16 +135,30 @@ class Model {
     lane.run(frames(b), Overlap{state_.probe_modes(),
                                 state_.object_modes(),
                                 sum,
-                                weight,
                                 probe_sum,
                                 {s.wave.view(), p, o},
                                 b.frame,
                                 problem_.corner(b.part)});
   }
+
+  // Weights. The object's is the probe's intensity, which for whole positions is the same in all
+  // frames and added once per pass, row by row of the canvas; else it follows each frame.
+  void add_object_weight(Lane& lane, const Batch& b, const kernels::ProbeMode& p,
+                         CanvasView<Real> weight) {
+    if (problem_.fractional())
+      lane.run(frames(b),
+               scatter(b, state_.probe_modes(), weight, kernels::ProbeWeight{p.probe}));
+  }
+  void add_object_weights(Lane& lane, const Batch& all, CanvasView<Real> weight) {
+    if (!problem_.fractional() && all.count > 0)
+      lane.run_canvas_rows(frames(all), scatter(all, 1, weight,
+                                                kernels::ProbeIntensity{state_.intensity(all.part)}));
+  }
   // probe weight += sum |O|^2
-  void add_probe_weight(Lane& lane, const Batch& b, CanvasView<Real> weight) {
-    lane.run(frames(b), sum_frames(state_.object_modes(), weight,
-                                   kernels::ObjectWeight{object(state_.object(b.part), b)}));
+  void add_probe_weights(Lane& lane, const Batch& all, CanvasView<Real> weight) {
+    lane.run_rows(frames(all),
+                  sum_frames(state_.object_modes(), weight,
+                             kernels::ObjectWeight{object(state_.object(all.part), all)}));
   }
 
   // Operations of a lane, with the batch filled in.
@@ -162,7 +181,7 @@ class Model {
   }
 
  private:
-  Scratch make_scratch(Memory& memory) {
+  Scratch make_scratch(Memory& memory, bool whole_frames) {
     const int ny = problem_.scan().ny;
     const int nx = problem_.scan().nx;
     Scratch s;
@@ -171,7 +190,7 @@ class Model {
       s.probe = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
       s.term = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
     }
-    s.measured = Images<Real>(memory, {batch_, 1, ny, nx});
+    s.counts = Images<Real>(memory, whole_frames ? Extent{batch_, 1, ny, nx} : Extent{1, 1, 1, nx});
     s.keep = Buffer<Real>(memory, std::size_t(batch_));
     s.totals = Buffer<double>(memory, 4 * std::size_t(batch_));
     return s;

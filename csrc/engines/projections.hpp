@@ -89,9 +89,9 @@ class Projections final : public Reconstruction<Backend> {
   }
 
   void reflect(Lane& lane, Scratch& s, const Batch& b, long& left_alone) {
-    const kernels::ReflectedModulus modulus{s.measured.view(), s.wave.view(), stored(b), b.frame,
+    const kernels::ReflectedModulus modulus{s.measured(), s.wave.view(), stored(b), b.frame,
                                             model_.scale()};
-    const kernels::ReflectWave change{s.wave.view(), stored(b), s.measured.view(), s.keep.data(),
+    const kernels::ReflectWave change{s.wave.view(), stored(b), s.measured(), s.keep.data(),
                                       b.frame,       Real(a_),  Real(b_),          model_.scale()};
     detect(lane, s, b, model_.sum_modes(modulus, s), model_.map(change), 1, left_alone);
     this->template add_totals<2>(lane, s, b);

@@ -34,7 +34,7 @@ class Reconstruction : public Engine {
         backend_(settings, scan.ny, scan.nx),
         problem_(backend_, scan),
         state_(backend_, problem_, options, object, probe),
-        model_(backend_, problem_, state_),
+        model_(backend_, problem_, state_, options.power_bound >= 0),
         object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
                      options.object_modes),
         probe_sums_(backend_, state_.windows(), probe_owners(),
@@ -60,7 +60,7 @@ class Reconstruction : public Engine {
   }
   double model_power() override {
     return total_over_frames([&](Scratch& s) {
-      return model_.sum_modes(kernels::ModelPower{s.measured.view(), s.wave.view(), model_.scale()},
+      return model_.sum_modes(kernels::ModelPower{s.measured(), s.wave.view(), model_.scale()},
                               s);
     });
   }
@@ -132,13 +132,15 @@ class Reconstruction : public Engine {
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
         if (probe_sums == ProbeSums::none)
-          model_.add_object(lane, s, b, p, object_sums_.sum(part), object_sums_.weight(part));
+          model_.add_object(lane, s, b, p, object_sums_.sum(part));
         else
-          model_.add_both(lane, s, b, p, object_sums_.sum(part), object_sums_.weight(part),
-                          probe_sums_.sum(part));
-        if (probe_sums == ProbeSums::terms_and_weights)
-          model_.add_probe_weight(lane, b, probe_sums_.weight(part));
+          model_.add_both(lane, s, b, p, object_sums_.sum(part), probe_sums_.sum(part));
+        model_.add_object_weight(lane, b, p, object_sums_.weight(part));
       });
+      const Batch all = all_frames(part);
+      model_.add_object_weights(lane, all, object_sums_.weight(part));
+      if (probe_sums == ProbeSums::terms_and_weights)
+        model_.add_probe_weights(lane, all, probe_sums_.weight(part));
       object_sums_.send(lane, part, touched);
       if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
@@ -231,15 +233,15 @@ class Reconstruction : public Engine {
     });
   }
 
-  // Factor towards the measured modulus in s.measured; total: squared amplitude deviation.
+  // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
   auto modulus_residual(Scratch& s) {
     return model_.sum_modes(
-        kernels::ModulusResidual{s.measured.view(), s.wave.view(), model_.scale()}, s);
+        kernels::ModulusResidual{s.measured(), s.wave.view(), model_.scale()}, s);
   }
   // Residual wave from the factor.
   auto scale_wave(Scratch& s) {
     return model_.map(
-        kernels::ScaleWave{s.wave.view(), s.measured.view(), s.keep.data(), model_.scale()});
+        kernels::ScaleWave{s.wave.view(), s.measured(), s.keep.data(), model_.scale()});
   }
 
   // Adds the totals of a batch to those of its part.

@@ -55,6 +55,7 @@ class State {
     const CanvasView<Complex> p = probe_.view(part);
     return {p.data, 0, p.mode_stride, p.row_stride};
   }
+  BatchView<const Real> intensity(int part) { return copy(part).intensity.repeated(); }
   BatchView<const Complex> spectrum(int part) { return copy(part).spectrum.repeated(); }
 
   // Restricts a probe-like field to its supports: real space first, then Fourier space.
@@ -82,9 +83,13 @@ class State {
     return total[0];
   }
 
-  // After a change of the probe: its spectrum, where positions are fractional.
+  // After a change of the probe: what follows from it, its spectrum where positions are fractional,
+  // else its intensity.
   void refresh(Lane& lane, int part) {
-    refresh_spectrum(lane, probe_.view(part), copy(part).spectrum);
+    if (problem_.fractional())
+      refresh_spectrum(lane, probe_.view(part), copy(part).spectrum);
+    else
+      refresh_intensity(lane, part);
   }
   void refresh_spectrum(Lane& lane, CanvasView<const Complex> field, Images<Complex>& spectrum) {
     if (!problem_.fractional()) return;
@@ -111,6 +116,7 @@ class State {
   };
   struct Copy {
     Images<Complex> spectrum;  // (1, probe modes, ny, nx), for fractional positions
+    Images<Real> intensity;    // (1, 1, ny, nx): sum_m |P_m|^2, for whole positions
     Images<Complex> work;      // as spectrum
     Buffer<Real> support;
     Buffer<Real> fourier_support;
@@ -120,12 +126,24 @@ class State {
     const Extent n{1, probe_modes_, problem_.scan().ny, problem_.scan().nx};
     Memory& memory = backend.memory();
     Copy c;
-    if (problem_.fractional()) c.spectrum = Images<Complex>(memory, n);
+    if (problem_.fractional())
+      c.spectrum = Images<Complex>(memory, n);
+    else
+      c.intensity = Images<Real>(memory, {1, 1, n.ny, n.nx});
     if (problem_.fractional() || !options.probe_fourier_support.empty())
       c.work = Images<Complex>(memory, n);
     c.support = Buffer<Real>(memory, options.probe_support);
     c.fourier_support = Buffer<Real>(memory, options.probe_fourier_support);
     return c;
+  }
+
+  void refresh_intensity(Lane& lane, int part) {
+    const BatchView<Real> intensity = copy(part).intensity.view();
+    const CanvasView<Real> target{intensity.data, 0, intensity.row_stride};
+    lane.map(window(), 1, kernels::Clear<Real>{target});
+    using Sum = typename Lane::template ScatterAdd<Real, kernels::ProbeWeight>;
+    lane.run({1, 1, problem_.scan().ny, problem_.scan().nx},
+             Sum{probe_modes_, target, kernels::ProbeWeight{probe_images(part)}});
   }
 
   Copy& copy(int part) { return copies_[copies_.size() == 1 ? 0 : std::size_t(part)]; }

@@ -19,8 +19,7 @@ struct ObjectTerm {
   EXITWAVE_HD int target(int mode) const { return mode % probe.object_modes; }
 };
 
-// Both at once: conj(P_jm) chi_jmk to the object, |P_jm|^2 to its weight, conj(O_kj) chi_jmk to the
-// probe.
+// Both at once: conj(P_jm) chi_jmk to the object, conj(O_kj) chi_jmk to the probe.
 struct OverlapTerms {
   BatchView<const Complex> residual;
   ProbeMode probe;
@@ -28,7 +27,6 @@ struct OverlapTerms {
 
   EXITWAVE_HD Complex to_object(Pixel p) const { return conj(probe(p)) * residual(p); }
   EXITWAVE_HD Complex to_probe(Pixel p) const { return conj(object(p)) * residual(p); }
-  EXITWAVE_HD Real to_weight(Pixel p) const { return norm(probe(p)); }
 };
 
 // sum_k conj(O_kj) chi_jmk of one frame, before it is moved back by the fraction of the position.
@@ -64,6 +62,14 @@ struct ProbeWeight {
   BatchView<const Complex> probe;  // (frames or 1, probe modes, ny, nx)
 
   EXITWAVE_HD Real operator()(Pixel p) const { return norm(probe(p)); }
+  EXITWAVE_HD int target(int) const { return 0; }
+};
+
+// sum_m |P_m|^2, the same for all frames, to the object's weight
+struct ProbeIntensity {
+  BatchView<const Real> intensity;  // (1, 1, ny, nx)
+
+  EXITWAVE_HD Real operator()(Pixel p) const { return intensity({0, 0, p.y, p.x}); }
   EXITWAVE_HD int target(int) const { return 0; }
 };
 
