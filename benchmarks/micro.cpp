@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "core/images.hpp"
+#include "cpu/fast_rows.hpp"
 #include "cpu/lane.hpp"
 #include "cpu/memory.hpp"
 #include "kernels/detector.hpp"
@@ -66,44 +67,37 @@ int main(int argc, char** argv) {
   const BatchView<const std::uint16_t> counts_view{counts.data(), 0, 0, kSize};
 
   time_body("fft2", [&] { lane.fft2(n, wave.view(), Direction::forward); });
-  time_body("Widen", [&] {
-    lane.map(n, kernels::Widen<std::uint16_t>{
-                    measured.view(), counts_view, {valid.data(), 0, 0, kSize}, frame, frame});
-  });
+  const BatchView<Real> row{measured.view().data, 0, 0, 0};
+  using Widen = kernels::Widen<std::uint16_t>;
+  const CpuLane::MapRolled<Widen> load{
+      kSize, kSize / 2, kSize / 2, {row, counts_view, {valid.data(), 0, 0, kSize}, frame, frame}};
+  const CpuLane::SumModes<kernels::ModulusResidual> modulus{1, {row, wave.view(), 1}, totals};
+  const CpuLane::SumModes<kernels::ReflectedModulus> reflected{
+      1, {row, wave.view(), stored.view(), frame, 1}, totals};
+  const CpuLane::SumModes<kernels::LossResidual<kernels::Poisson>> loss{
+      1, {row, wave.view(), 1}, totals};
+  const CpuLane::SumModes<kernels::LineSearch<kernels::Poisson>> search{
+      1, {row, wave.view(), stored.view(), probe.view(), 1}, totals};
+  const CpuLane::Map<kernels::ScaleWave> scale{1, {wave.view(), row, keep, 1}};
+  const CpuLane::Map<kernels::ReflectWave> reflect{
+      1, {wave.view(), stored.view(), row, keep, frame, -1, 1, 1}};
+  const CpuLane::ScatterOverlap<kernels::OverlapTerms> overlap{
+      1, 1, c, s, {wave.view(), p, window}, frame, corner};
+  const CpuLane::ScatterAdd<Real, kernels::ProbeIntensity> weights{
+      1, w, {intensity.repeated()}, frame, corner};
+  const CpuLane::ScatterAdd<Real, kernels::ObjectWeight> object_weights{1, sw, {window}};
+
+  time_body("load", [&] { lane.run(n, load); });
   time_body("ExitWave", [&] { lane.map(n, kernels::ExitWave{wave.view(), p, window}); });
-  time_body("ModulusResidual", [&] {
-    lane.sum_modes(n, kernels::ModulusResidual{measured.view(), wave.view(), 1}, totals);
-  });
-  time_body("LossResidual", [&] {
-    lane.sum_modes(n, kernels::LossResidual<kernels::Poisson>{measured.view(), wave.view(), 1},
-                   totals);
-  });
-  time_body("LineSearch", [&] {
-    lane.sum_modes(n,
-                   kernels::LineSearch<kernels::Poisson>{measured.view(), wave.view(),
-                                                         stored.view(), probe.view(), 1},
-                   totals);
-  });
-  time_body("ReflectedModulus", [&] {
-    lane.sum_modes(n,
-                   kernels::ReflectedModulus{measured.view(), wave.view(), stored.view(), frame, 1},
-                   totals);
-  });
-  time_body("ScaleWave",
-            [&] { lane.map(n, kernels::ScaleWave{wave.view(), measured.view(), keep, 1}); });
-  time_body("ReflectWave", [&] {
-    lane.map(n, kernels::ReflectWave{wave.view(), stored.view(), measured.view(), keep, frame, -1,
-                                     1, 1});
-  });
-  time_body("ObjectTerm",
-            [&] { lane.scatter_add(n, frame, corner, c, kernels::ObjectTerm{wave.view(), p}); });
-  time_body("ProbeIntensity", [&] {
-    lane.scatter_add(n, frame, corner, w, kernels::ProbeIntensity{measured.repeated()});
-  });
-  time_body("ProbeTerm", [&] { lane.sum_frames(n, s, kernels::ProbeTerm{wave.view(), window}); });
-  time_body("ObjectWeight", [&] { lane.sum_frames(n, sw, kernels::ObjectWeight{window}); });
-  time_body("ObjectChangeTerm",
-            [&] { lane.sum_frames(n, s, kernels::ObjectChangeTerm{window, window, 0}); });
+  time_body("ModulusResidual", [&] { lane.run(n, modulus); });
+  time_body("ReflectedModulus", [&] { lane.run(n, reflected); });
+  time_body("LossResidual", [&] { lane.run(n, loss); });
+  time_body("LineSearch", [&] { lane.run(n, search); });
+  time_body("ScaleWave", [&] { lane.run(n, scale); });
+  time_body("ReflectWave", [&] { lane.run(n, reflect); });
+  time_body("OverlapTerms", [&] { lane.run(n, overlap); });
+  time_body("ProbeIntensity", [&] { lane.run(n, weights); });
+  time_body("ObjectWeight", [&] { lane.run(n, object_weights); });
   const Region region{Rect{0, 0, kSize, kSize}};
   time_body("QuotientStep", [&] {
     lane.map(region, 1, kernels::QuotientStep{s, kernels::Quotient{c, w, 1, 1}, 1});

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "cpu/fast_rows.hpp"
 #include "cpu/lane.hpp"
 #include "cpu/memory.hpp"
 #include "cpu/settings.hpp"

@@ -14,10 +14,11 @@ struct ObjectWindow {
   const int* frame;      // batch entry -> frame of the part
   int object_modes;
 
-  EXITWAVE_HD Complex operator()(Pixel p) const {
+  EXITWAVE_HD const Complex* at(Pixel p) const {
     const Corner c = corner[frame[p.frame]];
-    return object(p.mode % object_modes, c.y + p.y, c.x + p.x);
+    return object.at(p.mode % object_modes, c.y + p.y, c.x + p.x);
   }
+  EXITWAVE_HD Complex operator()(Pixel p) const { return load(*at(p)); }
 };
 
 // The probe of a wave mode.
@@ -25,9 +26,10 @@ struct ProbeMode {
   BatchView<const Complex> probe;  // (frames or 1, probe modes, ny, nx)
   int object_modes;
 
-  EXITWAVE_HD Complex operator()(Pixel p) const {
-    return probe({p.frame, p.mode / object_modes, p.y, p.x});
+  EXITWAVE_HD const Complex* at(Pixel p) const {
+    return probe.at({p.frame, p.mode / object_modes, p.y, p.x});
   }
+  EXITWAVE_HD Complex operator()(Pixel p) const { return load(*at(p)); }
 };
 
 // psi_jmk = P_jm O_kj

@@ -1,0 +1,106 @@
+#pragma once
+
+#include "core/complex.hpp"
+#include "cpu/lane.hpp"
+#include "kernels/exit_wave.hpp"
+#include "kernels/overlap.hpp"
+
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
+#include <immintrin.h>
+#endif
+
+// Rows of the two bodies that are nothing but complex products, written by hand: a compiler takes
+// real and imaginary parts apart and together again, which costs twice what the products do.
+// Everywhere else, and for what is left of a row, the body itself is used.
+
+namespace exitwave {
+
+namespace fast {
+
+#if defined(__AVX512F__)
+
+using Vector = __m512;
+inline constexpr int kWidth = 8;  // complex numbers
+inline Vector read(const Complex* p) { return _mm512_loadu_ps(&p->re); }
+inline void write(Complex* p, Vector v) { _mm512_storeu_ps(&p->re, v); }
+inline Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
+// a b
+inline Vector product(Vector a, Vector b) {
+  const Vector cross = _mm512_mul_ps(_mm512_movehdup_ps(a), _mm512_permute_ps(b, 0xB1));
+  return _mm512_fmaddsub_ps(_mm512_moveldup_ps(a), b, cross);
+}
+// conj(a) b
+inline Vector conjugate_product(Vector a, Vector b) {
+  const Vector cross = _mm512_mul_ps(_mm512_movehdup_ps(a), _mm512_permute_ps(b, 0xB1));
+  return _mm512_fmsubadd_ps(_mm512_moveldup_ps(a), b, cross);
+}
+
+#elif defined(__AVX2__) && defined(__FMA__)
+
+using Vector = __m256;
+inline constexpr int kWidth = 4;
+inline Vector read(const Complex* p) { return _mm256_loadu_ps(&p->re); }
+inline void write(Complex* p, Vector v) { _mm256_storeu_ps(&p->re, v); }
+inline Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
+inline Vector product(Vector a, Vector b) {
+  const Vector cross = _mm256_mul_ps(_mm256_movehdup_ps(a), _mm256_permute_ps(b, 0xB1));
+  return _mm256_fmaddsub_ps(_mm256_moveldup_ps(a), b, cross);
+}
+inline Vector conjugate_product(Vector a, Vector b) {
+  const Vector cross = _mm256_mul_ps(_mm256_movehdup_ps(a), _mm256_permute_ps(b, 0xB1));
+  return _mm256_fmsubadd_ps(_mm256_moveldup_ps(a), b, cross);
+}
+
+#endif
+
+}  // namespace fast
+
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
+
+template <>
+inline void CpuLane::Map<kernels::ExitWave>::row(CpuLane&, int nx, int frame, int y) const {
+  const kernels::ExitWave b = body;
+  for (int mode = 0; mode < modes; ++mode) {
+    const Pixel start{frame, mode, y, 0};
+    Complex* exit = b.exit.at(start);
+    const Complex* probe = b.probe.at(start);
+    const Complex* object = b.object.at(start);
+    int x = 0;
+    for (; x + fast::kWidth <= nx; x += fast::kWidth)
+      fast::write(exit + x, fast::product(fast::read(probe + x), fast::read(object + x)));
+    for (; x < nx; ++x) b(Pixel{frame, mode, y, x});
+  }
+}
+
+template <>
+inline void CpuLane::ScatterOverlap<kernels::OverlapTerms>::row(CpuLane&, int nx, int frame,
+                                                                int y) const {
+  const kernels::OverlapTerms b = body;
+  const Corner c = corner[frame_of[frame]];
+  for (int mode = 0; mode < probe_modes * object_modes; ++mode) {
+    const Pixel start{frame, mode, y, 0};
+    Complex* to_object = object.at(mode % object_modes, c.y + y, c.x);
+    Complex* to_probe = probe.at(mode / object_modes, y, 0);
+    const Complex* residual = b.residual.at(start);
+    const Complex* illumination = b.probe.at(start);
+    const Complex* window = b.object.at(start);
+    int x = 0;
+    for (; x + fast::kWidth <= nx; x += fast::kWidth) {
+      const fast::Vector chi = fast::read(residual + x);
+      fast::write(to_object + x,
+                  fast::add(fast::read(to_object + x),
+                            fast::conjugate_product(fast::read(illumination + x), chi)));
+      fast::write(to_probe + x,
+                  fast::add(fast::read(to_probe + x),
+                            fast::conjugate_product(fast::read(window + x), chi)));
+    }
+    for (; x < nx; ++x) {
+      to_object[x] += b.to_object(Pixel{frame, mode, y, x});
+      to_probe[x] += b.to_probe(Pixel{frame, mode, y, x});
+    }
+  }
+}
+
+#endif
+
+}  // namespace exitwave
