@@ -14,7 +14,7 @@ result = exitwave.ptychography(
     probe=start,
     pos=sample.positions_px,
     params={
-        "engines": [{"name": "DM", "iterations": 80}, {"name": "ML", "iterations": 80}],
+        "engines": [{"name": "rPIE", "iterations": 60}, {"name": "ML", "iterations": 80}],
         "propagation": sample.propagation,
     },
 )

@@ -17,7 +17,7 @@ Complex64 = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
 
 # A mode that is split off starts with this fraction of the first mode's power.
-NEW_MODE_POWER = 0.05
+NEW_MODE_POWER = 0.02
 
 
 def corners_and_fractions(
@@ -123,19 +123,18 @@ def check_modes(engines: Iterable[EngineParameters], probe_modes: int, object_mo
 def grown_probe(probe: Complex64, modes: int | None) -> Complex64:
     """The probe with more modes, split off the first one; total power kept.
 
-    New modes are the first times low-order polynomials, made orthogonal: what a beam that moves or
-    is partially coherent needs first.
+    New modes are the first times low-order polynomials about its centre, made orthogonal: what a
+    beam that moves or is partially coherent needs first.
     """
     if modes is None or modes == len(probe):
         return probe
-    rows, columns = (np.linspace(-1, 1, n) for n in probe.shape[-2:])
+    rows, columns = (_centred_axis(probe[0], axis) for axis in (0, 1))
     orders = sorted((i + j, i, j) for i in range(modes) for j in range(modes))[1:]
     raw = [probe[0] * np.outer(rows**i, columns**j) for _, i, j in orders[: modes + len(probe)]]
     basis = _orthonormal([*probe, *raw])[len(probe) : modes]
     power = float((np.abs(probe[0]) ** 2).sum())
     added = [mode * np.sqrt(NEW_MODE_POWER * power) for mode in basis]
-    first = probe[0] * np.sqrt(1 - NEW_MODE_POWER * len(added)) if len(added) < 10 else probe[0]
-    grown = np.stack([first, *probe[1:], *added])
+    grown = np.stack([*probe, *added])
     total = float((np.abs(probe) ** 2).sum()) / float((np.abs(grown) ** 2).sum())
     return np.asarray(grown * np.sqrt(total), np.complex64, order="C")
 
@@ -169,6 +168,13 @@ def orthogonal_modes(probe: Complex64) -> Complex64:
     vectors = vectors * np.exp(-1j * np.angle(vectors[most, np.arange(len(probe))]))
     mixed: npt.NDArray[np.complex128] = vectors.conj().T @ rows
     return mixed.reshape(probe.shape).astype(np.complex64, order="C")
+
+
+def _centred_axis(image: npt.NDArray[Any], axis: int) -> npt.NDArray[np.float64]:
+    """-1 to 1 over the window, moved so that 0 is at the image's centre of mass."""
+    power = (np.abs(image) ** 2).sum(axis=1 - axis, dtype=np.float64)
+    place = np.linspace(-1, 1, len(power))
+    return np.asarray(place - (power * place).sum() / power.sum())
 
 
 def _orthonormal(images: list[npt.NDArray[Any]]) -> npt.NDArray[np.complex128]:

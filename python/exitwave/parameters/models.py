@@ -17,7 +17,7 @@ from exitwave.parameters.base import Model
 
 def default_chain() -> list[dict[str, Any]]:
     """Engines that run where none are named."""
-    return [{"name": "DM", "iterations": 80}, {"name": "ML", "iterations": 120}]
+    return [{"name": "rPIE", "iterations": 60}, {"name": "ML", "iterations": 140}]
 
 
 class EngineParameters(Model):
@@ -68,7 +68,7 @@ class RAAR(ProjectionParameters):
     """Relaxed averaged alternating reflections."""
 
     name: Literal["RAAR"] = "RAAR"
-    beta: engine.Beta = 0.75
+    beta: engine.Beta = 0.9
 
 
 class PieParameters(EngineParameters):
@@ -97,7 +97,7 @@ class MPIE(RPIE):
     """Momentum-accelerated ptychographic iterative engine."""
 
     name: Literal["mPIE"] = "mPIE"  # type: ignore[assignment]
-    momentum: engine.Momentum = 0.9
+    momentum: engine.Momentum = 0.7
     momentum_period: engine.MomentumPeriod = 10
 
 
