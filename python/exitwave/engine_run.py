@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from exitwave.errors import DivergenceError, InvalidArgument
+from exitwave.errors import DivergenceError
 from exitwave.partition import draw_groups
+from exitwave.problem import Problem
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters
@@ -22,39 +22,6 @@ Complex64 = npt.NDArray[np.complex64]
 _RISE = 10.0
 # Share of the probe's power that a support may take from each update before it is worth a warning.
 _CUT_POWER = 0.01
-
-
-@dataclass
-class Problem:
-    """What all engines of a chain work on.
-
-    ``scan`` is the core's, ``order`` the spatial order of the frames, ``energy`` the sum of the
-    valid counts, by which the Fourier error is divided.
-    """
-
-    scan: Any
-    settings: Any
-    order: npt.NDArray[np.int64]
-    frame_shape: tuple[int, int]
-    energy: float
-    random: np.random.Generator
-
-
-def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex64:
-    """The probe with the power at which model and data have equal counts at valid pixels."""
-    from exitwave import _core
-
-    options = _core.EngineOptions()
-    # Any engine has the model; this one keeps no waves.
-    options.name = "ePIE"
-    options.object_modes, options.probe_modes = len(obj), len(probe)
-    power = _core.Engine(problem.scan, options, obj, probe, problem.settings).model_power()
-    if not power > 0:
-        raise InvalidArgument(
-            "probe or obj has no power at valid pixels, so the probe cannot be scaled; give other "
-            "start values or set scale_start to False."
-        )
-    return np.asarray(probe * np.float32(np.sqrt(problem.energy / power)))
 
 
 class EngineRun:
@@ -191,9 +158,10 @@ def _group_size(params: EngineParameters, frames: int) -> int | None:
 
 
 def automatic_group_size(frames: int) -> int:
-    """A twentieth of the scan, 64 at most: frames of a group that overlap much slow each other down.
+    """A twentieth of the scan, 64 at most.
 
-    With a tenth, scans with a structured probe converged clearly slower.
+    Frames of a group that overlap much slow each other down: with a tenth, scans with a structured
+    probe converged clearly slower.
     """
     return max(1, min(64, frames // 20))
 

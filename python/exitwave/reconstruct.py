@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exitwave import partition, start
+from exitwave import start
 from exitwave.counts import Counts, read_counts
 from exitwave.devices import choose_lanes
-from exitwave.engine_run import EngineRun, Problem, scaled_probe
+from exitwave.engine_run import EngineRun
 from exitwave.errors import DivergenceError, InvalidArgument
+from exitwave.first_probe import find_probe
 from exitwave.interruption import Interruption
 from exitwave.parameters import Parameters, validate_params
+from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
 
@@ -143,17 +145,20 @@ class _Run:
             raise InvalidArgument(
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
+        lanes = choose_lanes(params.device, params.parts, params.batch, frames)
         kernel = _kernel(params, frame_shape)
         positions = start.checked_positions(pos, frames)
         self.object, self.positions = start.place_object(obj, positions, frame_shape)
         if probe is None:
-            self.probe = start.probe_from_data(counts.mean, counts.mask, kernel)
+            self.probe = find_probe(counts, positions, kernel)
         else:
             self.probe = start.checked_probe(probe, frame_shape)
         start.check_modes(params.engines, len(self.probe), len(self.object))
         self.params = params
         self.squeeze = np.ndim(obj) != 3
-        self.problem = self._problem(counts, kernel, frame_shape)
+        self.problem = make_problem(
+            counts, self.positions, self.object.shape[-2:], kernel, lanes, params.seed
+        )
         if params.scale_start:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start: dict[str, npt.NDArray[Any]] = {
@@ -163,29 +168,6 @@ class _Run:
         }
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
-
-    def _problem(
-        self, counts: Counts, kernel: npt.NDArray[Any] | None, frame_shape: tuple[int, int]
-    ) -> Problem:
-        from exitwave import _core
-        from exitwave.fft_library import load_fft_library
-
-        params = self.params
-        lanes = choose_lanes(params.device, params.parts, params.batch, len(counts.data))
-        load_fft_library()
-        corner, fraction = start.corners_and_fractions(self.positions)
-        scan = _core.Scan(
-            counts.data,
-            counts.mask,
-            corner,
-            fraction,
-            self.object.shape[-2:],
-            None if kernel is None else kernel.astype(np.complex64),
-            [part.tolist() for part in partition.split_in_parts(self.positions, lanes.parts)],
-        )
-        order = partition.spatial_order(self.positions)
-        random = np.random.default_rng(params.seed)
-        return Problem(scan, lanes.settings, order, frame_shape, counts.total, random)
 
     def run(self) -> Result:
         began = time.perf_counter()

@@ -88,20 +88,38 @@ def checked_probe(probe: Any, frame_shape: tuple[int, int]) -> Complex64:
     return array
 
 
-def probe_from_data(
-    mean: Float64, mask: npt.NDArray[np.bool_], kernel: npt.NDArray[Any] | None
+def probe_in_near_field(
+    mean: Float64, mask: npt.NDArray[np.bool_], kernel: npt.NDArray[Any]
 ) -> Complex64:
-    """Start probe (1, Y, X) from the mean frame alone.
-
-    Far field: the focus of the beam whose amplitude at the detector is that of the mean frame.
-    Near field: the mean frame's amplitude, propagated back to the sample with a flat phase.
-    """
-    amplitude = np.sqrt(np.where(mask, mean, mean[mask].mean()))
-    if kernel is None:
-        probe = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(amplitude), norm="ortho"))
-    else:
-        probe = np.fft.ifft2(np.fft.fft2(amplitude) * np.conj(kernel))
+    """Start probe (1, Y, X): the mean frame's amplitude, propagated back with a flat phase."""
+    amplitude = _mean_amplitude(mean, mask)
+    probe = np.fft.ifft2(np.fft.fft2(amplitude) * np.conj(kernel))
     return probe[None].astype(np.complex64)
+
+
+def defocused_probe(mean: Float64, mask: npt.NDArray[np.bool_], diameter_px: float) -> Complex64:
+    """Start probe (1, Y, X): the beam whose amplitude at the detector is that of the mean frame.
+
+    A quadratic phase exp(-i pi a q^2) moves the ray at frequency q by a q pixels, so that an
+    aperture of rms radius q_rms becomes a disc of diameter sqrt(8) a q_rms. The sign of the
+    diameter is that of the defocus; 0 is the focus.
+    """
+    amplitude = _mean_amplitude(mean, mask)
+    rows, columns = ((np.arange(n) - n // 2) / n for n in mean.shape)
+    bright = np.where(amplitude**2 > 0.1 * amplitude.max() ** 2, amplitude**2, 0)
+    weight = bright / bright.sum()
+    centre = (weight.sum(axis=1) * rows).sum(), (weight.sum(axis=0) * columns).sum()
+    q2 = (rows[:, None] - centre[0]) ** 2 + (columns[None, :] - centre[1]) ** 2
+    radius = np.sqrt((weight * q2).sum())
+    bend = diameter_px / (np.sqrt(8) * radius) if radius > 0 else 0.0
+    wave = amplitude * np.exp(-1j * np.pi * bend * q2)
+    probe = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(wave), norm="ortho"))
+    return probe[None].astype(np.complex64)
+
+
+def _mean_amplitude(mean: Float64, mask: npt.NDArray[np.bool_]) -> Float64:
+    """Root of the mean frame; invalid pixels get the mean of the valid ones."""
+    return np.sqrt(np.where(mask, mean, mean[mask].mean()))
 
 
 def check_modes(engines: Iterable[EngineParameters], probe_modes: int, object_modes: int) -> None:

@@ -45,7 +45,7 @@ def test_probe_from_far_field_data_has_the_mean_frame():
     mean = 100 * np.exp(-((rows - 6) ** 2) / 8 - (columns - 10) ** 2 / 20) + 1e-3
     mask = np.ones(mean.shape, bool)
 
-    probe = start.probe_from_data(mean, mask, None)
+    probe = start.defocused_probe(mean, mask, 0.0)
 
     at_detector = np.fft.fftshift(np.fft.fft2(probe[0], norm="ortho"))
     np.testing.assert_allclose(np.abs(at_detector) ** 2, mean, rtol=1e-3)
@@ -58,7 +58,7 @@ def test_probe_from_near_field_data_propagates_to_the_mean_frame():
     mean = rng.uniform(50, 100, (12, 20))
     kernel = ref.NearField.angular_spectrum((12, 20), 5e-7, 2e-5, (1e-6, 1e-6)).kernel
 
-    probe = start.probe_from_data(mean, np.ones(mean.shape, bool), kernel)
+    probe = start.probe_in_near_field(mean, np.ones(mean.shape, bool), kernel)
 
     wave = np.fft.ifft2(np.fft.fft2(probe[0]) * kernel)
     np.testing.assert_allclose(np.abs(wave) ** 2, mean, rtol=1e-4)
