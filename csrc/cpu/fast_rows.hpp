@@ -90,9 +90,8 @@ inline void CpuLane::ScatterOverlap<kernels::OverlapTerms>::row(CpuLane&, int nx
       fast::write(to_object + x,
                   fast::add(fast::read(to_object + x),
                             fast::conjugate_product(fast::read(illumination + x), chi)));
-      fast::write(to_probe + x,
-                  fast::add(fast::read(to_probe + x),
-                            fast::conjugate_product(fast::read(window + x), chi)));
+      fast::write(to_probe + x, fast::add(fast::read(to_probe + x),
+                                          fast::conjugate_product(fast::read(window + x), chi)));
     }
     for (; x < nx; ++x) {
       to_object[x] += b.to_object(Pixel{frame, mode, y, x});

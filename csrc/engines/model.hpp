@@ -50,7 +50,8 @@ class Model {
     const Real pixels = Real(scan.ny) * Real(scan.nx);
     // Far field transforms are unscaled, so stored waves are sqrt(pixels) times the unitary ones.
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
-    for (int i = 0; i < backend.lanes(); ++i) scratch_.push_back(make_scratch(backend.memory(), whole_frames || !Lane::kRowByRow));
+    for (int i = 0; i < backend.lanes(); ++i)
+      scratch_.push_back(make_scratch(backend.memory(), whole_frames || !Lane::kRowByRow));
   }
 
   int batch() const { return batch_; }
@@ -68,7 +69,8 @@ class Model {
     return {b.count, 1, problem_.scan().ny, problem_.scan().nx};
   }
 
-  // Detector step: the counts of the batch are loaded into s.measured(), then the operations follow.
+  // Detector step: the counts of the batch are loaded into s.measured(), then the operations
+  // follow.
   template <class... Operations>
   void detect(Lane& lane, Scratch& s, const Batch& b, const Operations&... operations) {
     problem_.with_load(b.part, b.frame, s.measured(),
@@ -146,13 +148,13 @@ class Model {
   void add_object_weight(Lane& lane, const Batch& b, const kernels::ProbeMode& p,
                          CanvasView<Real> weight) {
     if (problem_.fractional())
-      lane.run(frames(b),
-               scatter(b, state_.probe_modes(), weight, kernels::ProbeWeight{p.probe}));
+      lane.run(frames(b), scatter(b, state_.probe_modes(), weight, kernels::ProbeWeight{p.probe}));
   }
   void add_object_weights(Lane& lane, const Batch& all, CanvasView<Real> weight) {
     if (!problem_.fractional() && all.count > 0)
-      lane.run_canvas_rows(frames(all), scatter(all, 1, weight,
-                                                kernels::ProbeIntensity{state_.intensity(all.part)}));
+      lane.run_canvas_rows(
+          frames(all),
+          scatter(all, 1, weight, kernels::ProbeIntensity{state_.intensity(all.part)}));
   }
   // probe weight += sum |O|^2
   void add_probe_weights(Lane& lane, const Batch& all, CanvasView<Real> weight) {

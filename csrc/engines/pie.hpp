@@ -54,18 +54,16 @@ class Pie final : public Reconstruction<Backend> {
       this->template add_totals<1>(lane, s, b);
     });
     const typename Base::Largest largest = this->complete(true, update_probe);
-    const double object_floor =
-        (options_.object_alpha + options_.object_inertia) * largest.object;
+    const double object_floor = (options_.object_alpha + options_.object_inertia) * largest.object;
     const double probe_floor = (options_.probe_alpha + options_.probe_inertia) * largest.probe;
     this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
       step_object(lane, part, object_floor);
       if (update_probe)
         this->apply_probe(
             lane, part,
-            kernels::QuotientStep{
-                state_.probe(part),
-                this->probe_quotient(part, 1 - options_.probe_alpha, probe_floor),
-                Real(options_.probe_step)});
+            kernels::QuotientStep{state_.probe(part),
+                                  this->probe_quotient(part, 1 - options_.probe_alpha, probe_floor),
+                                  Real(options_.probe_step)});
     });
     if (options_.momentum_period != 0 && ++updates_ % options_.momentum_period == 0) add_momentum();
   }

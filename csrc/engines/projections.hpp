@@ -33,8 +33,8 @@ class Projections final : public Reconstruction<Backend> {
         bound_(options.power_bound * double(scan.valid_pixels())),
         overlap_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
                  1),
-        overlap_weight_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
-                1) {
+        overlap_weight_(this->backend_, {0, 0, scan.object_ny, scan.object_nx},
+                        problem_.layout().tiles(), 1) {
     if (!reflects_) return;
     for (int part = 0; part < this->parts(); ++part)
       stored_.emplace_back(this->backend_.memory(),
@@ -92,7 +92,7 @@ class Projections final : public Reconstruction<Backend> {
     const kernels::ReflectedModulus modulus{s.measured(), s.wave.view(), stored(b), b.frame,
                                             model_.scale()};
     const kernels::ReflectWave change{s.wave.view(), stored(b), s.measured(), s.keep.data(),
-                                      b.frame,       Real(a_),  Real(b_),          model_.scale()};
+                                      b.frame,       Real(a_),  Real(b_),     model_.scale()};
     detect(lane, s, b, model_.sum_modes(modulus, s), model_.map(change), 1, left_alone);
     this->template add_totals<2>(lane, s, b);
   }

@@ -60,8 +60,7 @@ class Reconstruction : public Engine {
   }
   double model_power() override {
     return total_over_frames([&](Scratch& s) {
-      return model_.sum_modes(kernels::ModelPower{s.measured(), s.wave.view(), model_.scale()},
-                              s);
+      return model_.sum_modes(kernels::ModelPower{s.measured(), s.wave.view(), model_.scale()}, s);
     });
   }
 
@@ -121,9 +120,9 @@ class Reconstruction : public Engine {
   // Which sums of the probe a pass takes.
   enum class ProbeSums { none, terms, terms_and_weights };
 
-  // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave to
-  // residual wave, and totals of the batch. `touched`: object pixels that the pass reaches (null:
-  // all). Sums of the probe without weights are kept: more is to come.
+  // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave
+  // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
+  // (null: all). Sums of the probe without weights are kept: more is to come.
   template <class Rule>
   void accumulate(ProbeSums probe_sums, const Region* touched, const Rule& rule) {
     backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
@@ -235,8 +234,8 @@ class Reconstruction : public Engine {
 
   // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
   auto modulus_residual(Scratch& s) {
-    return model_.sum_modes(
-        kernels::ModulusResidual{s.measured(), s.wave.view(), model_.scale()}, s);
+    return model_.sum_modes(kernels::ModulusResidual{s.measured(), s.wave.view(), model_.scale()},
+                            s);
   }
   // Residual wave from the factor.
   auto scale_wave(Scratch& s) {
@@ -275,8 +274,7 @@ class Reconstruction : public Engine {
   // What a part does when its sums are whole.
   Largest look_at_sums(Lane& lane, int part, bool object, bool probe) {
     Largest largest;
-    if (object)
-      largest.object = lane.largest(object_sums_.active(part), object_sums_.weight(part));
+    if (object) largest.object = lane.largest(object_sums_.active(part), object_sums_.weight(part));
     if (!probe || part >= state_.copies()) return largest;
     if (problem_.fractional()) state_.from_spectrum(lane, part, probe_sums_.sum(part));
     largest.probe = lane.largest(state_.window(), probe_sums_.weight(part));
