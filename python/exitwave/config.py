@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 _NO_CORE = "unknown: the compiled core exitwave._core is missing, install with pip install ."
@@ -46,17 +46,19 @@ def show_config() -> None:
         print(f"{name:<{width}}{fact}")
 
 
-def _build_info() -> dict[str, Any] | None:
-    """What the compiled core says about itself; None where it is missing."""
+def _build_info() -> dict[str, Any] | str:
+    """What the compiled core says about itself, or why it cannot be used."""
     try:
-        from exitwave import _core
-    except ImportError:
-        return None
-    return dict(_core.build_info())
+        core = import_module("exitwave._core")
+    except ModuleNotFoundError:
+        return _NO_CORE
+    except ImportError as error:
+        return f"unknown: {error}"
+    return dict(core.build_info())
 
 
-def _text(build: dict[str, Any] | None, key: str) -> str:
-    return _NO_CORE if build is None else str(build.get(key) or "unknown")
+def _text(build: dict[str, Any] | str, key: str) -> str:
+    return build if isinstance(build, str) else str(build.get(key) or "unknown")
 
 
 def _threads() -> str:
@@ -66,9 +68,9 @@ def _threads() -> str:
     return f"{usable} of {os.cpu_count() or usable} processors usable"
 
 
-def _fft(build: dict[str, Any] | None) -> str:
-    if build is None:
-        return _NO_CORE
+def _fft(build: dict[str, Any] | str) -> str:
+    if isinstance(build, str):
+        return build
     from exitwave.errors import ExitwaveError
     from exitwave.fft_library import load_fft_library
 
@@ -77,13 +79,12 @@ def _fft(build: dict[str, Any] | None) -> str:
     except ExitwaveError as error:
         return f"none: {error}"
     # Asked again: the version is known once the library is bound.
-    version = (_build_info() or {}).get("fft_version")
-    return f"{version or 'version unknown'} ({library})"
+    return f"{_text(_build_info(), 'fft_version')} ({library})"
 
 
-def _gpu(build: dict[str, Any] | None) -> str:
-    if build is None:
-        return _NO_CORE
+def _gpu(build: dict[str, Any] | str) -> str:
+    if isinstance(build, str):
+        return build
     return f"none: {build.get('cuda') or 'this build has no CUDA module'}"
 
 
