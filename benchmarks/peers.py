@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """The same data, start and number of iterations with other packages, where they are installed.
 
-Each runs its engine with its own defaults on the scan of "no tuning": seconds per iteration, whole
-run included, and relative object error free of the gauge.
+Each engine runs with its own defaults on the scan of "no tuning". PtyPy's part follows its
+documentation and has not been run.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -16,18 +17,20 @@ from typing import Any
 
 import click
 import numpy as np
-from cases import Settings, quality
-from environment import environment, load
-from results import Measurement, append
 from rich.console import Console
-from run import RESULTS, new_table, row
 
 import exitwave
+from cases import Settings, quality
+from environment import environment, load
+from exitwave.parameters import default_chain
 from exitwave.simulation import Simulation
+from results import Measurement, append
+from run import RESULTS, new_table, row
 
 # Packages by the name that they are installed as, and what to call them.
 PACKAGES = {"exitwave": "exitwave", "ptypy": "PtyPy", "ptychi": "pty-chi", "phaserEM": "phaser"}
-Peer = Callable[[Simulation, np.ndarray, int, int], np.ndarray]
+# (scan, start probe, iterations, threads) to object and seconds
+Peer = Callable[[Simulation, np.ndarray, int, int], tuple[np.ndarray, float]]
 
 
 # --- exitwave ---------------------------------------------------------------------------------
@@ -36,11 +39,14 @@ Peer = Callable[[Simulation, np.ndarray, int, int], np.ndarray]
 def run_exitwave(engine: str | None) -> Peer:
     """None: the default chain, which has its own number of iterations."""
 
-    def run(scan: Simulation, start: np.ndarray, iterations: int, threads: int) -> np.ndarray:
+    def run(
+        scan: Simulation, start: np.ndarray, iterations: int, threads: int
+    ) -> tuple[np.ndarray, float]:
         params: dict[str, Any] = {"device": f"cpu:{threads}", "progress": False}
         if engine is not None:
             params["engines"] = [{"name": engine, "iterations": iterations}]
-        return exitwave.ptychography(scan.data, None, start, scan.positions_px, None, params).object
+        result = exitwave.ptychography(scan.data, None, start, scan.positions_px, None, params)
+        return result.object, result.seconds
 
     return run
 
@@ -51,11 +57,13 @@ def run_exitwave(engine: str | None) -> Peer:
 def run_ptychi(engine: str) -> Peer:
     """DM, EPIE, RPIE or LSQML of ptychi.api, with the options of its documentation."""
 
-    def run(scan: Simulation, start: np.ndarray, iterations: int, threads: int) -> np.ndarray:
+    def run(
+        scan: Simulation, start: np.ndarray, iterations: int, threads: int
+    ) -> tuple[np.ndarray, float]:
         import torch
         from ptychi import api
         from ptychi.api.task import PtychographyTask
-        from ptychi.utils import get_suggested_object_size
+        from ptychi.utils import get_suggested_object_size, rescale_probe
 
         torch.set_num_threads(threads)
         positions = _around_middle(scan)
@@ -65,14 +73,16 @@ def run_ptychi(engine: str) -> Peer:
         options.object_options.initial_guess = torch.ones((1, *size), dtype=torch.complex64)
         options.object_options.pixel_size_m = scan.pixel_size_m[0]
         # (modes that vary from frame to frame, modes, rows, columns)
-        options.probe_options.initial_guess = torch.tensor(start[None])
+        options.probe_options.initial_guess = torch.tensor(rescale_probe(start, scan.data)[None])
         options.probe_position_options.position_y_px = positions[:, 0]
         options.probe_position_options.position_x_px = positions[:, 1]
         options.reconstructor_options.num_epochs = iterations
         options.reconstructor_options.default_device = api.Devices.CPU
         task = PtychographyTask(options)
+        began = time.perf_counter()
         task.run()
-        return task.get_data_to_cpu("object", as_numpy=True)[0]
+        seconds = time.perf_counter() - began
+        return task.get_data_to_cpu("object", as_numpy=True)[0], seconds
 
     return run
 
@@ -83,7 +93,9 @@ def run_ptychi(engine: str) -> Peer:
 def run_phaser(solver: str) -> Peer:
     """Solver "lsqml" or "epie" of the conventional engine, as a plan would name it."""
 
-    def run(scan: Simulation, start: np.ndarray, iterations: int, threads: int) -> np.ndarray:
+    def run(
+        scan: Simulation, start: np.ndarray, iterations: int, threads: int
+    ) -> tuple[np.ndarray, float]:
         from phaser.execute import execute_plan
         from phaser.observer import Observer
         from phaser.plan import ReconsPlan
@@ -131,8 +143,10 @@ def run_phaser(solver: str) -> Peer:
                     ],
                 }
             )
+            began = time.perf_counter()
             execute_plan(plan, init_state=initial, override_observers=keep, seed=0)
-        return np.asarray(keep.state.object.data)[0]
+            seconds = time.perf_counter() - began
+        return np.asarray(keep.state.object.data)[0], seconds
 
     return run
 
@@ -143,7 +157,9 @@ def run_phaser(solver: str) -> Peer:
 def run_ptypy(engine: str) -> Peer:
     """Engine "DM" or "EPIE", from a PtyScan that serves the arrays."""
 
-    def run(scan: Simulation, start: np.ndarray, iterations: int, threads: int) -> np.ndarray:
+    def run(
+        scan: Simulation, start: np.ndarray, iterations: int, threads: int
+    ) -> tuple[np.ndarray, float]:
         import ptypy
         from ptypy import defaults_tree
         from ptypy import utils as u
@@ -193,8 +209,11 @@ def run_ptypy(engine: str) -> Peer:
         p.scans = u.Param(scan=u.Param(name="BlockFull", data=data, illumination=illumination))
         name = "EPIE_serial" if engine == "EPIE" else engine
         p.engines = u.Param(engine=u.Param(name=name, numiter=iterations))
-        ptycho = Ptycho(p, level=5)
-        return next(iter(ptycho.obj.storages.values())).data[0]
+        ptycho = Ptycho(p, level=4)
+        began = time.perf_counter()
+        ptycho.run()
+        seconds = time.perf_counter() - began
+        return next(iter(ptycho.obj.storages.values())).data[0], seconds
 
     return run
 
@@ -229,9 +248,9 @@ def compare_peer(
     package: str, engine: str, scan: Simulation, iterations: int, threads: int
 ) -> Measurement:
     start = quality.wrong_lens(scan)
-    began = time.perf_counter()
-    obj = PEERS[package][engine](scan, start.copy(), iterations, threads)
-    seconds = time.perf_counter() - began
+    obj, seconds = PEERS[package][engine](scan, start.copy(), iterations, threads)
+    if package == "exitwave" and engine == "default chain":
+        iterations = sum(entry["iterations"] for entry in default_chain())
     return Measurement(
         case=f"peers/{PACKAGES[package]} {engine}",
         quantity="relative object error",
@@ -257,6 +276,8 @@ def compare_peer(
 def main(
     packages: tuple[str, ...], iterations: int, threads: int, quick: bool, output: Path | None
 ) -> None:
+    # Other packages warn of their own future.
+    warnings.simplefilter("ignore")
     console = Console()
     if output is None and not quick:
         output = RESULTS / "peers.jsonl"

@@ -99,8 +99,12 @@ def small_scan(counts_per_frame: float | None, integer_positions: bool = True) -
 
 @cache
 def hard_scan(quick: bool) -> Simulation:
-    """400 frames of 128 x 128, 1e7 counts each: a defocused lens on a spiral, overlap 0.7."""
-    return exitwave.simulate(64 if quick else 128, 60 if quick else 400, counts_per_frame=1e7)
+    """400 frames of 128 x 128, 1e7 counts each: a defocused lens on a spiral, overlap 0.8.
+
+    At this overlap counting statistics leave an error of about 0.003, and of 0.005 at 0.7.
+    """
+    size, frames = (64, 60) if quick else (128, 400)
+    return exitwave.simulate(size, frames, counts_per_frame=1e7, overlap=0.8)
 
 
 def wrong_lens(scan: Simulation) -> np.ndarray:
