@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from exitwave import partition, start
 from exitwave.counts import Counts
 from exitwave.devices import Lanes
 from exitwave.errors import InvalidArgument
+from exitwave.poisson import noise_deviation
 
 Complex64 = npt.NDArray[np.complex64]
 
@@ -30,6 +32,12 @@ class Problem:
     frame_shape: tuple[int, int]
     energy: float
     random: np.random.Generator
+    counts: Counts
+
+    @cached_property
+    def noise_deviation(self) -> float | None:
+        """Squared amplitude deviation per pixel that counting noise leaves; None: not counts."""
+        return noise_deviation(self.counts)
 
 
 def make_problem(
@@ -75,6 +83,7 @@ def make_problem(
         (counts.data.shape[1], counts.data.shape[2]),
         counts.total,
         np.random.default_rng(seed),
+        counts,
     )
 
 

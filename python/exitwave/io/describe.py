@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from math import acos, inf, pi, sqrt
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
-from scipy.special import gammaln
 
 from exitwave.errors import FileFormatError
 from exitwave.geometry import Geometry, Pair
 from exitwave.io.dataset import Bool, Dataset, Float64
 from exitwave.io.frames import FrameReader
+from exitwave.poisson import HISTOGRAM_BINS, expected_deviation
 
-HISTOGRAM_BINS = 100
 # Diameter by area of the root of a disc's autocorrelation, over the disc's own.
 DISC_AUTOCORRELATION = sqrt(3.058)
 SPECKLE_FRAMES = 64  # frames of which the autocorrelation is taken to estimate the probe's size
@@ -143,49 +141,12 @@ def describe(dataset: Dataset) -> DatasetInfo:
 
 
 def poisson_limit(histogram: npt.ArrayLike, total_counts: float) -> float:
-    """Fourier error that a perfect model has under counting noise alone.
+    """Fourier error that a perfect model has under counting noise alone, 0 without counts.
 
-    For Poisson counts I of mean lambda the expectation of ``(sqrt(I) - sqrt(lambda))^2`` is
-    ``v = 2 lambda - 2 sqrt(lambda) E[sqrt(I)]``: near lambda in the dark, 0.46 at one count and 1/4
-    where it is bright. The means are not known, so each pixel with k counts contributes g(k),
-    where g is the table whose Poisson average over k is v(lambda) for every lambda (by least
-    squares, to about 0.005). On simulated speckle the sum is right to 2 %; the mean pattern in
-    place of each frame's own would give 10 to 40 % too much.
-
-    Parameters
-    ----------
-    histogram : shape (K,)
-        Number of valid pixels with 0, 1, ... counts; the last entry holds all larger counts too.
-    total_counts : float
-        Sum of the counts of valid pixels.
-
-    Returns
-    -------
-    float
-        0 where there are no counts.
+    ``histogram`` is that of :func:`exitwave.poisson.expected_deviation`, ``total_counts`` the sum
+    of the counts of valid pixels.
     """
-    pixels = np.asarray(histogram, dtype=np.float64)
-    if total_counts <= 0:
-        return 0.0
-    table = np.full(max(len(pixels), len(_noise_by_counts())), 0.25)
-    table[: len(_noise_by_counts())] = _noise_by_counts()
-    return float(pixels @ table[: len(pixels)] / total_counts)
-
-
-@cache
-def _noise_by_counts(size: int = 60) -> Float64:
-    """g(k) for k below ``size``; 1/4 from there on."""
-    means = np.concatenate([np.geomspace(1e-3, 1, 200), np.linspace(1, 40, 400)])
-    numbers = np.arange(4.0 * size)
-    exponents = np.log(means[:, None]) * numbers - means[:, None] - gammaln(numbers + 1)
-    chances = np.exp(exponents)
-    noise = 2 * means - 2 * np.sqrt(means) * (chances @ np.sqrt(numbers))
-    few = chances[:, :size]
-    # A weak pull towards 1/4 keeps the table smooth: neighbouring counts are hard to tell apart.
-    pull = 0.01
-    matrix = np.concatenate([few, pull * np.eye(size)])
-    wanted = np.concatenate([noise - 0.25 * (1 - few.sum(axis=1)), np.full(size, pull * 0.25)])
-    return np.asarray(np.linalg.lstsq(matrix, wanted)[0])
+    return expected_deviation(histogram) / total_counts if total_counts > 0 else 0.0
 
 
 def mean_nearest_distance(positions_px: Float64) -> float | None:

@@ -6,7 +6,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, StrictFloat, StrictInt
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StrictFloat,
+    StrictInt,
+)
 
 from exitwave.parameters.base import pair, parameter
 
@@ -141,16 +148,18 @@ ProbeCentring = Annotated[
     ),
 ]
 
+PositiveNumber = Annotated[StrictFloat, Field(gt=0)]
+
 # --- some engines -----------------------------------------------------------------------------
 
 PowerBound = Annotated[
-    StrictFloat | None,
+    PositiveNumber | Literal["poisson"] | None,
     parameter(
-        "None, or a number above 0",
+        'None, "poisson", or a number above 0',
         "Frames whose mean squared amplitude deviation per pixel is smaller are left alone, "
-        "others are moved to it; 0.25 is the theory for Poisson counts.",
+        'others are moved to it; "poisson": somewhat less than counting noise leaves (about 1/4), '
+        "off where the data are not whole numbers.",
         0.25,
-        gt=0,
     ),
 ]
 Beta = Annotated[

@@ -62,6 +62,8 @@ class DM(ProjectionParameters):
 
     name: Literal["DM"] = "DM"
     beta: engine.Beta = 1.0
+    # Without a bound the difference map never comes to rest on noisy data, and may blow up late.
+    power_bound: engine.PowerBound = "poisson"
 
 
 class RAAR(ProjectionParameters):
