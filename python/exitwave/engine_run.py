@@ -22,8 +22,9 @@ Complex64 = npt.NDArray[np.complex64]
 _RISE = 10.0
 # Share of the probe's power that a support may take from each update before it is worth a warning.
 _CUT_POWER = 0.01
-# A model that is fitted to noisy data takes part of the noise with it. With 0.85 of what noise alone
-# leaves, DM ends at its lowest error and stays there; with all of it, and with 0.75, 20 % above.
+# A model that is fitted to noisy data takes part of the noise with it. With 0.85 of what noise
+# alone leaves, DM ends at its lowest error and stays there; with all of it, and with 0.75, 20 %
+# above.
 _FITTED_NOISE = 0.85
 
 
