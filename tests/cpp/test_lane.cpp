@@ -87,11 +87,9 @@ struct Rolled {
 struct OverlapTerms {
   static Complex object(Pixel p) { return {Real(p.frame + 10 * p.mode), Real(p.y)}; }
   static Complex probe(Pixel p) { return {Real(p.x), Real(p.mode + 1)}; }
-  static Real weight(Pixel p) { return Real(1 + p.frame + p.mode); }
 
   Complex to_object(Pixel p) const { return object(p); }
   Complex to_probe(Pixel p) const { return probe(p); }
-  Real to_weight(Pixel p) const { return weight(p); }
 };
 
 // Values of images; mode m goes to mode 1 - m.
@@ -244,20 +242,18 @@ TEST("a rolled image comes from where it was") {
   }
 }
 
-TEST("both sums of the overlap get the terms of every mode, the weight one per probe mode") {
+TEST("both sums of the overlap get the terms of every mode") {
   CpuLane lane = make_lane();
   const Extent n{2, 6, 12, 20};  // 3 probe modes x 2 object modes
   const std::vector<Corner> corner{{4, -3}, {9, 30}};
   const std::vector<int> frame_of{1, 0};
   std::vector<Complex> object(2 * kTile.pixels());
-  std::vector<Real> weight(kTile.pixels());
   std::vector<Complex> probe(3 * 12 * 20);
   const auto tile = [](auto& values) {
     return CanvasView<std::remove_reference_t<decltype(values[0])>>{
         values.data(), std::ptrdiff_t(kTile.pixels()), kTile.nx(), kTile.y0, kTile.x0};
   };
   std::vector<Complex> expected_object = object;
-  std::vector<Real> expected_weight = weight;
   std::vector<Complex> expected_probe = probe;
   for (int frame = 0; frame < n.frames; ++frame) {
     const Corner c = corner[std::size_t(frame_of[std::size_t(frame)])];
@@ -267,18 +263,12 @@ TEST("both sums of the overlap get the terms of every mode, the weight one per p
           const Pixel p{frame, mode, y, x};
           tile(expected_object)(mode % 2, c.y + y, c.x + x) += OverlapTerms::object(p);
           expected_probe[std::size_t((mode / 2 * 12 + y) * 20 + x)] += OverlapTerms::probe(p);
-          if (mode % 2 == 0) tile(expected_weight)(0, c.y + y, c.x + x) += OverlapTerms::weight(p);
         }
   }
 
-  lane.run(n, CpuLane::ScatterOverlap<OverlapTerms>{3,
-                                                    2,
-                                                    tile(object),
-                                                    tile(weight),
-                                                    {probe.data(), 12 * 20, 20},
-                                                    {},
-                                                    frame_of.data(),
-                                                    corner.data()});
+  lane.run(
+      n, CpuLane::ScatterOverlap<OverlapTerms>{
+             3, 2, tile(object), {probe.data(), 12 * 20, 20}, {}, frame_of.data(), corner.data()});
 
   const auto same = [](const std::vector<Complex>& a, const std::vector<Complex>& b) {
     return std::equal(a.begin(), a.end(), b.begin(),
@@ -286,7 +276,6 @@ TEST("both sums of the overlap get the terms of every mode, the weight one per p
   };
   CHECK(same(object, expected_object));
   CHECK(same(probe, expected_probe));
-  CHECK(weight == expected_weight);
 }
 
 TEST("scattered frames add up at their corners, in the mode that the body names") {
@@ -308,6 +297,25 @@ TEST("scattered frames add up at their corners, in the mode that the body names"
                        2, canvas.view(), {source.view()}, frame_of.data(), corner.data()});
 
   CHECK(canvas == expected);
+}
+
+TEST("scattered row by row of the canvas, the sum is the same") {
+  CpuLane lane = make_lane();
+  const Extent n{4, 2, 12, 20};
+  Images<Real> source = random_images(n);
+  const std::vector<Corner> corner{{12, 30}, {4, -3}, {6, 5}, {6, 0}};
+  const std::vector<int> in_order{1, 2, 3, 0};
+  Canvas rows_first;
+  Canvas frames_first;
+  const auto scatter = [&](Canvas& canvas) {
+    return CpuLane::ScatterAdd<Real, Swapped>{
+        2, canvas.view(), {source.view()}, in_order.data(), corner.data()};
+  };
+
+  lane.run(n, scatter(frames_first));
+  lane.run_canvas_rows(n, scatter(rows_first));
+
+  CHECK(rows_first == frames_first);
 }
 
 TEST("frames are summed onto one window") {
