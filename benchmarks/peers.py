@@ -29,8 +29,10 @@ from run import RESULTS, new_table, row
 
 # Packages by the name that they are installed as, and what to call them.
 PACKAGES = {"exitwave": "exitwave", "ptypy": "PtyPy", "ptychi": "pty-chi", "phaserEM": "phaser"}
-# (scan, start probe, iterations, threads) to object and seconds
-Peer = Callable[[Simulation, np.ndarray, int, int], tuple[np.ndarray, float]]
+# Object, and seconds of the reconstruction.
+Outcome = tuple[np.ndarray, float]
+# (scan, start probe, iterations, threads)
+Peer = Callable[[Simulation, np.ndarray, int, int], Outcome]
 
 
 # --- exitwave ---------------------------------------------------------------------------------

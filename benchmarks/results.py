@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -57,11 +59,11 @@ class Measurement:
         judged = self.value if self.judged == "value" else self.ratio
         if judged is None or not math.isfinite(judged) or not self.correct:
             return False
-        return judged >= self.target if self.at_least else judged <= self.target
+        return bool(judged >= self.target if self.at_least else judged <= self.target)
 
 
 def to_line(measurement: Measurement, environment: dict[str, Any]) -> str:
-    """One line of a results file; numbers that JSON does not have become null."""
+    """One line of a results file; numbers that are not finite become null."""
     record = asdict(measurement) | {
         "ratio": measurement.ratio,
         "reached": measurement.reached,
@@ -107,6 +109,8 @@ def _finite(value: Any) -> Any:
         return {key: _finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

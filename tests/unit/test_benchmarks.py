@@ -7,6 +7,7 @@ import math
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -67,6 +68,16 @@ def test_a_diverged_run_reaches_nothing_and_is_valid_json():
     assert record["value"] is None
     assert record["reached"] is False
     assert record["details"]["errors"] == [1.0, None]
+
+
+def test_numbers_of_numpy_are_numbers():
+    value = np.float64(0.3)
+
+    record = json.loads(to_line(timing(value=value, correct=value < 1, judged="value"), {}))
+
+    assert record["value"] == 0.3
+    assert record["reached"] is True
+    assert record["correct"] is True
 
 
 def test_without_target_there_is_no_verdict():
