@@ -210,9 +210,12 @@ Momentum = Annotated[
     ),
 ]
 MomentumPeriod = Annotated[
-    StrictInt,
+    StrictInt | None,
     parameter(
-        "a whole number of at least 1", "Updates from one momentum step to the next.", 2, ge=1
+        "None, or a whole number of at least 1",
+        "Updates from one momentum step to the next; None: two steps per iteration.",
+        2,
+        ge=1,
     ),
 ]
 Noise = Annotated[

@@ -99,8 +99,8 @@ class MPIE(RPIE):
     """Momentum-accelerated ptychographic iterative engine."""
 
     name: Literal["mPIE"] = "mPIE"  # type: ignore[assignment]
-    momentum: engine.Momentum = 0.7
-    momentum_period: engine.MomentumPeriod = 10
+    momentum: engine.Momentum = 0.8
+    momentum_period: engine.MomentumPeriod = None
 
 
 class ML(EngineParameters):
