@@ -17,7 +17,6 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 
 import exitwave
 from cases import Settings, quality
@@ -25,7 +24,7 @@ from environment import environment, load
 from exitwave.parameters import default_chain
 from exitwave.simulation import Simulation
 from results import Measurement, append
-from run import RESULTS, new_table, row
+from run import RESULTS, new_table, row, wide_console
 
 # Packages by the name that they are installed as, and what to call them.
 PACKAGES = {"exitwave": "exitwave", "ptypy": "PtyPy", "ptychi": "pty-chi", "phaserEM": "phaser"}
@@ -41,9 +40,7 @@ Peer = Callable[[Simulation, np.ndarray, int, int], Outcome]
 def run_exitwave(engine: str | None) -> Peer:
     """None: the default chain, which has its own number of iterations."""
 
-    def run(
-        scan: Simulation, start: np.ndarray, iterations: int, threads: int
-    ) -> tuple[np.ndarray, float]:
+    def run(scan: Simulation, start: np.ndarray, iterations: int, threads: int) -> Outcome:
         params: dict[str, Any] = {"device": f"cpu:{threads}", "progress": False}
         if engine is not None:
             params["engines"] = [{"name": engine, "iterations": iterations}]
@@ -59,9 +56,7 @@ def run_exitwave(engine: str | None) -> Peer:
 def run_ptychi(engine: str) -> Peer:
     """DM, EPIE, RPIE or LSQML of ptychi.api, with the options of its documentation."""
 
-    def run(
-        scan: Simulation, start: np.ndarray, iterations: int, threads: int
-    ) -> tuple[np.ndarray, float]:
+    def run(scan: Simulation, start: np.ndarray, iterations: int, threads: int) -> Outcome:
         import torch
         from ptychi import api
         from ptychi.api.task import PtychographyTask
@@ -95,9 +90,7 @@ def run_ptychi(engine: str) -> Peer:
 def run_phaser(solver: str) -> Peer:
     """Solver "lsqml" or "epie" of the conventional engine, as a plan would name it."""
 
-    def run(
-        scan: Simulation, start: np.ndarray, iterations: int, threads: int
-    ) -> tuple[np.ndarray, float]:
+    def run(scan: Simulation, start: np.ndarray, iterations: int, threads: int) -> Outcome:
         from phaser.execute import execute_plan
         from phaser.observer import Observer
         from phaser.plan import ReconsPlan
@@ -159,9 +152,7 @@ def run_phaser(solver: str) -> Peer:
 def run_ptypy(engine: str) -> Peer:
     """Engine "DM" or "EPIE", from a PtyScan that serves the arrays."""
 
-    def run(
-        scan: Simulation, start: np.ndarray, iterations: int, threads: int
-    ) -> tuple[np.ndarray, float]:
+    def run(scan: Simulation, start: np.ndarray, iterations: int, threads: int) -> Outcome:
         import ptypy
         from ptypy import defaults_tree
         from ptypy import utils as u
@@ -280,7 +271,7 @@ def main(
 ) -> None:
     # Other packages warn of their own future.
     warnings.simplefilter("ignore")
-    console = Console()
+    console = wide_console()
     if output is None and not quick:
         output = RESULTS / "peers.jsonl"
     scan = quality.hard_scan(quick)

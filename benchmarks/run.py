@@ -51,7 +51,7 @@ def main(
         return
     if output is None and not quick:
         output = RESULTS / f"{date.today().isoformat()}.jsonl"
-    console = Console()
+    console = wide_console()
     facts = environment(threads, quick)
     _warn_of_load(console, facts)
     table = new_table()
@@ -84,6 +84,12 @@ def _run_case(
         table.add_row(name, f"failed: {error}")
         missed += 1
     return missed
+
+
+def wide_console() -> Console:
+    """A console whose tables are not folded where their output goes to a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
 
 
 def new_table() -> Table:

@@ -236,8 +236,6 @@ class Drift:
         start = wrong_lens(scan)
         result = exitwave.ptychography(scan.data, None, start, scan.positions_px, None, params)
         facts = _facts(scan, engines, result) | {
-            "object_errors": [float(f"{error:.4g}") for error in object_errors],
-            "every": self.every,
             "probe_power_last_over_first": powers[-1] / powers[0],
             "probe_error": metrics.probe_error(result.probe, scan.probe),
         }
@@ -251,7 +249,7 @@ class Drift:
                 quantity=quantity,
                 value=max(errors[lowest:]) / errors[lowest],
                 target=settings.target(1.2),
-                details=facts | {"lowest": errors[lowest], "last": errors[-1]},
+                details=facts | {"lowest": errors[lowest], "last": errors[-1], "at": lowest},
             )
 
 
