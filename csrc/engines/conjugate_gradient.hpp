@@ -55,6 +55,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     IterationReport report;
     report.deviation = this->take_totals()[0];
     next_direction(update_probe);
+    report.cut_power = this->cut_power_;
     report.step = search();
     take_step(report.step, update_probe);
     this->constrain(false);
@@ -126,7 +127,16 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     const CanvasView<Complex> z = probe_step_.view(part);
     lane.map(state_.window(), state_.probe_modes(),
              kernels::Store<ObjectZ>{z, this->probe_quotient(part, 1.0, floor)});
+    if (!state_.has_supports()) return;
+    const double before = power_of(lane, z);
     state_.apply_supports(lane, part, z);
+    if (part == 0) this->cut_power_ = (before - power_of(lane, z)) / state_.probe_power(lane, part);
+  }
+
+  double power_of(Lane& lane, CanvasView<const Complex> field) {
+    double total[1] = {};
+    lane.sum(state_.window(), state_.probe_modes(), kernels::Power{field}, total);
+    return total[0];
   }
 
   void next_direction(bool update_probe) {

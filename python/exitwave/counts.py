@@ -17,7 +17,8 @@ from exitwave.errors import InvalidArgument
 
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
-_CHUNK_BYTES = 16 << 20
+# Small, so that the allocator gives the memory back.
+_CHUNK_BYTES = 2 << 20
 # Counts become single precision on their way through the core.
 _LARGEST = np.finfo(np.float32).max
 

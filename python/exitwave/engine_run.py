@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,11 @@ Complex64 = npt.NDArray[np.complex64]
 
 # An error this many times its lowest value is divergence, not the wandering of a projection engine.
 _RISE = 10.0
-# Share of the probe's power that a support may take from each update before it is worth a warning.
-_CUT_POWER = 0.01
+# Share of the probe's power that a support may take from each update before it is worth a warning:
+# supports that hold the true probe took less than 3e-4, those that cut a tenth of it 5e-3 and more.
+_CUT_POWER = 2e-3
+# Updates at the end of an engine that are looked at for this.
+_LAST_UPDATES = 10
 # A model that is fitted to noisy data takes part of the noise with it. With 0.85 of what noise
 # alone leaves, DM ends at its lowest error and stays there; with all of it, and with 0.75, 20 %
 # above.
@@ -55,7 +59,7 @@ class EngineRun:
         options = _core_options(params, problem, len(obj), len(probe))
         self._core = _core.Engine(problem.scan, options, obj, probe, problem.settings)
         self._report: Any = None
-        self._cut_power = 0.0
+        self._cut_power: deque[float] = deque(maxlen=_LAST_UPDATES)
 
     @property
     def name(self) -> str:
@@ -79,10 +83,11 @@ class EngineRun:
     def finish(self) -> None:
         """Object and probe as they are handed on, and warnings about what was seen."""
         self._core.finish()
-        if self._cut_power > _CUT_POWER:
+        cut_power = float(np.median(self._cut_power)) if self._cut_power else 0.0
+        if cut_power > _CUT_POWER:
             warnings.warn(
-                f"{self._where()}: the probe's supports cut {100 * self._cut_power:.1f} % of its "
-                "power in the last update; make them larger, or the true probe is cut.",
+                f"{self._where()}: the probe's supports cut {100 * cut_power:.2g} % of its "
+                "power in each update; make them larger, or the true probe is cut.",
                 stacklevel=5,
             )
         frames = len(self.problem.order)
@@ -101,7 +106,7 @@ class EngineRun:
         updates_probe = self._updates_probe(iteration)
         self._report = self._core.iterate(groups, updates_probe)
         if updates_probe:
-            self._cut_power = self._report.cut_power
+            self._cut_power.append(self._report.cut_power)
         self.errors.append(self._report.deviation / self.problem.energy)
         self._check_error(iteration)
         centring = self.params.probe_centring
@@ -119,6 +124,8 @@ class EngineRun:
     def _check_error(self, iteration: int) -> None:
         error = self.errors[-1]
         advice = _ADVICE[self.name]
+        if self.params.probe_support is not None or self.params.probe_fourier_support is not None:
+            advice += ", or make the probe's supports larger"
         if not np.isfinite(error):
             raise DivergenceError(
                 f"{self._where()}: the Fourier error is {error} at iteration {iteration}; {advice}."
