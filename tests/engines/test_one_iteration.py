@@ -290,6 +290,7 @@ def test_odd_frames(name, regime, device):
     assert_as_oracle(odd_scan(regime), defaults(name), device)
 
 
+@pytest.mark.filterwarnings("ignore:.*supports cut")
 @pytest.mark.parametrize("fractional", [True, False])
 def test_smoothness_where_the_support_leaves_the_object_dark(fractional):
     """Pixels under a window, but under no light, are smoothed like their neighbours."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import KDTree
 
 from exitwave.errors import FileFormatError
 from exitwave.geometry import Geometry, Pair
@@ -153,6 +152,8 @@ def mean_nearest_distance(positions_px: Float64) -> float | None:
     """Mean distance from a frame to its nearest neighbour; None for a single frame."""
     if len(positions_px) < 2:
         return None
+    from scipy.spatial import KDTree
+
     distances, _ = KDTree(positions_px).query(positions_px, k=2)
     return float(distances[:, 1].mean())
 
