@@ -1,5 +1,6 @@
 // Time of each pixel body on one CPU lane, in ns per pixel of a 256 x 256 frame: a body far above
-// its neighbours has lost its vectorisation. Usage: micro FFT_LIBRARY
+// its neighbours has lost its vectorisation. Usage: micro FFT_LIBRARY [WISDOM]; without wisdom its
+// plans are estimates.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -37,8 +38,8 @@ void time_body(const char* name, F&& f) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return std::fprintf(stderr, "usage: micro FFT_LIBRARY\n"), 2;
-  load_fft_library(argv[1], "/tmp/exitwave-micro.wisdom");
+  if (argc < 2) return std::fprintf(stderr, "usage: micro FFT_LIBRARY [WISDOM]\n"), 2;
+  load_fft_library(argv[1], argc > 2 ? argv[2] : "");
   HostMemory memory(true, 0);
   const Extent n{1, 1, kSize, kSize};
   CpuLane lane(kSize, kSize);

@@ -179,9 +179,8 @@ def automatic_group_size(frames: int) -> int:
 
 
 def _momentum_period(params: EngineParameters, frames: int) -> int:
-    """Two momentum steps per iteration: four and more diverged on measured data."""
-    groups = -(-frames // (_group_size(params, frames) or frames))
-    return max(1, groups // 2)
+    """One momentum step per iteration: more of them diverged on small and on measured scans."""
+    return -(-frames // (_group_size(params, frames) or frames))
 
 
 def support_image(

@@ -204,7 +204,7 @@ Momentum = Annotated[
     parameter(
         "a number of at least 0 and below 1",
         "Part of the velocity of the object that is kept from one momentum step to the next.",
-        0.5,
+        0.7,
         ge=0,
         lt=1,
     ),
@@ -213,7 +213,7 @@ MomentumPeriod = Annotated[
     StrictInt | None,
     parameter(
         "None, or a whole number of at least 1",
-        "Updates from one momentum step to the next; None: two steps per iteration.",
+        "Updates from one momentum step to the next; None: one step per iteration.",
         2,
         ge=1,
     ),

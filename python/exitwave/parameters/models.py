@@ -99,7 +99,7 @@ class MPIE(RPIE):
     """Momentum-accelerated ptychographic iterative engine."""
 
     name: Literal["mPIE"] = "mPIE"  # type: ignore[assignment]
-    momentum: engine.Momentum = 0.8
+    momentum: engine.Momentum = 0.5
     momentum_period: engine.MomentumPeriod = None
 
 
