@@ -170,12 +170,12 @@ def _group_size(params: EngineParameters, frames: int) -> int | None:
 
 
 def automatic_group_size(frames: int) -> int:
-    """A twentieth of the scan, 64 at most.
+    """A twentieth of the scan, from 2, so that two threads have work, to 64.
 
     Frames of a group that overlap much slow each other down: with a tenth, scans with a structured
     probe converged clearly slower.
     """
-    return max(1, min(64, frames // 20))
+    return min(frames, max(2, min(64, frames // 20)))
 
 
 def _momentum_period(params: EngineParameters, frames: int) -> int:
