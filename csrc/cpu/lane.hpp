@@ -202,7 +202,7 @@ class CpuLane {
   CpuLane(const CpuLane&) = delete;
   CpuLane& operator=(const CpuLane&) = delete;
 
-  // Runs operations (below) over frames and rows. They are taken row by row, one after the other,
+  // Runs operations (above) over frames and rows. They are taken row by row, one after the other,
   // so that what one writes the next still finds in the cache; each is free to have its own number
   // of modes. `n.modes` does not matter.
   template <class... Operations>

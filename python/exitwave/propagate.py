@@ -30,12 +30,6 @@ def far_field(wave: npt.NDArray[Any]) -> Complex:
     return np.asarray(fft.fftshift(fft.fft2(shifted, norm="ortho"), axes=_AXES))
 
 
-def far_field_back(wave: npt.NDArray[Any]) -> Complex:
-    """Inverse of :func:`far_field`."""
-    shifted = fft.ifftshift(wave, axes=_AXES)
-    return np.asarray(fft.fftshift(fft.ifft2(shifted, norm="ortho"), axes=_AXES))
-
-
 def frequencies(shape: tuple[int, int], pixel: checks.Pair = 1.0) -> tuple[Float, Float]:
     """Frequencies (Y, 1) and (1, X) in FFT order, cycles per unit of ``pixel``."""
     pixel_y, pixel_x = checks.pair("pixel", pixel)
