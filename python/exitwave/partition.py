@@ -138,9 +138,7 @@ def _frames_of_share(order: Index, low: int, count: int, work: Float64 | None) -
     return int(np.clip(first, low, len(order) - (count - low)))
 
 
-def _halo(
-    positions: Float64, first: Index, second: Index, frame_shape: tuple[int, int]
-) -> float:
+def _halo(positions: Float64, first: Index, second: Index, frame_shape: tuple[int, int]) -> float:
     """Pixels that the bounding boxes of the windows of both sides cover."""
     boxes = [(positions[side].min(axis=0), positions[side].max(axis=0)) for side in (first, second)]
     low = np.maximum(boxes[0][0], boxes[1][0])

@@ -98,7 +98,7 @@ class Level(_Table):
 
 
 class Machine(_Table):
-    """Nodes of equal devices, and the levels of links between them, from the slowest to the fastest.
+    """Nodes of equal devices, and the levels of links between them.
 
     Attributes
     ----------
