@@ -67,6 +67,8 @@ def make_problem(
 
     load_fft_library()
     corner, fraction = start.corners_and_fractions(positions)
+    frame_shape = counts.data.shape[1], counts.data.shape[2]
+    parts = partition.split_in_parts(positions, lanes.parts, frame_shape=frame_shape)
     scan = _core.Scan(
         counts.data,
         counts.mask,
@@ -74,13 +76,13 @@ def make_problem(
         fraction,
         object_shape,
         None if kernel is None else kernel.astype(np.complex64),
-        [part.tolist() for part in partition.split_in_parts(positions, lanes.parts)],
+        [part.tolist() for part in parts],
     )
     return Problem(
         scan,
         lanes.settings,
         partition.spatial_order(positions),
-        (counts.data.shape[1], counts.data.shape[2]),
+        frame_shape,
         counts.total,
         np.random.default_rng(seed),
         counts,

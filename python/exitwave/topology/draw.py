@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -15,7 +14,9 @@ from exitwave.topology.cost import Prediction
 
 Float64 = npt.NDArray[np.float64]
 
-_MOST_OUTLINES = 256
+# Of the panel with the scan.
+_WIDTH_POINTS = 430
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 def draw(prediction: Prediction, *, title: str | None = None) -> Figure:
@@ -46,7 +47,7 @@ def draw(prediction: Prediction, *, title: str | None = None) -> Figure:
 
 
 def draw_parts(axes: Axes, prediction: Prediction) -> None:
-    """Centres of the frames: a hue for each node, a shade for each device; tiles as outlines."""
+    """Centres of the frames: a hue for each node, a shade for each device; one tile as outline."""
     job, halo = prediction.job, prediction.halo
     frame = np.array(job.frame_shape)
     centres = job.positions - job.positions.min(axis=0) + frame / 2
@@ -54,22 +55,21 @@ def draw_parts(axes: Axes, prediction: Prediction) -> None:
     of_frame = np.empty((job.frames, 4))
     for colour, frames in zip(colours, prediction.parts, strict=True):
         of_frame[frames] = colour
-    size = float(np.clip(3e4 / job.frames, 0.6, 16.0))
-    axes.scatter(centres[:, 1], centres[:, 0], s=size, c=of_frame, lw=0)
-    if len(colours) <= _MOST_OUTLINES:
-        outlines = [
-            Rectangle((x0, y0), x1 - x0, y1 - y0) for y0, x0, y1, x1 in halo.tiles.astype(float)
-        ]
-        axes.add_collection(
-            PatchCollection(outlines, facecolor="none", edgecolor=colours, lw=0.8, alpha=0.8)
-        )
+    # Squares as large as the distance of neighbours.
+    spacing = _WIDTH_POINTS * np.sqrt(np.prod(np.ptp(centres, axis=0) + 1) / job.frames)
+    size = float(np.clip(spacing / max(halo.object_shape), 0.5, 12)) ** 2
+    axes.scatter(centres[:, 1], centres[:, 0], s=size, c=of_frame, lw=0, marker="s")
+    middle = np.array(halo.object_shape) / 2
+    distance = np.abs(halo.tiles[:, :2] + halo.tiles[:, 2:] - 2 * middle).sum(axis=1)
+    y0, x0, y1, x1 = halo.tiles[int(distance.argmin())].astype(float)
+    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fc="none", ec="k", lw=1.6, ls="--"))
     rows, columns = halo.object_shape
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_aspect("equal")
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(f"{len(colours)} parts of {job.frames} frames, and their tiles", fontsize=11)
+    axes.set_title(f"{len(colours)} parts of {job.frames} frames, and the tile of one", fontsize=11)
     scale_bar(axes, halo.object_shape)
 
 
@@ -99,10 +99,11 @@ def _colours(parts: int, devices_per_node: int) -> Float64:
     """RGBA of each part."""
     nodes = -(-parts // devices_per_node)
     if nodes == 1:
-        return np.asarray(colormaps["turbo"](np.linspace(0.08, 0.92, parts)))
+        return np.asarray(colormaps["turbo"](np.arange(parts) * _GOLDEN % 1))
     hue = np.asarray(colormaps["turbo"](np.linspace(0.05, 0.95, nodes)))
     node, device = np.divmod(np.arange(parts), devices_per_node)
-    shade = 0.55 * device / max(devices_per_node - 1, 1)
+    # Neighbours in the order get shades far apart.
+    shade = 0.65 * (device * _GOLDEN % 1)
     colours = hue[node]
     colours[:, :3] += (1 - colours[:, :3]) * shade[:, None]
     return np.asarray(colours)
