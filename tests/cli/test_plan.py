@@ -32,7 +32,7 @@ def test_plan_of_a_simulated_scan_prints_what_the_model_predicts(command):
     assert found["iteration"] == f"{1e6 * expected.seconds:.3g} µs (predicted)"
     assert {"network", "between sockets", "PCIe switch"} < set(found)
     halo = expected.object_traffic.bytes[0]
-    assert found["network"].startswith(f"halo {halo / 1e6:.3g} MB, probe ")
+    assert found["network"].startswith(f"halo {halo / 1e3:.3g} kB, probe ")
 
 
 def test_plan_of_a_file_reads_its_shape_and_positions(main, scan, tmp_path):

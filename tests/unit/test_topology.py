@@ -306,6 +306,8 @@ def test_time_of_an_exchange_is_that_of_its_slowest_port(tmp_path):
         # Two nodes of six: ceil(log2 3) steps on a switch, one between sockets, one between nodes.
         ("tree", 2 * (5.0 / 1.0 + 1e-3), 2 * 2 * (5.0 / 100 + 1e-5)),
         ("ring", 22 * (5.0 / 12 / 1.0 + 1e-3), 0.0),
+        # The same in sixths and thirds: a ring of two nodes, and one of three devices.
+        ("levels", 2 * (5.0 / 6 / 2 / (2.0 / 6) + 1e-3), 2 * 2 * (5.0 / 3 / 100 + 1e-5)),
         # Six devices of the other node to the first one, and back; two neighbours on its switch.
         ("star", 2 * (30.0 + 1e-3 + 5 * 1.5e-6), 2 * (10.0 / 100 + 1e-5 + 1.5e-6)),
     ],
@@ -322,7 +324,7 @@ def test_every_way_of_a_sum_moves_the_same_bytes_at_least(tmp_path):
     machine = machine_of(tmp_path)
 
     for devices in (2, 3, 6, 12, 17):
-        for how in ("tree", "ring", "star"):
+        for how in ("levels", "tree", "ring", "star"):
             moved = all_reduce(machine, devices, 1000, how).bytes.sum()
             assert moved == pytest.approx(2 * (devices - 1) * 1000)
     assert all_reduce(machine, 1, 1000).bytes.sum() == 0

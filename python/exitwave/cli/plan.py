@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 @click.option("--group-size", type=int, help="Frames per update of ePIE, rPIE and mPIE.")
 @click.option(
     "--reduction",
-    type=click.Choice(["tree", "ring", "star"]),
-    default="tree",
+    type=click.Choice(["levels", "tree", "ring", "star"]),
+    default="levels",
     show_default=True,
     help="How the sums of the probe meet.",
 )

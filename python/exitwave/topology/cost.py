@@ -20,7 +20,7 @@ from exitwave.topology.work import Job, Memory, memory_of
 Index = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-REDUCTIONS = ("tree", "ring", "star")
+REDUCTIONS = ("levels", "tree", "ring", "star")
 # Of a message while others are under way: non-blocking messages overlap all but their posting.
 MESSAGE_S = 1.5e-6
 # Memory of a device or node that the run does not get.
@@ -113,7 +113,7 @@ def predict(
     *,
     devices: int | None = None,
     parts: Sequence[Index] | None = None,
-    reduction: str = "tree",
+    reduction: str = "levels",
 ) -> Prediction:
     """Bytes, seconds and memory of an iteration.
 
@@ -139,7 +139,7 @@ def predict(
     parts : list of int64, or None
         Frames of each device; None: :func:`exitwave.partition.split_in_parts` down the machine's
         levels.
-    reduction : "tree", "ring" or "star"
+    reduction : "levels", "tree", "ring" or "star"
         How the sums of the probe meet, see :func:`all_reduce`.
 
     Raises
@@ -179,7 +179,7 @@ def predict(
         stream_seconds=stream_seconds,
         object_traffic=exchange_halo(job, machine, halo),
         probe_traffic=all_reduce(machine, devices, job.probe_sum_bytes, reduction) * job.updates,
-        scalar_traffic=all_reduce(machine, devices, 32, "tree")
+        scalar_traffic=all_reduce(machine, devices, 32)
         * (_SCALAR_SUMS.get(job.engine, _OTHER_SCALAR_SUMS) * job.updates),
         serial_seconds=compute_seconds(
             job, machine, [np.arange(job.frames)], np.array([whole], dtype=np.int64)
@@ -259,53 +259,41 @@ def send(
         messages = max(np.bincount(end).max() for end in ends)
         traffic.bytes[depth] = bytes_here.sum()
         traffic.seconds[depth] = max(
-            member / (level.bandwidth_bytes_per_s * level.efficiency), device / _device_rate(level)
+            member / _member_rate(level), device / _device_rate(level)
         ) + rounds * (level.latency_s + (messages - 1) * MESSAGE_S)
     return traffic
 
 
-def all_reduce(machine: Machine, devices: int, size: float, how: str = "tree") -> Traffic:
+def all_reduce(machine: Machine, devices: int, size: float, how: str = "levels") -> Traffic:
     """A sum of ``size`` bytes over all devices, known to all of them afterwards.
 
     ::
 
-        tree   on each level, from the inside out, 2 ceil(log2 members) (size / bandwidth + latency)
-        ring   2 (P - 1) / P size / (slowest bandwidth) + 2 (P - 1) (largest latency)
-        star   all send to the first device and get the total from it, as the parts of one process
+        levels  on each level, from the inside out, the faster of ring and tree among its m members;
+                inside a node each device goes on with its own m-th of the sum, so that all cards of
+                a node are in use
+        tree    2 ceil(log2 m) (size / bandwidth + latency) on each level, one device of each member
+        ring    2 (P - 1) (size / P / (slowest bandwidth) + (largest latency)), through all devices
+        star    all send to the first device and get the total from it, as the parts of one process
 
-    One way is enough where memory is shared. A library that cuts the sum in pieces and sends them
-    over all cards of a node at once is faster than ``tree``.
+    One way is enough where memory is shared. Every way moves 2 (P - 1) size bytes in all.
 
     Parameters
     ----------
     machine : Machine
     devices : int
     size : float, bytes
-    how : "tree", "ring" or "star"
+    how : "levels", "tree", "ring" or "star"
     """
     checks.choice("reduction", how, REDUCTIONS)
     if devices == 1:
         return _no_traffic(machine)
     if how == "star":
-        others = np.arange(1, devices)
-        first = np.zeros_like(others)
-        sizes: Float64 = np.full(others.shape, size, dtype=np.float64)
-        return send(machine, others, first, sizes) + send(machine, first, others, sizes, back=True)
-    traffic = _no_traffic(machine)
+        return _star(machine, devices, size)
     if how == "ring":
-        here = np.arange(devices)
-        level_of = machine.level_of(here, np.roll(here, -1))
-        links = np.bincount(level_of, minlength=len(machine.levels))
-        traffic.bytes[:] = links * 2 * (devices - 1) / devices * size
-        used = [level for level, count in zip(machine.levels, links, strict=True) if count]
-        rate = min(_device_rate(level) for level in used)
-        latency = max(level.latency_s for level in used)
-        # All links work at once; the time is booked on the outermost level in use.
-        traffic.seconds[int(np.flatnonzero(links)[0])] = (
-            2 * (devices - 1) * (size / devices / rate + latency)
-        )
-        return traffic
-    groups = devices
+        return _ring(machine, devices, size)
+    traffic = _no_traffic(machine)
+    groups, pieces = devices, 1
     for depth in reversed(range(len(machine.levels))):
         level = machine.levels[depth]
         outside = machine.units[depth - 1] if depth else devices
@@ -313,9 +301,35 @@ def all_reduce(machine: Machine, devices: int, size: float, how: str = "tree") -
         members = min(-(-outside // machine.units[depth]), groups)
         ways = 1 if level.shared_memory else 2
         traffic.bytes[depth] = ways * (groups - units) * size
-        steps = ways * math.ceil(math.log2(members)) if members > 1 else 0
-        traffic.seconds[depth] = steps * (size / _device_rate(level) + level.latency_s)
+        if members > 1:
+            # All devices of a member send their pieces at once.
+            rate = min(_device_rate(level), _member_rate(level) / pieces)
+            piece = size / pieces
+            tree = math.ceil(math.log2(members)) * (piece / rate + level.latency_s)
+            ring = (members - 1) * (piece / members / rate + level.latency_s)
+            traffic.seconds[depth] = ways * (min(tree, ring) if how == "levels" else tree)
+        if how == "levels":
+            pieces *= members
         groups = units
+    return traffic
+
+
+def _star(machine: Machine, devices: int, size: float) -> Traffic:
+    others = np.arange(1, devices)
+    first = np.zeros_like(others)
+    sizes = np.full(others.shape, size, dtype=np.float64)
+    return send(machine, others, first, sizes) + send(machine, first, others, sizes, back=True)
+
+
+def _ring(machine: Machine, devices: int, size: float) -> Traffic:
+    """All links work at once; the time is booked on the outermost level in use."""
+    traffic = _no_traffic(machine)
+    here = np.arange(devices)
+    links = np.bincount(machine.level_of(here, np.roll(here, -1)), minlength=len(machine.levels))
+    traffic.bytes[:] = links * 2 * (devices - 1) / devices * size
+    used = [level for level, count in zip(machine.levels, links, strict=True) if count]
+    step = size / devices / min(map(_device_rate, used)) + max(level.latency_s for level in used)
+    traffic.seconds[int(np.flatnonzero(links)[0])] = 2 * (devices - 1) * step
     return traffic
 
 
@@ -326,6 +340,11 @@ def _no_traffic(machine: Machine) -> Traffic:
 def _device_rate(level: Level) -> float:
     """Bytes per second of one device's port."""
     return level.efficiency * (level.device_bandwidth_bytes_per_s or level.bandwidth_bytes_per_s)
+
+
+def _member_rate(level: Level) -> float:
+    """Bytes per second of a member's port."""
+    return level.efficiency * level.bandwidth_bytes_per_s
 
 
 def _stream(job: Job, machine: Machine, memory: Memory) -> tuple[str, float]:
