@@ -72,10 +72,7 @@ def strong(rows: Sequence[Row], large: Sequence[Row], folder: Path) -> None:
     for axes, scan in zip(figure.subplots(1, 3, sharey=True), SCANS, strict=True):
         _curves(axes, select(rows, scan=scan), "speedup")
         if scan == "jittered raster":
-            axes.plot(
-                [row.devices for row in large], [row.speedup for row in large], "--o", mfc="w",
-                color=COLOURS["tiles (ours)"], ms=5, label="tiles (ours), 1024 × 1024",
-            )  # fmt: skip
+            _large_frames(axes, large, "speedup")
         ends = [1, max(row.devices for row in rows)]
         axes.plot(ends, ends, ":", color="0.6", label="ideal")
         axes.set_yscale("log", base=2)
@@ -94,11 +91,7 @@ def efficiency(rows: Sequence[Row], large: Sequence[Row], folder: Path) -> None:
     axes = figure.subplots()
     few = [row for row in select(rows, scan="jittered raster") if row.devices <= 64]
     _curves(axes, few, "efficiency")
-    shown = [row for row in large if row.devices <= 64]
-    axes.plot(
-        [row.devices for row in shown], [row.efficiency for row in shown], "--o", mfc="w",
-        color=COLOURS["tiles (ours)"], ms=5, label="tiles (ours), 1024 × 1024",
-    )  # fmt: skip
+    _large_frames(axes, [row for row in large if row.devices <= 64], "efficiency")
     devices, computing, with_files = PYNX
     axes.plot(devices, computing, "*", ms=13, color="k", label="PyNX, 2 to 12 GPUs (published)")
     axes.plot(devices, with_files, "*", ms=13, mfc="w", color="k", label="the same with files")
@@ -128,13 +121,26 @@ def weak(rows: Sequence[Row], folder: Path) -> None:
     time, held = figure.subplots(1, 2)
     _curves(time, rows, "seconds", 1e3)
     time.set_yscale("log")
+    time.set_yticks([3, 5, 10, 20, 50], ["3", "5", "10", "20", "50"], minor=False)
+    time.set_yticks([], minor=True)
     time.set_ylabel("predicted ms per iteration")
     _curves(held, rows, "memory_bytes", 1e-9)
     held.set_yscale("log")
+    held.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"], minor=False)
+    held.set_yticks([], minor=True)
     held.set_ylabel("GB on the GPU that holds most")
     time.legend(frameon=False, fontsize=9)
     figure.suptitle("Weak scaling: 64 frames of 256 × 256 per GPU, jittered raster, DM, DGX A100")
     save_figure(figure, folder / "weak.png", _DPI)
+
+
+def _large_frames(axes: Axes, rows: Sequence[Row], quantity: str) -> None:
+    """Those that fit the memory of their GPUs; one alone streams."""
+    shown = [row for row in rows if row.devices > 1]
+    axes.plot(
+        [row.devices for row in shown], [getattr(row, quantity) for row in shown], "--o", mfc="w",
+        color=COLOURS["tiles (ours)"], ms=5, label="tiles (ours), 1024 × 1024",
+    )  # fmt: skip
 
 
 def _curves(axes: Axes, rows: Sequence[Row], quantity: str, unit: float = 1.0) -> None:

@@ -142,7 +142,7 @@ def _owner_runs(
 ) -> _Runs:
     first, last = band
     shape = (last - first, columns)
-    owner = np.full(shape, -1, dtype=np.int32)
+    owner = np.full(shape, -1, dtype=np.int16 if len(boxes) < 1 << 15 else np.int32)
     # The first part that covers a pixel is painted last.
     for part in np.flatnonzero((boxes[:, 0] < last) & (boxes[:, 2] > first))[::-1]:
         y0, x0, y1, x1 = boxes[part]
