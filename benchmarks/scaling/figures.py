@@ -23,7 +23,7 @@ COLOURS = {
     "replicas": "0.4",
 }
 MARKERS = {"tiles (ours)": "o", "stripes": "s", "k-means": "^", "replicas": "x"}
-# Parallel efficiency from 2 to 12 GPUs without and with input and output, as published for PyNX.
+# Parallel efficiency from 2 to 12 GPUs without and with input and output, as quoted for PyNX.
 PYNX = (12, 0.87, 0.78)
 _DPI = 80
 
@@ -93,7 +93,7 @@ def efficiency(rows: Sequence[Row], large: Sequence[Row], folder: Path) -> None:
     _curves(axes, few, "efficiency")
     _large_frames(axes, [row for row in large if row.devices <= 64], "efficiency")
     devices, computing, with_files = PYNX
-    axes.plot(devices, computing, "*", ms=13, color="k", label="PyNX, 2 to 12 GPUs (published)")
+    axes.plot(devices, computing, "*", ms=13, color="k", label="PyNX, from 2 to 12 GPUs (quoted)")
     axes.plot(devices, with_files, "*", ms=13, mfc="w", color="k", label="the same with files")
     axes.set_ylim(0, 1.05)
     axes.set_ylabel("predicted efficiency")
