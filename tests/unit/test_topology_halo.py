@@ -1,4 +1,4 @@
-"""Halos of any partition: the pixels that parts exchange, as counted one by one, and by the core."""
+"""Halos of any partition: the pixels that parts exchange, counted one by one, and by the core."""
 
 from __future__ import annotations
 
