@@ -115,8 +115,9 @@ def make_problem(
 
     load_fft_library()
     corner, fraction = start.corners_and_fractions(positions)
-    parts = [part.tolist() for part in partition.split_in_parts(positions, lanes.parts)]
     frames, *shape = counts.data.shape
+    frame_shape = (shape[0], shape[1])
+    parts = partition.split_in_parts(positions, lanes.parts, frame_shape=frame_shape)
     data = counts.data
     if planning or not counts.in_memory:
         like = np.empty((0, *shape), counts.dtype)
@@ -129,7 +130,7 @@ def make_problem(
         fraction,
         object_shape,
         None if kernel is None else kernel.astype(np.complex64),
-        parts,
+        [part.tolist() for part in parts],
     )
     store = FrameStore(
         frames=frames,
@@ -146,7 +147,7 @@ def make_problem(
         limits,
         store,
         partition.spatial_order(positions),
-        (shape[0], shape[1]),
+        frame_shape,
         kernel is not None,
         counts.total,
         np.random.default_rng(seed),
