@@ -8,6 +8,7 @@
 
 #include "engines/engine.hpp"
 #include "engines/model.hpp"
+#include "engines/moving.hpp"
 #include "engines/partial_sums.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
@@ -72,9 +73,8 @@ class Reconstruction : public Engine {
   }
 
   void move_probe(int dy, int dx) override {
-    const Rect whole{0, 0, problem_.scan().object_ny, problem_.scan().object_nx};
-    move(state_.object(), whole, state_.object_modes(), dy, dx);
-    move(state_.probe(), problem_.window(), state_.probe_modes(), dy, dx);
+    Moving(backend_, state_.object(), state_.object_modes(), false).move(dy, dx);
+    Moving(backend_, state_.probe(), state_.probe_modes(), true).move(dy, dx);
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 
@@ -176,21 +176,29 @@ class Reconstruction : public Engine {
   // return to the other parts.
   template <class F>
   void complete(bool object, bool probe, const F& at_owner) {
+    exchange(object, probe, true);
     backend_.for_each_part([&](Lane& lane, int, int part) {
       if (object) object_sums_.collect(lane, part);
       if (object) at_owner(lane, part);
+      if (object)
+        lane.largest(object_sums_.active_owned(part), object_sums_.weight(part),
+                     totals_.own(part, kLargestObject));
       if (probe) probe_sums_.collect(lane, part);
-      if (backend_.shared()) return look_at_sums(lane, part, object, probe);
+      if (backend_.shared()) {
+        if (probe) look_at_probe_sums(lane, part);
+        return;
+      }
       if (object) object_sums_.give_back(lane, part);
       if (probe) probe_sums_.give_back(lane, part);
+      totals_.share(lane, part);
     });
-    if (!backend_.shared())
-      backend_.for_each_part([&](Lane& lane, int, int part) {
-        if (object) object_sums_.take_back(lane, part);
-        if (probe) probe_sums_.take_back(lane, part);
-        look_at_sums(lane, part, object, probe);
-        totals_.share(lane, part);
-      });
+    if (backend_.shared()) return;
+    exchange(object, probe, false);
+    backend_.for_each_part([&](Lane& lane, int, int part) {
+      if (object) object_sums_.take_back(lane, part);
+      if (probe) probe_sums_.take_back(lane, part);
+      if (probe) look_at_probe_sums(lane, part);
+    });
   }
   void complete(bool object, bool probe) {
     complete(object, probe, [](Lane&, int) {});
@@ -201,7 +209,7 @@ class Reconstruction : public Engine {
     return {totals_.across(part, kLargestObject), inertia};
   }
   kernels::LargestTimes probe_floor(int part, double inertia) {
-    return {totals_.across(part, kLargestProbe), inertia};
+    return {totals_.alone(part, kLargestProbe), inertia};
   }
   kernels::Quotient object_quotient(int part, double own, double inertia) {
     return {object_sums_.sum(part), object_sums_.weight(part), Real(own),
@@ -310,12 +318,21 @@ class Reconstruction : public Engine {
   double power_ = 0;  // of the probe at the start
 
  private:
-  // What a part does when its sums are whole.
-  void look_at_sums(Lane& lane, int part, bool object, bool probe) {
-    if (object)
-      lane.largest(object_sums_.active(part), object_sums_.weight(part),
-                   totals_.own(part, kLargestObject));
-    if (!probe || part >= state_.copies()) return;
+  // What goes to other ranks, and comes from them; the totals with the sums that return.
+  void exchange(bool object, bool probe, bool to_owners) {
+    Communicator* communicator = backend_.ranks().communicator;
+    if (communicator == nullptr) return;
+    if (object) object_sums_.post(to_owners);
+    if (probe) probe_sums_.post(to_owners);
+    if (!to_owners) totals_.exchange();
+    communicator->finish();
+    if (object) object_sums_.arrive(to_owners);
+    if (probe) probe_sums_.arrive(to_owners);
+  }
+
+  // What a part that has a probe does when its sums are whole.
+  void look_at_probe_sums(Lane& lane, int part) {
+    if (part >= state_.copies()) return;
     if (problem_.fractional()) state_.from_spectrum(lane, part, probe_sums_.sum(part));
     lane.largest(state_.window(), probe_sums_.weight(part), totals_.own(part, kLargestProbe));
   }
@@ -348,23 +365,6 @@ class Reconstruction : public Engine {
     lane.copy(totals_.own(part, kCutOf), totals_.own(part, kUncut), sizeof(double));
     state_.apply_supports(lane, part, state_.probe(part));
     measure_power(lane, part, kCut);
-  }
-
-  // field(r) <- field(r - d); pixels that nothing moves to keep their value.
-  void move(Field<Backend, Complex>& field, const Rect& whole, int modes, int dy, int dx) {
-    std::vector<Complex> old(whole.pixels() * std::size_t(modes));
-    field.download(old.data());
-    std::vector<Complex> moved = old;
-    for (int mode = 0; mode < modes; ++mode)
-      for (int y = std::max(0, dy); y < whole.y1 + std::min(0, dy); ++y)
-        for (int x = std::max(0, dx); x < whole.x1 + std::min(0, dx); ++x)
-          moved[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y)) *
-                    std::size_t(whole.x1) +
-                std::size_t(x)] =
-              old[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y - dy)) *
-                      std::size_t(whole.x1) +
-                  std::size_t(x - dx)];
-    field.upload(moved.data());
   }
 
   std::vector<std::vector<int>> all_frames_;

@@ -45,8 +45,9 @@ class Blocks {
         plan_(plan),
         counts_bytes_(bytes_of(scan.counts.type) * std::size_t(scan.ny) * std::size_t(scan.nx)),
         wave_bytes_(wave_bytes) {
+    if (streams_counts()) counts_home_ = make_counts_home();
     for (int part = 0; part < int(scan.parts.size()); ++part)
-      parts_.push_back(make_part(backend, part));
+      parts_.push_back(backend.holds(part) ? make_part(backend, part) : Part{});
     if (!streams_counts() && !streams_waves()) return;
     for (int lane = 0; lane < backend.lanes(); ++lane) slots_.push_back(make_slots(backend, lane));
   }
@@ -92,7 +93,7 @@ class Blocks {
   static constexpr std::size_t kUploadBytes = std::size_t(8) << 20;
 
   struct Part {
-    std::vector<int> in_scan;      // frame of the part -> frame of the scan
+    std::vector<int> in_scan;      // frame of the part -> its place among the scan's counts
     Buffer<int> order;             // frames of the pass
     Buffer<int> in_user_array;     // the same as frames of the scan, where lanes see the user's
     Buffer<unsigned char> counts;  // resident, where they do not
@@ -125,6 +126,8 @@ class Blocks {
     Memory& memory = backend.memory(part);
     Part p;
     p.in_scan = scan_.parts[std::size_t(part)];
+    if (!scan_.place.empty())
+      for (int& frame : p.in_scan) frame = scan_.place[std::size_t(frame)];
     const int frames = int(p.in_scan.size());
     p.order = Buffer<int>(memory, p.in_scan.size());
     memory.account("counts");
@@ -134,7 +137,6 @@ class Blocks {
       p.counts = Buffer<unsigned char>(memory, p.in_scan.size() * counts_bytes_);
       if (!memory.planning()) fill_counts(p);
     }
-    if (part == 0 && streams_counts()) counts_home_ = make_counts_home();
     if (wave_bytes_ == 0) return p;
     memory.account("exit waves");
     backend.host_memory().account("exit waves");
