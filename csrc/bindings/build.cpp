@@ -36,6 +36,9 @@ void bind_build(py::module_& m) {
   m.def("build_info", &build_info, "Compiler, SIMD level, FFT library, and why no GPU is used.");
   m.def("load_fft_library", &load_fft_library, "library_path"_a, "wisdom_path"_a,
         "Bind the FFTW3 single-precision interface of a shared library.");
+  m.def(
+      "plan_transforms", [](int ny, int nx) { fft_plan(ny, nx); }, "ny"_a, "nx"_a,
+      py::call_guard<py::gil_scoped_release>(), "Make, and keep, the plan for images of a size.");
   m.def("time_transforms", &time_transforms, "ny"_a, "nx"_a, "images"_a, "threads"_a,
         py::call_guard<py::gil_scoped_release>(),
         "Seconds for so many pairs of transforms, each thread on one image in its cache.");

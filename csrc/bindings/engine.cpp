@@ -99,7 +99,11 @@ struct BoundScan {
   py::object data;
   py::object communicator;
   Rect held;
+  std::vector<Rect> tiles;  // of the parts here
 };
+
+// y0, x0, y1, x1
+py::tuple box(const Rect& r) { return py::make_tuple(r.y0, r.x0, r.y1, r.x1); }
 
 std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& mask,
                                      const Array<int>& corner, const Array<Real>& fraction,
@@ -155,12 +159,13 @@ std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& 
       s.ranks.first_part.back() != int(s.parts.size()) || s.first_part() >= s.end_part())
     throw InvalidArgument("first_part: each rank needs a part");
   s.place = std::move(place);
+  if (!s.place.empty() && int(s.place.size()) != s.frames) wrong_shape("place", "(frames)");
+  for (const int place : s.place)
+    if (place < 0 || place >= counted) throw InvalidArgument("place: out of range");
+  const Layout layout(s);
+  bound->held = layout.around(s.first_part(), s.end_part());
   for (int part = s.first_part(); part < s.end_part(); ++part)
-    for (const int frame : s.parts[std::size_t(part)])
-      if (int(s.place.size()) != s.frames || s.place[std::size_t(frame)] < 0 ||
-          s.place[std::size_t(frame)] >= counted)
-        throw InvalidArgument("place: a frame of this rank has no counts");
-  bound->held = Layout(s).around(s.first_part(), s.end_part());
+    bound->tiles.push_back(layout.tile(part));
   return bound;
 }
 
@@ -305,11 +310,16 @@ void bind_engine(py::module_& m) {
            "communicator: parts of all ranks, counts of this one's, and the place of each frame "
            "there.")
       .def_property_readonly(
-          "held",
+          "held", [](const BoundScan& bound) { return box(bound.held); },
+          "Rectangle of the object that this rank's arrays hold: y0, x0, y1, x1.")
+      .def_property_readonly(
+          "tiles",
           [](const BoundScan& bound) {
-            return py::make_tuple(bound.held.y0, bound.held.x0, bound.held.y1, bound.held.x1);
+            py::list tiles;
+            for (const Rect& tile : bound.tiles) tiles.append(box(tile));
+            return tiles;
           },
-          "Rectangle of the object that this rank's arrays hold: y0, x0, y1, x1.");
+          "With a communicator: rectangles of the parts that this rank holds.");
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init<const py::object&, const EngineOptions&, const ComplexArray&,
                     const ComplexArray&, const CpuSettings&>(),

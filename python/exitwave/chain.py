@@ -11,14 +11,15 @@ import numpy.typing as npt
 
 from exitwave import start
 from exitwave.counts import Counts
-from exitwave.devices import DescribedDevices, choose_lanes
+from exitwave.division import Division
 from exitwave.engine_run import EngineRun, core_options
-from exitwave.errors import DivergenceError, InvalidArgument
+from exitwave.errors import DivergenceError
 from exitwave.first_probe import find_probe
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
-from exitwave.parameters import Parameters, validate_params
+from exitwave.object_parts import ObjectParts
+from exitwave.parameters import Parameters
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
@@ -55,8 +56,8 @@ class State:
 class Chain:
     """A chain of engines on one scan.
 
-    With ``planning`` the counts are not looked at, and it can only be planned, if need be on
-    ``devices`` that are not there.
+    With ``planning`` the counts are not looked at, and it can only be planned. Under MPI each rank
+    has one, and all call the same methods.
     """
 
     def __init__(
@@ -65,54 +66,37 @@ class Chain:
         limits: MemoryLimits,
         obj: Any,
         probe: Any,
-        pos: Any,
+        division: Division,
         params: Parameters,
         planning: bool = False,
-        devices: DescribedDevices | None = None,
     ) -> None:
-        frames, *shape = counts.data.shape
-        frame_shape = (shape[0], shape[1])
-        validate_params(params, frame_shape=frame_shape)
-        if pos is None:
-            raise InvalidArgument(
-                "pos is None, but each frame needs a position; give (N, 2) pixels."
-            )
-        if devices is None:
-            lanes = choose_lanes(params.device, params.parts, params.batch, frames)
-        else:
-            lanes = devices.lanes(params.parts, params.batch, frames)
-        kernel = _kernel(params, frame_shape)
-        positions = start.checked_positions(pos, frames)
-        self.object, self.positions = start.place_object(obj, positions, frame_shape)
+        self.params = params
+        self.ranks = division.ranks
+        self.positions = division.positions
+        frame_shape = division.frame_shape
+        kernel = self.ranks.agree(lambda: _kernel(params, frame_shape))
         if probe is not None:
-            self.probe = start.checked_probe(probe, frame_shape)
+            self.probe = self.ranks.agree(lambda: start.checked_probe(probe, frame_shape))
         elif planning:
             self.probe = np.zeros((1, *frame_shape), np.complex64)
         else:
-            self.probe = find_probe(counts, positions, kernel)
-        start.check_modes(params.engines, len(self.probe), len(self.object))
-        self.params = params
-        self.squeeze = np.ndim(obj) != 3
+            self.probe = find_probe(counts, self.positions, kernel, self.ranks)
         self.problem = make_problem(
-            counts,
-            self.positions,
-            self.object.shape[-2:],
-            kernel,
-            lanes,
-            params.seed,
-            limits,
-            params.scratch_folder,
-            planning,
+            counts, division, kernel, params.seed, limits, params.scratch_folder, planning
         )
+        self.squeeze = np.ndim(obj) != 3
+        self.start_object = start.StartObject(obj, division.object_shape)
+        self.object = self.ranks.agree(self._first_object)
         if params.scale_start and not planning:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
-        self.start: dict[str, npt.NDArray[Any]] = {
-            "object": self.object,
-            "probe": self.probe,
-            "positions": self.positions,
-        }
+        self.start_probe = self.probe
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
+
+    def _first_object(self) -> Complex64:
+        obj = self.start_object.cut(self.problem.box)
+        start.check_modes(self.params.engines, len(self.probe), len(obj))
+        return obj
 
     def plan(self) -> list[EnginePlan]:
         """What each engine would hold; modes grow as they would in a run."""
@@ -130,16 +114,21 @@ class Chain:
     def run(self) -> Result:
         began = time.perf_counter()
         error = np.nan
-        with Interruption() as interruption, progress_of(self.params) as progress:
+        progress_shown = progress_of(self.params, shown=self.ranks.first)
+        with Interruption() as interruption, progress_shown as progress:
             for number, engine_params in enumerate(self.params.engines):
                 modes = engine_params.probe_modes, engine_params.object_modes
                 self.probe = start.grown_probe(self.probe, modes[0])
-                self.object = start.grown_object(self.object, modes[1], self.problem.random)
+                self.object = self.start_object.grow(
+                    self.object, modes[1], self.problem.box, self.problem.random
+                )
                 engine = EngineRun(number, engine_params, self.problem, self.object, self.probe)
                 progress.begin(engine)
                 try:
                     self._iterate(engine, interruption, progress)
                 except DivergenceError as divergence:
+                    # All ranks have the same error, and are here.
+                    divergence.agreed = True
                     self._take(engine)
                     divergence.result = self._result(engine.errors[-1], began)
                     raise
@@ -154,7 +143,7 @@ class Chain:
             progress.advance(engine)
             if self._callback_stops(engine, iteration):
                 self.stopped = "callback"
-            if interruption.requested:
+            if self.ranks.any(interruption.requested):
                 self.stopped = "interrupted"
             if self.stopped:
                 return engine.finish()
@@ -164,16 +153,21 @@ class Chain:
         callback = self.params.callback
         if callback is None or (iteration + 1) % self.params.callback_every != 0:
             return False
-        state = State(
-            engine.name,
-            engine.number,
-            iteration,
-            engine.errors[-1],
-            _read_only(engine.core.object_view),
-            _read_only(engine.core.probe_view),
-            _read_only(self.positions.view()),
-        )
-        return callback(state) is True
+        obj = self._gathered(engine.core.object_view) if self.ranks.size > 1 else None
+
+        def call() -> bool:
+            state = State(
+                engine.name,
+                engine.number,
+                iteration,
+                engine.errors[-1],
+                _read_only(engine.core.object_view if obj is None else obj),
+                _read_only(engine.core.probe_view),
+                _read_only(self.positions.view()),
+            )
+            return callback(state) is True
+
+        return self.ranks.by_first(call)
 
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = engine.core.object, engine.core.probe
@@ -181,9 +175,14 @@ class Chain:
 
     def _result(self, error: float, began: float) -> Result:
         probe = start.orthogonal_modes(self.probe) if self.params.orthogonalise else self.probe
-        squeeze = self.squeeze and len(self.object) == 1
+        parts = self._object_parts()
+        obj = self._gathered(self.object)
+        whole = obj is not None
+        if obj is None:
+            obj = self.object
+        squeeze = self.squeeze and len(obj) == 1
         return Result(
-            object=self.object[0] if squeeze else self.object,
+            object=obj[0] if squeeze else obj,
             probe=probe,
             positions=self.positions,
             errors=self.errors,
@@ -192,8 +191,30 @@ class Chain:
             params=self.params.to_dict(),
             seconds=time.perf_counter() - began,
             stopped=self.stopped,
-            start=self.start,
+            start={
+                "object": self.start_object.cut(None if whole else self.problem.box),
+                "probe": self.start_probe,
+                "positions": self.positions,
+            },
+            parts=parts,
         )
+
+    def _object_parts(self) -> ObjectParts | None:
+        """Where the object is, if it is spread over ranks."""
+        if self.ranks.size == 1:
+            return None
+        return ObjectParts(
+            self.ranks,
+            self.problem.box,
+            self.problem.scan.tiles,
+            self.start_object,
+            gathered=self.params.gather,
+        )
+
+    def _gathered(self, obj: Complex64) -> Complex64 | None:
+        """The whole object on the ranks that get it, else None."""
+        parts = self._object_parts()
+        return obj if parts is None else parts.gather(obj)
 
 
 def _kernel(params: Parameters, frame_shape: tuple[int, int]) -> npt.NDArray[Any] | None:

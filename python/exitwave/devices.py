@@ -88,8 +88,22 @@ def host_is_device(device: str) -> bool:
     return device.partition(":")[0] not in ("emulated", "cuda")
 
 
-def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int) -> Lanes:
-    """Lanes for a scan of so many frames.
+def choose_lanes(
+    device: str,
+    parts: int | None,
+    batch: int | None,
+    frames: int,
+    ranks: int = 1,
+    cores: int | None = None,
+) -> Lanes:
+    """Lanes of this process, one of so many ranks that share a scan.
+
+    Parameters
+    ----------
+    parts : int or None
+        Of each rank.
+    cores : int or None
+        That each rank may use; None: all that this process may.
 
     Raises
     ------
@@ -100,24 +114,30 @@ def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int)
     """
     from exitwave import _core
 
+    cores = cores or available_threads()
     name, _, count = device.partition(":")
     if name == "cuda":
         raise DeviceError(
             f"device {device!r} cannot be used: {_core.build_info()['cuda']}; use 'cpu'."
         )
-    if parts is not None and parts > frames:
-        raise InvalidArgument(f"parts is {parts}, but must be at most the {frames} frames.")
+    if parts is not None and parts * ranks > frames:
+        each = f" for each of {ranks} processes" if ranks > 1 else ""
+        raise InvalidArgument(f"parts is {parts}{each}, but must be at most the {frames} frames.")
+    if ranks > frames:
+        raise InvalidArgument(
+            f"data has {frames} frames for {ranks} MPI processes, but each needs one; start fewer."
+        )
     settings = _core.CpuSettings()
     if name == "emulated":
         devices = int(count) if count else _EMULATED_DEVICES
         # On one device several parts share its memory, on several each has a part of its own.
-        parts = parts or min(frames, max(devices, _EMULATED_DEVICES))
+        parts = parts or min(frames // ranks, max(devices, _EMULATED_DEVICES))
         settings.emulated = devices
-        settings.threads = min(available_threads(), parts)
+        settings.threads = min(cores, parts)
         settings.batch = batch or _EMULATED_BATCH
     else:
-        threads = int(count) if count else available_threads()
-        parts = parts or min(frames, threads)
+        threads = int(count) if count else cores
+        parts = parts or min(frames // ranks, threads)
         settings.threads = min(threads, parts)
         settings.batch = batch or 1
     return Lanes(parts, settings, host_is_device(device))

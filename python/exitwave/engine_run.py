@@ -82,6 +82,8 @@ class EngineRun:
         """Object and probe as they are handed on, and warnings about what was seen."""
         self._core.finish()
         cut_power = float(np.median(self._cut_power)) if self._cut_power else 0.0
+        if not self.problem.ranks.first:
+            return
         if cut_power > _CUT_POWER:
             warnings.warn(
                 f"{self._where()}: the probe's supports cut {100 * cut_power:.2g} % of its "

@@ -6,7 +6,15 @@ from typing import Any
 
 
 class ExitwaveError(Exception):
-    """Base class of all errors raised by exitwave."""
+    """Base class of all errors raised by exitwave.
+
+    Attributes
+    ----------
+    agreed : bool
+        Whether all processes of a run raised it, so that none waits for another.
+    """
+
+    agreed = False
 
 
 class InvalidArgument(ExitwaveError, ValueError):  # noqa: N818  reads as what it is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,12 @@ import numpy.typing as npt
 from exitwave import start
 from exitwave.counts import Counts, read_counts
 from exitwave.devices import available_threads, choose_lanes
+from exitwave.division import divide
 from exitwave.engine_run import EngineRun
 from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.parameters import validate_params
 from exitwave.problem import make_problem, scaled_probe
+from exitwave.ranks import ALONE, Ranks
 
 Complex64 = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
@@ -28,7 +31,10 @@ _PIXELS = 10_000_000
 
 
 def find_probe(
-    counts: Counts, positions: Float64, kernel: npt.NDArray[np.complex128] | None
+    counts: Counts,
+    positions: Float64,
+    kernel: npt.NDArray[np.complex128] | None,
+    ranks: Ranks = ALONE,
 ) -> Complex64:
     """Start probe (1, Y, X) for a scan of which nothing else is known.
 
@@ -45,12 +51,25 @@ def find_probe(
     if kernel is not None:
         return start.probe_in_near_field(counts.mean, counts.mask, kernel)
     middle = _middle_frames(positions, counts.data.shape[1] * counts.data.shape[2])
+    taken = list(ranks.collect([counts.take(middle)]))
+    return ranks.by_first(lambda: _find_defocus(counts, positions, middle, taken))
+
+
+def _find_defocus(
+    counts: Counts,
+    positions: Float64,
+    middle: npt.NDArray[np.int64],
+    taken: list[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]],
+) -> Complex64:
+    """``taken``: the frames in the middle, rank by rank."""
     step_px = _step(positions)
     diameters = _DIAMETERS if step_px > 0 else _DIAMETERS[:1]
     probes = [start.defocused_probe(counts.mean, counts.mask, d * step_px) for d in diameters]
     if len(probes) == 1:
         return probes[0]
-    part = read_counts(counts.data[middle], counts.mask)
+    numbers = np.concatenate([frames for frames, _ in taken])
+    stored = np.concatenate([frames for _, frames in taken])[np.argsort(numbers)]
+    part = read_counts(stored, counts.mask)
     with ThreadPoolExecutor(available_threads()) as threads:
         errors = list(threads.map(lambda p: _error_after(part, positions[middle], p), probes))
     best = int(np.argmin(errors))
@@ -62,9 +81,10 @@ def find_probe(
 def _error_after(counts: Counts, positions: Float64, probe: Complex64) -> float:
     """Fourier error after a few iterations; infinite where they diverge."""
     frame_shape = (counts.data.shape[1], counts.data.shape[2])
-    obj, placed = start.place_object(None, positions, frame_shape)
     lanes = choose_lanes("cpu:1", 1, None, len(positions))
-    problem = make_problem(counts, placed, (obj.shape[1], obj.shape[2]), None, lanes, seed=0)
+    division = divide(None, positions, len(positions), frame_shape, lanes)
+    obj = start.StartObject(None, division.object_shape).cut()
+    problem = make_problem(counts, division, None, seed=0)
     params = validate_params({"engines": [{"name": "rPIE", "iterations": _ITERATIONS}]})
     try:
         engine = EngineRun(0, params.engines[0], problem, obj, scaled_probe(problem, obj, probe))

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from exitwave.chain import Chain
-from exitwave.counts import Counts, counts_to_plan, read_counts
-from exitwave.devices import DescribedDevices, host_is_device
-from exitwave.memory_limit import MemoryLimits, resolve_limits
+from exitwave.counts import Counts, checked_data, counts_to_plan, read_counts
+from exitwave.devices import DescribedDevices, choose_lanes, host_is_device
+from exitwave.division import Division, divide
+from exitwave.errors import InvalidArgument
+from exitwave.launcher import launched_processes
+from exitwave.memory_limit import MemoryLimits, free_host_bytes, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
+from exitwave.ranks import ALONE, Ranks
 from exitwave.result import Result
 
 
@@ -57,27 +61,86 @@ def ptychography(
     DivergenceError
         An engine diverged; the error holds the state so far.
     """
-    if isinstance(data, str | Path):
-        return _from_file(data, obj, probe, pos, mask, params)
-    return _reconstruct(data, obj, probe, pos, mask, validate_params(params), _left_out(params))
+    ranks = ranks_of(params)
+    with ranks.together():
+        if isinstance(data, str | Path):
+            return _from_file(ranks, data, obj, probe, pos, mask, params)
+        checked = ranks.agree(lambda: validate_params(params))
+        return _reconstruct(ranks, data, obj, probe, pos, mask, checked, _left_out(params))
+
+
+def ranks_of(params: dict[str, Any] | Parameters | None) -> Ranks:
+    """The processes that share a run with these parameters, which need not be checked yet.
+
+    Raises
+    ------
+    DeviceError
+        This process belongs to an MPI job that it cannot take part in.
+    """
+    given = params.get("comm") if isinstance(params, dict) else getattr(params, "comm", None)
+    if given is False or (given is None and launched_processes() < 2):
+        return ALONE
+    if given is not None:
+        validate_params({"comm": given})
+    from exitwave.mpi import find_ranks
+
+    return find_ranks(given)
 
 
 def _reconstruct(
-    data: Any, obj: Any, probe: Any, pos: Any, mask: Any, params: Parameters, by_default: bool
+    ranks: Ranks,
+    data: Any,
+    obj: Any,
+    probe: Any,
+    pos: Any,
+    mask: Any,
+    params: Parameters,
+    by_default: bool,
 ) -> Result:
     """``by_default``: the engines are not the user's choice, so they are named."""
-    limits = _limits(params)
-    counts = read_counts(data, mask, limits.host)
-    chain = Chain(counts, _without(limits, counts, data), obj, probe, pos, params)
-    if by_default and params.progress is not False:
+    limits = _limits(params, sharers=ranks.on_node)
+    division = ranks.agree(lambda: _divide(data, obj, pos, params, ranks))
+    counts = read_counts(data, mask, limits.host, division)
+    chain = Chain(counts, _without(limits, counts, data), obj, probe, division, params)
+    if by_default and params.progress is not False and ranks.first:
         engines = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
         print(f"exitwave: no engines given, running the default chain {engines}")
     return chain.run()
 
 
-def _limits(params: Parameters, devices: DescribedDevices | None = None) -> MemoryLimits:
+def _divide(
+    data: Any,
+    obj: Any,
+    pos: Any,
+    params: Parameters,
+    ranks: Ranks = ALONE,
+    devices: DescribedDevices | None = None,
+) -> Division:
+    frames, *shape = checked_data(data).shape
+    frame_shape = (shape[0], shape[1])
+    validate_params(params, frame_shape=frame_shape)
+    if pos is None:
+        raise InvalidArgument("pos is None, but each frame needs a position; give (N, 2) pixels.")
     if devices is None:
-        return resolve_limits(params.memory_limit, host_is_device=host_is_device(params.device))
+        lanes = choose_lanes(
+            params.device, params.parts, params.batch, frames, ranks.size, ranks.cores
+        )
+    else:
+        lanes = devices.lanes(params.parts, params.batch, frames)
+    return divide(obj, pos, frames, frame_shape, lanes, ranks)
+
+
+def _limits(
+    params: Parameters, devices: DescribedDevices | None = None, sharers: int = 1
+) -> MemoryLimits:
+    """``sharers``: processes that share the host's memory."""
+    if devices is None:
+        free = free_host_bytes()
+        return resolve_limits(
+            params.memory_limit,
+            host_is_device=host_is_device(params.device),
+            host_free=None if free is None else free // sharers,
+        )
     return resolve_limits(
         params.memory_limit,
         host_is_device=False,
@@ -90,16 +153,21 @@ def _without(limits: MemoryLimits, counts: Counts, data: Any) -> MemoryLimits:
     """What counts that were read into memory leave of a limit."""
     if not counts.in_memory or counts.data is data or limits.host is None:
         return limits
-    return replace(limits, host=max(1, limits.host - counts.frame_bytes * len(counts.data)))
+    return replace(limits, host=max(1, limits.host - counts.bytes_in_memory))
 
 
-def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any) -> Result:
+def _from_file(
+    ranks: Ranks, path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any
+) -> Result:
     from exitwave.io import load
 
-    with load(path) as dataset:
+    with ranks.agree(lambda: load(path)) as dataset:
         known = None if dataset.geometry is None else dataset.geometry.propagation()
-        checked = validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
+        checked = ranks.agree(
+            lambda: validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
+        )
         result = _reconstruct(
+            ranks,
             dataset.data,
             dataset.object if obj is None else obj,
             dataset.probe if probe is None else probe,
@@ -190,6 +258,6 @@ def plan(
     limits = _limits(checked, devices)
     counts = counts_to_plan(data, mask, limits.host)
     left = _without(limits, counts, data)
-    chain = Chain(counts, left, obj, probe, pos, checked, planning=True, devices=devices)
-    size = counts.frame_bytes * len(counts.data) if counts.in_memory else 0
-    return Plan(chain.plan(), size)
+    division = _divide(data, obj, pos, checked, devices=devices)
+    chain = Chain(counts, left, obj, probe, division, checked, planning=True)
+    return Plan(chain.plan(), counts.bytes_in_memory)
