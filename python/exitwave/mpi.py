@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -107,7 +108,7 @@ class MpiRanks(Ranks):
         node.Free()
         # Bound by the launcher or not, and the same on all, because parts are.
         self._cores = int(comm.allreduce(max(1, len(cores) // self.on_node), MPI.MIN))
-        self._communicator = _Communicator(comm)
+        self._communicator = _Communicator(comm, crowded=len(cores) < self.on_node)
 
     @property
     def cores(self) -> int:
@@ -184,14 +185,18 @@ class MpiRanks(Ranks):
 
 
 class _Communicator(_core.Communicator):  # type: ignore[misc,name-defined]
-    """What the core calls; ``sent_bytes`` and ``messages`` count what it sent."""
+    """What the core calls; ``sent_bytes`` and ``messages`` count what it sent.
 
-    def __init__(self, comm: Any) -> None:
+    ``crowded``: ranks share cores, so one that waits makes room for those that work.
+    """
+
+    def __init__(self, comm: Any, crowded: bool) -> None:
         super().__init__()
         from mpi4py import MPI
 
         self._mpi = MPI
         self._comm = comm
+        self._crowded = crowded
         self._requests: list[Any] = []
         self._reaches_devices = reaches_devices(comm)
         self.sent_bytes = 0
@@ -206,12 +211,18 @@ class _Communicator(_core.Communicator):  # type: ignore[misc,name-defined]
                 self.messages += 1
 
     def finish(self) -> None:
+        while self._crowded and not self._mpi.Request.Testall(self._requests):
+            time.sleep(0)
         self._mpi.Request.Waitall(self._requests)
         self._requests.clear()
 
     def gather(self, values: Array, counts: list[int]) -> None:
         places = [0, *np.cumsum(counts[:-1]).tolist()]
-        self._comm.Allgatherv(self._mpi.IN_PLACE, [values, counts, places, self._mpi.DOUBLE])
+        table = [values, counts, places, self._mpi.DOUBLE]
+        gathering = self._comm.Iallgatherv(self._mpi.IN_PLACE, table)
+        while self._crowded and not gathering.Test():
+            time.sleep(0)
+        gathering.Wait()
 
     def reaches_devices(self) -> bool:
         return self._reaches_devices
