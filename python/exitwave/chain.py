@@ -128,7 +128,7 @@ class Chain:
                     self._iterate(engine, interruption, progress)
                 except DivergenceError as divergence:
                     # All ranks have the same error, and are here.
-                    divergence.agreed = True
+                    self.ranks.mark_agreed(divergence)
                     self._take(engine)
                     divergence.result = self._result(engine.errors[-1], began)
                     raise

@@ -12,9 +12,12 @@ class ExitwaveError(Exception):
     ----------
     agreed : bool
         Whether all processes of a run raised it, so that none waits for another.
+    reported_elsewhere : bool
+        Whether another process of the run reports it.
     """
 
     agreed = False
+    reported_elsewhere = False
 
 
 class InvalidArgument(ExitwaveError, ValueError):  # noqa: N818  reads as what it is

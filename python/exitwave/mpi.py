@@ -145,8 +145,12 @@ class MpiRanks(Ranks):
         if first is None:
             return result  # type: ignore[return-value]
         shared: Any = error if first == self.rank else errors[first]
-        shared.agreed = True
+        self.mark_agreed(shared)
         raise shared
+
+    def mark_agreed(self, error: Any) -> None:
+        error.agreed = True
+        error.reported_elsewhere = not self.first
 
     def by_first(self, work: Callable[[], T]) -> T:
         result = self.agree(lambda: work() if self.first else None)

@@ -62,6 +62,6 @@ class ObjectParts:
         """On the first rank the tiles of all parts, one after the other; elsewhere none."""
         y, x = self.box[:2]
         return self.ranks.collect(
-            ((y0, x0, y1, x1), obj[:, y0 - y : y1 - y, x0 - x : x1 - x].copy())
+            ((y0, x0, y1, x1), obj[..., y0 - y : y1 - y, x0 - x : x1 - x].copy())
             for y0, x0, y1, x1 in self.tiles
         )

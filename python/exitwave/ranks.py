@@ -54,6 +54,9 @@ class Ranks:
         """Where an error that only some ranks meet ends all of them, so that none waits."""
         return nullcontext()
 
+    def mark_agreed(self, error: BaseException) -> None:
+        """An error that all ranks are raising need not end the others, and the first reports it."""
+
     def agree(self, work: Callable[[], T]) -> T:
         """Does work that needs no other rank; if it fails on any, all raise the same error."""
         return work()

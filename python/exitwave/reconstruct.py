@@ -99,7 +99,7 @@ def _reconstruct(
 ) -> Result:
     """``by_default``: the engines are not the user's choice, so they are named."""
     limits = _limits(params, sharers=ranks.on_node)
-    division = ranks.agree(lambda: _divide(data, obj, pos, params, ranks))
+    division = ranks.agree(lambda: divide_scan(data, obj, pos, params, ranks))
     counts = read_counts(data, mask, limits.host, division)
     chain = Chain(counts, _without(limits, counts, data), obj, probe, division, params)
     if by_default and params.progress is not False and ranks.first:
@@ -108,7 +108,7 @@ def _reconstruct(
     return chain.run()
 
 
-def _divide(
+def divide_scan(
     data: Any,
     obj: Any,
     pos: Any,
@@ -116,6 +116,13 @@ def _divide(
     ranks: Ranks = ALONE,
     devices: DescribedDevices | None = None,
 ) -> Division:
+    """The parts of a scan, from what :func:`ptychography` was given.
+
+    Raises
+    ------
+    InvalidArgument
+        Data, positions, object and parameters do not fit each other.
+    """
     frames, *shape = checked_data(data).shape
     frame_shape = (shape[0], shape[1])
     validate_params(params, frame_shape=frame_shape)
@@ -258,6 +265,6 @@ def plan(
     limits = _limits(checked, devices)
     counts = counts_to_plan(data, mask, limits.host)
     left = _without(limits, counts, data)
-    division = _divide(data, obj, pos, checked, devices=devices)
+    division = divide_scan(data, obj, pos, checked, devices=devices)
     chain = Chain(counts, left, obj, probe, division, checked, planning=True)
     return Plan(chain.plan(), counts.bytes_in_memory)

@@ -16,6 +16,7 @@ from exitwave.errors import InvalidArgument
 if TYPE_CHECKING:
     from exitwave.io import Dataset
     from exitwave.parameters import Parameters
+    from exitwave.ranks import Ranks
     from exitwave.result import Result
 
 
@@ -52,30 +53,60 @@ def run(
     **keywords: Any,
 ) -> None:
     """Reconstruct object and probe from the scan in FILE."""
+    from exitwave.reconstruct import ranks_of
+
     output = output or Path(f"{file.stem}_result.h5")
-    check_output(output, overwrite=overwrite, inputs=[file, recipe])
-    if plot is not None:
-        check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
-    given, options = given_parameters(recipe, keywords)
+    job = ranks_of(None)
+    given, options = job.agree(lambda: given_parameters(recipe, keywords))
+    ranks = job if given.get("comm") is None else ranks_of(given)
     if quiet:
         given["progress"] = False
     if start is not None:
         # The result's probe fits its object; scaled to the counts once more, it would not.
         given.setdefault("scale_start", False)
+    if plot is None and ranks.size > 1:
+        # The file is written part by part.
+        given.setdefault("gather", False)
 
+    def check_files() -> None:
+        check_output(output, overwrite=overwrite, inputs=[file, recipe])
+        if plot is not None:
+            check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
+
+    with ranks.together():
+        ranks.by_first(check_files)
+        result = _run(ranks, file, start, given, options, output, overwrite, quiet)
+        if plot is not None:
+            ranks.by_first(lambda: save_plot(plot, result))
+    if not quiet and ranks.first:
+        print_outcome(result, output, plot)
+    leave_if_interrupted(result, output, told=ranks.first)
+
+
+def _run(
+    ranks: Ranks,
+    file: Path,
+    start: Path | None,
+    given: dict[str, Any],
+    options: dict[str, Any],
+    output: Path,
+    overwrite: bool,
+    quiet: bool,
+) -> Result:
     from exitwave.io import load, save_result
 
-    with load(file, **options) as dataset:
-        params = complete_parameters(given, dataset)
-        if not quiet:
+    with ranks.agree(lambda: load(file, **options)) as dataset:
+        params = ranks.agree(lambda: complete_parameters(given, dataset))
+        if not quiet and ranks.first:
             _print_plan(dataset, params)
-        result = _reconstruct(dataset, start, params)
-        save_result(output, result, dataset=dataset, overwrite=overwrite)
-    if plot is not None:
-        save_plot(plot, result)
-    if not quiet:
-        print_outcome(result, output, plot)
-    leave_if_interrupted(result, output)
+        result = _reconstruct(ranks, dataset, start, params)
+        if result.parts is not None and result.parts.gathered is False:
+            save_result(output, result, dataset=dataset, overwrite=overwrite)
+        else:
+            ranks.by_first(
+                lambda: save_result(output, result, dataset=dataset, overwrite=overwrite)
+            )
+        return result
 
 
 def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
@@ -90,24 +121,30 @@ def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
 
 
-def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Result:
-    from exitwave.io import load_result
+def _reconstruct(ranks: Ranks, dataset: Dataset, start: Path | None, params: Parameters) -> Result:
     from exitwave.reconstruct import ptychography
 
     obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
     if start is not None:
-        before = load_result(start)
-        if len(before.positions) != len(positions):
-            raise InvalidArgument(
-                f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
-                f"{len(positions)} frames; start from a result of the same scan."
-            )
-        obj, probe, positions = before.object, before.probe, before.positions
+        obj, probe, positions = ranks.agree(lambda: _start_values(start, dataset))
     result = ptychography(dataset.data, obj, probe, positions, dataset.mask, params)
     result.source = dataset.source
     if dataset.geometry is not None:
         result.pixel_size_m = dataset.geometry.pixel_size_m
     return result
+
+
+def _start_values(start: Path, dataset: Dataset) -> tuple[Any, Any, Any]:
+    """Object, probe and positions of a result of the same scan."""
+    from exitwave.io import load_result
+
+    before = load_result(start)
+    if len(before.positions) != len(dataset.positions_px):
+        raise InvalidArgument(
+            f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
+            f"{len(dataset.positions_px)} frames; start from a result of the same scan."
+        )
+    return before.object, before.probe, before.positions
 
 
 def _print_plan(dataset: Dataset, params: Parameters) -> None:
@@ -140,8 +177,9 @@ def print_outcome(result: Result, output: Path, plot: Path | None) -> None:
     click.echo(f"written: {output}" if plot is None else f"written: {output} and {plot}")
 
 
-def leave_if_interrupted(result: Result, output: Path) -> None:
-    """End with the exit code of an interruption if Ctrl-C ended the run."""
+def leave_if_interrupted(result: Result, output: Path, told: bool = True) -> None:
+    """End with the exit code of an interruption if Ctrl-C ended the run, and tell so."""
     if result.stopped == "interrupted":
-        click.echo(f"exitwave: interrupted; the state so far is in {output}", err=True)
+        if told:
+            click.echo(f"exitwave: interrupted; the state so far is in {output}", err=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED)
