@@ -139,7 +139,7 @@ def make_problem(
     if planning or not counts.in_memory:
         like = np.empty((0, *shape), counts.dtype)
         read = None if planning else counts.read
-        data = _core.FrameSource(len(counts.data), like, read, lent=counts.in_memory)
+        data = _core.FrameSource(counts.data.shape[0], like, read, lent=counts.in_memory)
     scan = _core.Scan(
         data,
         counts.mask,
