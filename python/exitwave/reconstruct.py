@@ -15,12 +15,12 @@ from exitwave.counts import Counts, read_counts
 from exitwave.devices import choose_lanes
 from exitwave.engine_run import EngineRun
 from exitwave.errors import DivergenceError, InvalidArgument
-from exitwave.first_probe import find_probe
 from exitwave.interruption import Interruption
 from exitwave.parameters import Parameters, validate_params
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
+from exitwave.start_probe import make_start_probe, with_geometry
 
 Complex64 = npt.NDArray[np.complex64]
 
@@ -69,8 +69,10 @@ def ptychography(
         the other arguments, which win over the file.
     obj : complex64, shape (A, B) or (K, A, B), optional
         Start object, K incoherent modes. None: ones, as large as the scan needs.
-    probe : complex64, shape (Y, X) or (M, Y, X), optional
-        Start probe, M incoherent modes, centred in the window. None: made from the mean frame.
+    probe : complex64, shape (Y, X) or (M, Y, X), or dict, optional
+        Start probe, M incoherent modes, centred in the window. A dict describes optics, such as
+        ``{"kind": "zone_plate", "diameter_m": 1e-4, "outer_zone_m": 5e-8}``, see :doc:`probes`.
+        None: made from the data.
     pos : float64, shape (N, 2), pixels
         (row, column) of each window's top-left corner in the object; fractions count. Positions
         that reach outside a given object are refused.
@@ -118,7 +120,7 @@ def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, para
         result = _reconstruct(
             dataset.data,
             dataset.object if obj is None else obj,
-            dataset.probe if probe is None else probe,
+            dataset.probe if probe is None else with_geometry(probe, dataset.geometry),
             dataset.positions_px if pos is None else pos,
             dataset.mask if mask is None else mask,
             checked,
@@ -149,10 +151,8 @@ class _Run:
         kernel = _kernel(params, frame_shape)
         positions = start.checked_positions(pos, frames)
         self.object, self.positions = start.place_object(obj, positions, frame_shape)
-        if probe is None:
-            self.probe = find_probe(counts, positions, kernel)
-        else:
-            self.probe = start.checked_probe(probe, frame_shape)
+        propagation = params.propagation.model_dump()
+        self.probe = make_start_probe(probe, counts, positions, kernel, propagation)
         start.check_modes(params.engines, len(self.probe), len(self.object))
         self.params = params
         self.squeeze = np.ndim(obj) != 3

@@ -48,6 +48,7 @@ class Simulation:
         Linear overlap 1 - step / probe diameter.
     counts_per_frame : float
         Mean over the frames before noise.
+    radiation : "photon" or "electron"
     settings : dict
         Arguments that :func:`simulate` was called with, probe settings included.
     """
@@ -67,6 +68,7 @@ class Simulation:
     propagation: dict[str, Any]
     overlap: float
     counts_per_frame: float
+    radiation: str = "photon"
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Any]:
@@ -86,6 +88,7 @@ class Simulation:
             distance_m=self.distance_m,
             detector_pixel_m=self.detector_pixel_m,
             focus_distance_m=self.focus_distance_m,
+            radiation=self.radiation,  # type: ignore[arg-type]
         )
 
     def start_probe(self, **factors: float) -> npt.NDArray[np.complex64]:
@@ -115,7 +118,8 @@ class Simulation:
             )
         for key, factor in factors.items():
             checks.choice("factor", key, settings)
-            settings[key] *= checks.number(key, factor)
+            changed = np.multiply(settings[key], checks.number(key, factor))
+            settings[key] = float(changed) if changed.ndim == 0 else tuple(changed.tolist())
         frame_shape = (self.probe.shape[1], self.probe.shape[2])
         wave = probes.make_probe(kind, frame_shape, self.pixel_size_m, self.wavelength_m, settings)
         power = np.sum(np.abs(self.probe.astype(np.complex128)) ** 2)
@@ -125,7 +129,7 @@ class Simulation:
         """Write an HDF5 file with data, positions (metres), mask, probe, and the truth.
 
         Layout: ``/data, /positions, /mask, /probe``, attributes ``wavelength_m, distance_m,
-        detector_pixel_m, pixel_size_m, regime`` (and ``focus_distance_m, method``), and
+        detector_pixel_m, pixel_size_m, regime, radiation`` (and ``focus_distance_m, method``), and
         ``/truth/object, /truth/probe, /truth/positions_px``. ``/probe`` is the true one.
         """
         import h5py
@@ -133,6 +137,7 @@ class Simulation:
         facts: dict[str, Any] = {
             "kind": "simulated",
             "regime": self.regime,
+            "radiation": self.radiation,
             "wavelength_m": self.wavelength_m,
             "distance_m": self.distance_m,
             "detector_pixel_m": _scalar_if_equal(self.detector_pixel_m),

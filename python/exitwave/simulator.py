@@ -45,7 +45,8 @@ def simulate(
     jitter: float | None = None,
     integer_positions: bool = False,
     mask: Array | None = None,
-    energy_ev: float = 8000.0,
+    energy_ev: float | None = None,
+    radiation: str | None = None,
     distance_m: float | None = None,
     detector_pixel_m: checks.Pair | None = None,
     focus_distance_m: float | None = None,
@@ -73,7 +74,7 @@ def simulate(
         Incoherent object modes: different pictures with these relative powers.
     probe : name, complex array (Y, X) or (M, Y, X), or None
         A function of :mod:`exitwave.probes`: "defocused" (far field's default), "focused",
-        "zone_plate", "aperture", "diffuser" (near field's default), "gaussian".
+        "zone_plate", "kb", "electron", "aperture", "diffuser" (near field's default), "gaussian".
     probe_settings : dict or None
         Keyword arguments of that function, in metres.
     probe_modes, probe_mode_powers : int or None, M positive numbers or None
@@ -89,7 +90,10 @@ def simulate(
         Round positions to whole pixels.
     mask : bool, shape (Y, X), or None
         True = valid; the data are 0 elsewhere.
-    energy_ev : float, electronvolts
+    energy_ev : float or None, electronvolts
+        None: 8000 for photons, 300e3 for electrons.
+    radiation : "photon", "electron" or None
+        None: electrons for the probe "electron", else photons.
     distance_m : float or None, metres
         Sample to detector; None: 2 m in the far field, and in the near field the distance at which
         a pixel diffracts over a quarter of the window.
@@ -111,8 +115,13 @@ def simulate(
     """
     shape = checks.shape2("frame_shape", frame_shape)
     checks.whole("seed", seed, least=0)
+    if radiation is None:
+        radiation = "electron" if isinstance(probe, str) and probe == "electron" else "photon"
+    if energy_ev is None:
+        energy_ev = 300e3 if radiation == "electron" else 8000.0
+    wavelength = wavelength_from_energy(energy_ev, radiation)
     optics = _optics(
-        regime, shape, energy_ev, distance_m, detector_pixel_m, focus_distance_m, method
+        regime, shape, wavelength, distance_m, detector_pixel_m, focus_distance_m, method
     )
     pixel = optics["pixel_size_m"]
     detector = Detector.from_params(optics["propagation"], shape)
@@ -170,6 +179,7 @@ def simulate(
             "scan": scan if isinstance(scan, str) else "given",
             "energy_ev": energy_ev,
         },
+        radiation=radiation,
         **optics,
     )
 
@@ -177,7 +187,7 @@ def simulate(
 def _optics(
     regime: str,
     shape: tuple[int, int],
-    energy_ev: float,
+    wavelength: float,
     distance_m: float | None,
     detector_pixel_m: checks.Pair | None,
     focus_distance_m: float | None,
@@ -187,7 +197,6 @@ def _optics(
     checks.choice("regime", regime, ("far", "near"))
     if method is not None:
         checks.choice("method", method, ("angular_spectrum", "fresnel"))
-    wavelength = wavelength_from_energy(energy_ev)
     default = 75e-6 if regime == "far" else 0.65e-6
     physical = checks.pair(
         "detector_pixel_m", default if detector_pixel_m is None else detector_pixel_m
@@ -269,9 +278,8 @@ def _probe(
     if probe == "diffuser" and "seed" not in (settings or {}):
         complete["seed"] = seed
     wave = probes.make_probe(probe, shape, optics["pixel_size_m"], optics["wavelength_m"], complete)
-    plane = "sample" if probe in ("aperture", "diffuser") else "pupil"
     count = 1 if modes is None else modes
-    return probe, complete, probes.add_modes(wave, count, powers, plane=plane)
+    return probe, complete, probes.add_modes(wave, count, powers, plane=probes.mode_plane(probe))
 
 
 def _scan(

@@ -223,3 +223,36 @@ def test_demo_reconstructs_its_sample(command, tmp_path):
     (line,) = [line for line in outcome.out.splitlines() if line.startswith("relative error")]
     assert float(line.split()[-1]) < 0.2
     assert len(exitwave.load_result(tmp_path / "demo.h5").positions) == 40
+
+
+def test_start_probe_is_described_on_the_command_line(main, scan, tmp_path):
+    (tmp_path / "recipe.toml").write_text(
+        '[probe]\nkind = "lens"\nnumerical_aperture = 3e-4\ndefocus_m = 1e-3\nmodes = 2\n'
+    )
+    lens = "lens:numerical_aperture=3e-4,defocus_m=1e-3,modes=2"
+
+    first = main("run", scan, *SHORT, "--start-probe", lens, "-o", "first.h5")
+    second = main("run", scan, *SHORT, "--recipe", "recipe.toml", "-o", "second.h5")
+    third = main("run", scan, *SHORT, "--start-probe", "first.h5", "-o", "third.h5")
+
+    assert (first.code, second.code, third.code) == (0, 0, 0)
+    results = [exitwave.load_result(tmp_path / f"{name}.h5") for name in ("first", "second")]
+    assert results[0].start["probe"].shape == (2, 32, 28)
+    np.testing.assert_array_equal(results[0].start["probe"], results[1].start["probe"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lens:defocus=1", "perhaps 'defocus_m'"),
+        ("lens", "lacks numerical_aperture"),
+        ("lens:numerical_aperture=1", "the detector ends at"),
+        ("lense:numerical_aperture=1", "must be a file, or one of lens, zone_plate"),
+    ],
+)
+def test_bad_start_probe_is_refused(main, scan, tmp_path, text, message):
+    outcome = main("run", scan, *SHORT, "--start-probe", text, "-o", "out.h5")
+
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert message in outcome.err
+    assert not (tmp_path / "out.h5").exists()

@@ -37,7 +37,11 @@ _LOAD_OPTIONS: dict[str, dict[str, Any]] = {
     "bin": {"type": int, "help": "Add up so many by so many detector pixels."},
     "frames": {"metavar": "A:B:C", "help": 'Some of the frames, such as "0:100" or "::2".'},
     "wavelength_m": {"type": float, "help": "Wavelength in metres."},
-    "energy_ev": {"type": float, "help": "Photon energy in electronvolts."},
+    "energy_ev": {"type": float, "help": "Energy of a photon or electron in electronvolts."},
+    "radiation": {
+        "type": click.Choice(["photon", "electron"]),
+        "help": "What the energy belongs to; left out: what the file says, else photons.",
+    },
     "distance_m": {"type": float, "help": "Sample to detector in metres."},
     "detector_pixel_m": {"type": Numbers(float, "Y[,X]"), "help": "Detector pixel in metres."},
     "pixel_size_m": {"type": Numbers(float, "Y[,X]"), "help": "Object pixel in metres."},

@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     help="Result file to go on from: its object, probe and positions.",
 )
 @click.option(
+    "--start-probe",
+    metavar="KIND:KEY=VALUE,...",
+    help="Start probe: lens, zone_plate, kb, electron, aperture, gaussian or data with its "
+    "settings, or a file (PATH or PATH::DATASET).",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -64,6 +70,7 @@ def run(
     quiet: bool,
     recipe: Path | None,
     start: Path | None,
+    start_probe: str | None,
     **keywords: Any,
 ) -> None:
     """Reconstruct object and probe from the scan in FILE."""
@@ -71,12 +78,16 @@ def run(
     check_output(output, overwrite=overwrite, inputs=[file, recipe])
     if plot is not None:
         check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
-    given, options = _parameters(recipe, keywords)
+    given, options, probe = _parameters(recipe, keywords)
+    if start_probe is not None:
+        from exitwave.start_probe import parse_probe
+
+        probe = parse_probe(start_probe)
     if quiet:
         given["progress"] = False
     if start is not None:
         # The result's probe fits its object; scaled to the counts once more, it would not.
-        given.setdefault("scale_start", False)
+        given.setdefault("scale_start", probe is not None)
 
     from exitwave.io import load, save_result
 
@@ -84,7 +95,7 @@ def run(
         params = _complete(given, dataset)
         if not quiet:
             _print_plan(dataset, params)
-        result = _reconstruct(dataset, start, params)
+        result = _reconstruct(dataset, start, probe, params)
         save_result(output, result, dataset=dataset, overwrite=overwrite)
     if plot is not None:
         save_plot(plot, result)
@@ -95,8 +106,8 @@ def run(
 
 def _parameters(
     recipe: Path | None, keywords: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters of the run and options of ``load``: the recipe's, overridden by those given."""
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]:
+    """Parameters of the run, options of ``load``, start probe: the recipe's, or those given."""
     from exitwave.parameters import (
         Recipe,
         default_chain,
@@ -121,7 +132,7 @@ def _parameters(
         engines = params.get("engines") or default_chain()
         validate_params({"engines": engines})
         params["engines"] = [engines[0] | modes, *engines[1:]]
-    return params, options
+    return params, options, read.probe
 
 
 def _complete(given: dict[str, Any], dataset: Dataset) -> Parameters:
@@ -136,9 +147,15 @@ def _complete(given: dict[str, Any], dataset: Dataset) -> Parameters:
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
 
 
-def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Result:
+def _reconstruct(
+    dataset: Dataset,
+    start: Path | None,
+    start_probe: dict[str, Any] | None,
+    params: Parameters,
+) -> Result:
     from exitwave.io import load_result
     from exitwave.reconstruct import ptychography
+    from exitwave.start_probe import with_geometry
 
     obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
     if start is not None:
@@ -149,6 +166,8 @@ def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Re
                 f"{len(positions)} frames; start from a result of the same scan."
             )
         obj, probe, positions = before.object, before.probe, before.positions
+    if start_probe is not None:
+        probe = with_geometry(start_probe, dataset.geometry)
     result = ptychography(dataset.data, obj, probe, positions, dataset.mask, params)
     result.source = dataset.source
     if dataset.geometry is not None:

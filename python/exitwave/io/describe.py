@@ -318,7 +318,8 @@ def _geometry_rows(geometry: Geometry | None) -> list[tuple[str, str]]:
     rows = [("regime", geometry.regime), ("object pixel", _lengths(geometry.pixel_size_m))]
     if geometry.energy_ev is not None and geometry.wavelength_m is not None:
         wavelength = length(geometry.wavelength_m)
-        rows.append(("energy", f"{geometry.energy_ev / 1e3:.5g} keV ({wavelength})"))
+        what = "electrons of " if geometry.radiation == "electron" else ""
+        rows.append(("energy", f"{what}{geometry.energy_ev / 1e3:.5g} keV ({wavelength})"))
     if geometry.distance_m is not None:
         rows.append(("distance to detector", length(geometry.distance_m)))
     if geometry.detector_pixel_m is not None:

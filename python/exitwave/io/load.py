@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import ExitwaveError, FileFormatError, InvalidArgument
-from exitwave.geometry import Geometry
+from exitwave.geometry import Geometry, wavelength_from_energy
 from exitwave.io import adorym, cxi, hdf5, plain, ptyd, ptylab, result_file
 from exitwave.io.dataset import Bool, Complex64, Contents, Dataset, Float64
 from exitwave.io.frames import FrameReader, centre_slices, chosen_frames, select
@@ -51,6 +52,8 @@ def load(path: str | Path, **options: Any) -> Dataset:
         Entry of a CXI file.
     wavelength_m, energy_ev, distance_m : float
         In place of the file's; wavelength or energy, not both.
+    radiation : "photon" or "electron"
+        What the energy belongs to; left out: the file's word, else photons.
     detector_pixel_m, pixel_size_m : float or (float, float)
         Pixel of the detector and of the object, (row, column), for frames that are neither cropped
         nor binned.
@@ -257,6 +260,9 @@ def _geometry(
     if regime == "far" and lengths["focus_distance_m"] is not None:
         notes.append("the focus distance of the file was left out, since the regime is far.")
         lengths["focus_distance_m"] = None
+    radiation: Any = options.radiation or contents.radiation or "photon"
+    if options.energy_ev is not None:
+        lengths["wavelength_m"] = wavelength_from_energy(options.energy_ev, radiation)
     wavelength = lengths["wavelength_m"]
     if wavelength is not None and wavelength > LONGEST_WAVE_M:
         raise FileFormatError(
@@ -264,13 +270,13 @@ def _geometry(
             "the option wavelength_m, or energy_ev."
         )
     try:
-        computed = _from_lengths(regime, lengths, shape)
+        computed = _from_lengths(regime, lengths, shape, radiation)
         stated = options.pixel_size_m or contents.pixel_size_m
         if stated is None:
             return computed
         if options.pixel_size_m is None and computed is not None and _overrides(options):
             return computed
-        geometry = Geometry(regime, stated, **lengths)
+        geometry = Geometry(regime, stated, **lengths, radiation=radiation)
     except InvalidArgument as error:
         raise FileFormatError(f"{str(error)[:-1]}; give the right value as an option.") from error
     if computed is not None and not np.allclose(computed.pixel_size_m, stated, rtol=0.01, atol=0):
@@ -286,14 +292,19 @@ def _overrides(options: Options) -> bool:
     return any(getattr(options, name) is not None for name in names)
 
 
-def _from_lengths(regime: str, lengths: dict[str, Any], shape: tuple[int, int]) -> Geometry | None:
+def _from_lengths(
+    regime: str, lengths: dict[str, Any], shape: tuple[int, int], radiation: Any
+) -> Geometry | None:
     wavelength, distance = lengths["wavelength_m"], lengths["distance_m"]
     pixel = lengths["detector_pixel_m"]
     if pixel is None or wavelength is None or distance is None:
         return None
     if regime == "far":
-        return Geometry.from_far_field(wavelength, distance, pixel, shape)
-    return Geometry.from_near_field(wavelength, distance, pixel, lengths["focus_distance_m"])
+        geometry = Geometry.from_far_field(wavelength, distance, pixel, shape)
+    else:
+        focus = lengths["focus_distance_m"]
+        geometry = Geometry.from_near_field(wavelength, distance, pixel, focus)
+    return replace(geometry, radiation=radiation)
 
 
 def _positions(contents: Contents, options: Options, wanted: range, frames: int) -> Float64:

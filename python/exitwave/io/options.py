@@ -8,7 +8,7 @@ from typing import Any
 
 from exitwave import checks
 from exitwave.errors import InvalidArgument
-from exitwave.geometry import Pair, Regime, wavelength_from_energy
+from exitwave.geometry import Pair, Radiation, Regime, wavelength_from_energy
 from exitwave.io.units import POSITION
 
 FORMATS = ("result", "cxi", "ptyd", "ptylab", "exitwave", "npz", "hdf5")
@@ -31,6 +31,7 @@ class Options:
     object: str | None = None
     wavelength_m: float | None = None
     energy_ev: float | None = None
+    radiation: Radiation | None = None
     distance_m: float | None = None
     detector_pixel_m: Pair | None = None
     pixel_size_m: Pair | None = None
@@ -76,6 +77,8 @@ class Options:
             checks.choice("format", self.format, FORMATS)
         if self.regime is not None:
             checks.choice("regime", self.regime, ("far", "near"))
+        if self.radiation is not None:
+            checks.choice("radiation", self.radiation, ("photon", "electron"))
         if self.positions_unit is not None:
             checks.choice("positions_unit", self.positions_unit, POSITION)
         for name in ("data", "positions", "mask", "probe", "object"):
@@ -109,7 +112,8 @@ class Options:
                     "wavelength_m and energy_ev are both given, but say the same thing; "
                     "give one of them."
                 )
-            self._set("wavelength_m", wavelength_from_energy(self.energy_ev))
+            radiation = self.radiation or "photon"
+            self._set("wavelength_m", wavelength_from_energy(self.energy_ev, radiation))
         if self.regime == "far" and self.focus_distance_m is not None:
             raise InvalidArgument(
                 'focus_distance_m describes a near field, but regime is "far"; leave one out.'
