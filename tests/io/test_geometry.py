@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import exitwave
 from exitwave.errors import InvalidArgument
 from exitwave.geometry import Geometry, energy_from_wavelength, wavelength_from_energy
 
@@ -121,9 +122,7 @@ def test_radiation_survives_a_result_file(tmp_path):
     sample = exitwave.simulate(24, 5, probe="electron")
     sample.save(tmp_path / "scan.h5")
     params = {"engines": [{"name": "ePIE", "iterations": 1}]}
-    result = exitwave.ptychography(
-        sample.data, None, sample.probe, sample.positions_px, None, params
-    )
+    result = exitwave.ptychography(*sample, params)
 
     with exitwave.load(tmp_path / "scan.h5") as scan:
         exitwave.save_result(tmp_path / "result.h5", result, scan)
