@@ -38,7 +38,7 @@ def draw_sample() -> None:
     amplitude.set_title("amplitude of the object found")
     for axes in (frame, wrong, probe):
         axes.set_axis_off()
-    save(figure, "sample.png")
+    save(figure, "sample.png", dpi=70)
 
 
 def draw_probes() -> None:
@@ -64,13 +64,13 @@ def draw_probes() -> None:
         axes.imshow(complex_to_rgb(wave[56:200, 56:200]))
         axes.set_title(title)
         axes.set_axis_off()
-    save(figure, "probes.png")
+    save(figure, "probes.png", dpi=45)
 
 
-def save(figure: Figure, name: str) -> None:
+def save(figure: Figure, name: str, dpi: int) -> None:
     IMAGES.mkdir(exist_ok=True)
     picture = IMAGES / name
-    save_figure(figure, picture, dpi=70)
+    save_figure(figure, picture, dpi=dpi)
     print(f"{picture}: {picture.stat().st_size / 1e3:.0f} kB")
 
 
