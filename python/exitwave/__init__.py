@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exitwave import metrics, plots
+    from exitwave import metrics, plots, prepare, probes
     from exitwave.config import show_config
     from exitwave.errors import (
         DeviceError,
@@ -38,6 +38,8 @@ _HOME = {
     "load_result": "io",
     "metrics": "metrics",
     "plots": "plots",
+    "prepare": "prepare",
+    "probes": "probes",
     "ptychography": "reconstruct",
     "save_result": "io",
     "show_config": "config",
@@ -58,6 +60,8 @@ __all__ = [
     "load_result",
     "metrics",
     "plots",
+    "prepare",
+    "probes",
     "ptychography",
     "save_result",
     "show_config",

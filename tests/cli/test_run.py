@@ -256,3 +256,45 @@ def test_bad_start_probe_is_refused(main, scan, tmp_path, text, message):
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert message in outcome.err
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_frames_are_treated_as_the_options_say(main, scan, tmp_path):
+    options = ["--centre", "auto", "--find-bad-pixels", "--crop", "24,20"]
+
+    outcome = main("run", scan, *SHORT, *options, "-o", "out.h5")
+
+    assert outcome.code == 0
+    assert "note: the centre of the frames was found at (16.0" in outcome.out
+    assert "note: bad pixels that were found, and masked: none." in outcome.out
+    assert exitwave.load_result(tmp_path / "out.h5").probe.shape == (1, 24, 20)
+    padded = main("info", scan, "--pad", "40", "--centre", "16,14")
+    assert "30 of 40 x 40" in padded.out
+    assert "centre of the frames" in padded.out
+
+
+def test_centre_must_be_auto_or_a_pair(main, scan):
+    outcome = main("info", scan, "--centre", "middle")
+
+    assert outcome.code == 2
+    assert "neither auto nor two numbers" in outcome.err
+
+
+def test_pixels_that_contradict_a_result_are_masked(main, scan, tmp_path):
+    with h5py.File(scan) as source, h5py.File(tmp_path / "slow.h5", "w") as file:
+        for name in ("positions", "probe"):
+            file[name] = source[name][()]
+        data = source["data"][()]
+        data[:, 16, 17] //= 3
+        file["data"] = data
+        file.attrs.update(source.attrs)
+    main("run", "slow.h5", "--engines", "ePIE:40", "-o", "first.h5")
+
+    second = main("run", "slow.h5", *SHORT, "--start", "first.h5", "--mask-misfits", "-o", "b.h5")
+    alone = main("run", "slow.h5", *SHORT, "--mask-misfits", "-o", "c.h5")
+
+    assert second.code == 0
+    assert "pixels that contradict first.h5 are masked" in second.out
+    errors = [exitwave.load_result(tmp_path / name).error for name in ("first.h5", "b.h5")]
+    assert errors[1] < errors[0]
+    assert (alone.code, alone.err.count("\n")) == (2, 1)
+    assert "add --start RESULT" in alone.err

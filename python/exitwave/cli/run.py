@@ -53,6 +53,11 @@ if TYPE_CHECKING:
     "settings, or a file (PATH or PATH::DATASET).",
 )
 @click.option(
+    "--mask-misfits",
+    is_flag=True,
+    help="With --start: mask pixels at which the counts contradict that result's model.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -71,9 +76,12 @@ def run(
     recipe: Path | None,
     start: Path | None,
     start_probe: str | None,
+    mask_misfits: bool,
     **keywords: Any,
 ) -> None:
     """Reconstruct object and probe from the scan in FILE."""
+    if mask_misfits and start is None:
+        raise InvalidArgument("mask-misfits needs a result to compare with; add --start RESULT.")
     output = output or Path(f"{file.stem}_result.h5")
     check_output(output, overwrite=overwrite, inputs=[file, recipe])
     if plot is not None:
@@ -93,6 +101,8 @@ def run(
 
     with load(file, **options) as dataset:
         params = _complete(given, dataset)
+        if start is not None and mask_misfits:
+            _mask_misfits(dataset, start)
         if not quiet:
             _print_plan(dataset, params)
         result = _reconstruct(dataset, start, probe, params)
@@ -173,6 +183,16 @@ def _reconstruct(
     if dataset.geometry is not None:
         result.pixel_size_m = dataset.geometry.pixel_size_m
     return result
+
+
+def _mask_misfits(dataset: Dataset, start: Path) -> None:
+    """Take the pixels that the start result cannot explain out of the mask, with a note."""
+    from exitwave.io import load_result
+    from exitwave.prepare import find_misfits
+
+    bad = find_misfits(dataset.data, load_result(start), dataset.mask).bad
+    dataset.mask = ~bad if dataset.mask is None else dataset.mask & ~bad
+    dataset.notes.append(f"{int(bad.sum())} pixels that contradict {start} are masked.")
 
 
 def _print_plan(dataset: Dataset, params: Parameters) -> None:

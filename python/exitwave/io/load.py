@@ -15,10 +15,12 @@ from exitwave.errors import ExitwaveError, FileFormatError, InvalidArgument
 from exitwave.geometry import Geometry, wavelength_from_energy
 from exitwave.io import adorym, cxi, hdf5, plain, ptyd, ptylab, result_file
 from exitwave.io.dataset import Bool, Complex64, Contents, Dataset, Float64
-from exitwave.io.frames import FrameReader, centre_slices, chosen_frames, select
+from exitwave.io.frames import FrameReader, chosen_frames, select
 from exitwave.io.layout import Layout
 from exitwave.io.options import Options
+from exitwave.io.treatment import chosen_window, statistics_needed, without_bad_pixels
 from exitwave.io.units import LENGTH_M
+from exitwave.io.window import Window
 
 # No object is so large; positions in a wrong unit are.
 LARGEST_SPAN_PX = 1e7
@@ -70,8 +72,17 @@ def load(path: str | Path, **options: Any) -> Dataset:
         Whether the file has one row per axis; asked for where the shape does not tell.
     mask_invert : bool
         Exchanges valid and invalid pixels.
+    find_bad_pixels : bool
+        Looks for dead, hot and unsteady pixels, see
+        :func:`exitwave.prepare.find_bad_pixels`, and masks them.
+    centre : "auto" or (float, float)
+        Row and column of the far-field patterns' zero frequency, in pixels of the file; the nearest
+        pixel is moved to the middle, with invalid pixels where frames end. "auto": found with
+        :func:`exitwave.prepare.find_centre`. Left out: it is in the middle.
     crop : int or (int, int)
         Keeps so many detector pixels around the zero frequency.
+    pad : int or (int, int)
+        Surrounds the frames by invalid pixels, up to so many.
     bin : int
         Adds up ``bin`` by ``bin`` detector pixels, after the crop.
     frames : slice or str
@@ -194,12 +205,17 @@ def _assemble(contents: Contents, options: Options, path: Path, name: str) -> Da
     shape = reader.frame_shape
     regime = _regime(contents, options, notes)
     geometry = _geometry(contents, options, regime, shape, notes)
-    crop = options.crop or shape
+    wanted = chosen_frames(reader.count, options.frames)
+    mask = _mask(contents.mask, options, shape, notes)
+    seen = statistics_needed(reader, wanted, options)
+    if options.find_bad_pixels and seen is not None:
+        mask = without_bad_pixels(seen, mask, notes)
+    window = chosen_window(shape, seen, mask, options, regime, notes)
+    crop = window.shape
     # Pixels of positions scale as the geometry's do, also where the lengths are unknown.
     before = geometry or Geometry(regime, (1.0, 1.0))
     after = before.cropped(shape, crop).binned(options.bin)
 
-    wanted = chosen_frames(reader.count, options.frames)
     positions = _positions(contents, options, wanted, reader.count)
     unit = options.positions_unit or contents.positions_unit
     if unit in LENGTH_M:
@@ -217,15 +233,16 @@ def _assemble(contents: Contents, options: Options, path: Path, name: str) -> Da
             "positions_unit) and the object pixel (option pixel_size_m)."
         )
 
-    mask = _mask(contents.mask, options, shape, notes)
     probe = _probe(contents.probe, shape)
     start = contents.object
     if (crop, options.bin) != (shape, 1):
         probe = None if probe is None else _resampled(probe, crop, options.bin, regime)
         if start is not None:
-            notes.append("the start object was left out, since frames were cropped or binned.")
+            notes.append(
+                "the start object was left out, since frames were cropped, padded or binned."
+            )
             start = None
-    data, mask = select(reader, mask, wanted, crop, options.bin)
+    data, mask = select(reader, mask, wanted, window, options.bin)
     if mask is not None and not mask.any():
         raise FileFormatError(
             "the mask leaves no valid pixel; check it, or invert it with mask_invert=True."
@@ -357,7 +374,7 @@ def _probe(probe: npt.NDArray[Any] | None, shape: tuple[int, int]) -> Complex64 
 
 
 def _resampled(probe: Complex64, crop: tuple[int, int], bin: int, regime: str) -> Complex64:
-    """Start probe for cropped and binned frames.
+    """Start probe for cropped or padded, and binned frames.
 
     In the far field a crop of the frames is a coarser probe in the same window and a bin a smaller
     window of it; in the near field it is the other way round.
@@ -370,8 +387,7 @@ def _resampled(probe: Complex64, crop: tuple[int, int], bin: int, regime: str) -
 
 
 def _middle(probe: Complex64, shape: tuple[int, int]) -> Complex64:
-    rows, columns = centre_slices((probe.shape[-2], probe.shape[-1]), shape)
-    return np.ascontiguousarray(probe[:, rows, columns])
+    return np.ascontiguousarray(Window.around((probe.shape[-2], probe.shape[-1]), shape).cut(probe))
 
 
 def _coarser(probe: Complex64, shape: tuple[int, int]) -> Complex64:

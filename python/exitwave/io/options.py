@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from exitwave import checks
 from exitwave.errors import InvalidArgument
@@ -42,7 +44,10 @@ class Options:
     positions_swap: bool = False
     positions_transpose: bool | None = None
     mask_invert: bool = False
+    find_bad_pixels: bool = False
+    centre: Literal["auto"] | tuple[float, float] | None = None
     crop: tuple[int, int] | None = None
+    pad: tuple[int, int] | None = None
     bin: int = 1
     frames: slice | None = None
 
@@ -63,8 +68,17 @@ class Options:
         self._check_words()
         self._check_lengths()
         self._set("positions_sign", _signs(self.positions_sign))
-        if self.crop is not None:
-            self._set("crop", checks.shape2("crop", self.crop, least=2))
+        for name in ("crop", "pad"):
+            value = getattr(self, name)
+            if value is not None:
+                self._set(name, checks.shape2(name, value, least=2))
+        if self.crop is not None and self.pad is not None:
+            raise InvalidArgument(
+                "crop and pad are both given, but each says how many pixels there will be; leave "
+                "one out."
+            )
+        if self.centre is not None and self.centre != "auto":
+            self._set("centre", _centre(self.centre))
         self._set("bin", checks.whole("bin", self.bin))
         if self.frames is not None:
             self._set("frames", _frame_slice(self.frames))
@@ -88,7 +102,7 @@ class Options:
                     f"{name} is of type {type(value).__name__}; it must be the name of a dataset "
                     "in the file."
                 )
-        for name in ("positions_swap", "positions_transpose", "mask_invert"):
+        for name in ("positions_swap", "positions_transpose", "mask_invert", "find_bad_pixels"):
             value = getattr(self, name)
             if not isinstance(value, bool | None) or (value is None and name in _TWO_VALUED):
                 raise InvalidArgument(f"{name} is {value!r}; it must be True or False.")
@@ -124,7 +138,16 @@ class Options:
         return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
 
 
-_TWO_VALUED = ("positions_swap", "mask_invert")
+_TWO_VALUED = ("positions_swap", "mask_invert", "find_bad_pixels")
+
+
+def _centre(value: Any) -> tuple[float, float]:
+    if isinstance(value, str) or np.size(value) != 2:
+        raise InvalidArgument(
+            f'centre is {value!r}; it must be "auto", or row and column of the zero frequency.'
+        )
+    row, column = (checks.number("centre", each, least=0) for each in value)
+    return row, column
 
 
 def _signs(value: Any) -> tuple[int, int]:
