@@ -89,6 +89,56 @@ def from_images(
     return np.asarray(stack[0] if len(stack) == 1 else np.stack(stack))
 
 
+# Pictures without large dark parts, so that every slice has detail everywhere.
+SLICE_IMAGES = (
+    "camera",
+    "gravel",
+    "brick",
+    "grass",
+    "astronaut",
+    "text",
+    "coffee",
+    "chelsea",
+    "immunohistochemistry",
+    "coins",
+)
+
+
+def from_slices(
+    shape: tuple[int, int],
+    slices: int,
+    amplitude_range: tuple[float, float] = (1.0, 1.0),
+    phase_range_rad: tuple[float, float] = (0.0, 0.3),
+) -> npt.NDArray[np.complex128]:
+    """Thick object of weak slices, each with another picture as phase (and amplitude).
+
+    Parameters
+    ----------
+    shape : (A, B)
+    slices : int
+        Number S of slices; pictures are used again, turned, after ten.
+    amplitude_range, phase_range_rad : (lowest, highest)
+        Of each slice.
+
+    Returns
+    -------
+    complex128, shape (S, A, B), upstream slice first
+
+    Raises
+    ------
+    InvalidArgument
+        A range is empty or negative.
+    """
+    count = checks.whole("slices", slices)
+    stack = []
+    for index in range(count):
+        picture = np.rot90(
+            _gray("image", SLICE_IMAGES[index % len(SLICE_IMAGES)]), index // len(SLICE_IMAGES)
+        )
+        stack.append(from_images(shape, picture, picture, amplitude_range, phase_range_rad))
+    return np.stack(stack)
+
+
 def _range(name: str, values: tuple[float, float]) -> tuple[float, float]:
     if len(values) != 2:
         raise InvalidArgument(f"{name} was {values!r}, but must be (lowest, highest).")

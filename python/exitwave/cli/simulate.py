@@ -61,9 +61,23 @@ from exitwave.errors import InvalidArgument
 @click.option(
     "--method", type=click.Choice(["angular_spectrum", "fresnel"]), help="Near-field propagator."
 )
+@click.option("--slices", type=int, help="Slices of a thick object; left out: it is thin.")
+@click.option("--slice-distance-m", type=float, help="From each slice to the next in metres.")
+@click.option("--tilt-rad", type=Numbers(float, "Y,X"), help="Tilt of the beam between slices.")
+@click.option(
+    "--imperfection",
+    "imperfections",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="What is not ideal, such as blur_px=3 or background_counts=0.5; may be repeated.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def simulate(
-    output: Path, overwrite: bool, probe_settings: tuple[str, ...], **keywords: Any
+    output: Path,
+    overwrite: bool,
+    probe_settings: tuple[str, ...],
+    imperfections: tuple[str, ...],
+    **keywords: Any,
 ) -> None:
     """Simulate a scan, and write it with its truth to OUTPUT.
 
@@ -76,6 +90,8 @@ def simulate(
         settings["probe_settings"] = dict(
             _setting("probe-setting", text) for text in probe_settings
         )
+    if imperfections:
+        settings["imperfections"] = dict(_setting("imperfection", text) for text in imperfections)
     from exitwave.simulator import simulate as make
 
     simulation = make(**settings)
