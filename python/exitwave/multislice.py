@@ -43,13 +43,15 @@ def checked_distances(distance_m: float | Sequence[float], slices: int) -> tuple
         There are neither one nor ``slices - 1`` distances, or one is negative.
     """
     given = np.asarray(distance_m, dtype=object).reshape(-1)
-    if given.size not in (1, slices - 1):
+    if slices > 1 and given.size not in (1, slices - 1):
         raise InvalidArgument(
             f"slice_distance_m had {given.size} values, but must be one number, or {slices - 1} "
             f"for {slices} slices."
         )
     values = tuple(checks.number("slice_distance_m", each, least=0) for each in given)
-    return values * (slices - 1) if len(values) == 1 and slices != 2 else values
+    if slices == 1:
+        return ()
+    return values * (slices - 1) if len(values) == 1 else values
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,8 @@ def make_slices(
     """Distances between the slices, and their propagation; None for a thin object."""
     if count is None:
         return None, None
-    # A ray at the band limit then moves by 4 / 3 pixels from slice to slice.
-    default = 4 * min(pixel) ** 2 / wavelength_m
+    # From one edge of the default beam to the other, slices then move by 7 pixels against each
+    # other. With a fifth of it, the inner slices of a test were found to a correlation of 0.6 only.
+    default = 20 * min(pixel) ** 2 / wavelength_m
     between = checked_distances(default if distance_m is None else distance_m, count)
     return between, Slices.make(shape, wavelength_m, between, pixel)

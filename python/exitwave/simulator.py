@@ -121,7 +121,7 @@ def simulate(
     slices : int or None
         Number S of slices of a thick object, see :mod:`exitwave.multislice`; None: it is thin.
     slice_distance_m : float, or S - 1 floats, metres, or None
-        From each slice to the next; None: four squared pixels over the wavelength.
+        From each slice to the next; None: 20 squared pixels over the wavelength.
     tilt_rad : (row, column) or (N, 2), radians, or None
         Tilt of the beam between the slices, of the whole scan or of each frame.
     imperfections : Imperfections or dict, or None

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
 
 from exitwave import checks
 from exitwave.errors import InvalidArgument
@@ -104,13 +105,20 @@ SLICE_IMAGES = (
 )
 
 
+_FINEST_PX, _BROADEST_PX = 1.0, 6.0
+
+
 def from_slices(
     shape: tuple[int, int],
     slices: int,
     amplitude_range: tuple[float, float] = (1.0, 1.0),
     phase_range_rad: tuple[float, float] = (0.0, 0.3),
 ) -> npt.NDArray[np.complex128]:
-    """Thick object of weak slices, each with another picture as phase (and amplitude).
+    """Thick object of weak slices, each with the detail of another picture as phase.
+
+    Detail of one to six pixels only: what is finer is lost at the band limit between the slices,
+    and what is broader looks the same from every direction of the beam, so that no data tell which
+    slice it is in.
 
     Parameters
     ----------
@@ -129,13 +137,14 @@ def from_slices(
     InvalidArgument
         A range is empty or negative.
     """
+    size = checks.shape2("shape", shape, least=1)
     count = checks.whole("slices", slices)
     stack = []
     for index in range(count):
-        picture = np.rot90(
-            _gray("image", SLICE_IMAGES[index % len(SLICE_IMAGES)]), index // len(SLICE_IMAGES)
-        )
-        stack.append(from_images(shape, picture, picture, amplitude_range, phase_range_rad))
+        picture = _gray("image", SLICE_IMAGES[index % len(SLICE_IMAGES)])
+        picture = _fit(np.rot90(picture, index // len(SLICE_IMAGES)), size)
+        detail = gaussian_filter(picture, _FINEST_PX) - gaussian_filter(picture, _BROADEST_PX)
+        stack.append(from_images(size, detail, detail, amplitude_range, phase_range_rad))
     return np.stack(stack)
 
 
