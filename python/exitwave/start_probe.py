@@ -83,6 +83,27 @@ def make_start_probe(
     return np.array(_with_modes(wave, kind, **modes), np.complex64, order="C")
 
 
+def placeholder(probe: Any, frame_shape: tuple[int, int]) -> Complex64:
+    """An array of the shape that the start probe will have, for plans; an array stays itself.
+
+    Raises
+    ------
+    InvalidArgument
+        As :func:`make_start_probe`, where that can be told without making the probe.
+    """
+    if probe is not None and not isinstance(probe, Mapping):
+        return start.checked_probe(probe, frame_shape)
+    count = 1
+    if probe is not None:
+        kind, settings = checked_description(probe)
+        modes = {key: settings.pop(key, None) for key in _MODES}
+        wave = np.ones((1, 1, 1), np.complex64)
+        if kind == "file":
+            wave = start.checked_probe(read_probe(**settings), frame_shape)[:, :1, :1]
+        count = len(wave) if modes == dict.fromkeys(_MODES) else _mode_count(**modes)
+    return np.ones((count, *frame_shape), np.complex64)
+
+
 def checked_description(probe: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Kind and the other keys; unknown and missing ones are refused."""
     settings = dict(probe)
@@ -195,6 +216,10 @@ def _with_modes(
         raise InvalidArgument(
             f"modes of the probe are given, but the file has {len(wave)} of them: leave them out."
         )
-    count = len(np.atleast_1d(mode_powers)) if modes is None else checks.whole("modes", modes)
+    count = _mode_count(modes, mode_powers)
     plane = probes.mode_plane(kind) if kind in OPTICS else "sample"
     return probes.add_modes(wave[0], count, mode_powers, plane=plane)
+
+
+def _mode_count(modes: int | None, mode_powers: Any) -> int:
+    return len(np.atleast_1d(mode_powers)) if modes is None else checks.whole("modes", modes)
