@@ -188,22 +188,15 @@ def simulate(
     wave = (wave * np.sqrt(factor)).astype(np.complex64)
     truth.probe_changes *= np.sqrt(factor)
     truth.background = flaws.background(shape)
-    for frame in intensity:
-        frame[:] = flaws.detected(frame * factor, truth.background)
-    if mask is not None:
-        mask = checks.mask("mask", mask, shape).copy()
-        intensity[:, ~mask] = 0
-    data = (
-        intensity.astype(np.float32)
-        if counts_per_frame is None
-        else counted(intensity, np.random.default_rng([seed, 2]))
-    )
+    mask = None if mask is None else checks.mask("mask", mask, shape).copy()
+    random = None if counts_per_frame is None else np.random.default_rng([seed, 2])
+    data = _detected(intensity, factor, truth.background, mask, flaws, random)
     if flaws.distance_error:
         wrong = optics["distance_m"] * (1 + flaws.distance_error)
         optics = make_optics(*lengths, wrong, *lens)
     reported = flaws.reported_positions(points, seed) * np.divide(pixel, optics["pixel_size_m"])
     return Simulation(
-        data=flaws.saturated(data),
+        data=data,
         positions_px=reported,
         probe=wave,
         object=sample,
@@ -250,3 +243,20 @@ def _truth(
         probe_changes=flaws.probe_changes(wave, plane),
         probe_weights=flaws.probe_weights(len(points), np.random.default_rng([seed, 4])),
     )
+
+
+def _detected(
+    intensity: npt.NDArray[np.float64],
+    factor: float,
+    background: npt.NDArray[np.float64] | None,
+    mask: Array | None,
+    flaws: Imperfections,
+    random: np.random.Generator | None,
+) -> Array:
+    """What the detector gives for the beam's intensities, which are overwritten."""
+    for frame in intensity:
+        frame[:] = flaws.detected(frame * factor, background)
+    if mask is not None:
+        intensity[:, ~mask] = 0
+    data = intensity.astype(np.float32) if random is None else counted(intensity, random)
+    return flaws.saturated(data)

@@ -15,7 +15,6 @@ from exitwave.counts import Counts
 from exitwave.errors import InvalidArgument
 from exitwave.first_probe import find_probe
 from exitwave.geometry import Geometry, wavelength_from_energy
-from exitwave.io.named import read_named
 from exitwave.parameters.text import assignments, plain_value
 
 Complex64 = npt.NDArray[np.complex64]
@@ -175,6 +174,7 @@ def read_probe(path: str | Path, dataset: str | None = None) -> npt.NDArray[Any]
     """
     from exitwave.errors import FileFormatError
     from exitwave.io import load
+    from exitwave.io.named import read_named
 
     if dataset is not None:
         return read_named(Path(path), dataset, "a probe (Y, X) or (M, Y, X)")

@@ -11,7 +11,7 @@ import pytest
 import exitwave
 from exitwave import probes
 from exitwave.errors import FileFormatError, InvalidArgument
-from exitwave.start_probe import KINDS, OPTICS, parse_probe
+from exitwave.start_probe import KINDS, OPTICS, parse_probe, placeholder
 
 SHORT = {"engines": [{"name": "rPIE", "iterations": 3}], "orthogonalise": False}
 GRID = ("pixel_size_m", "wavelength_m")
@@ -221,3 +221,24 @@ def test_documentation_lists_every_kind_with_its_keys_and_defaults():
         for name, default in probes.setting_names(make).items():
             given = default is not inspect.Parameter.empty
             assert f"`{name}`" + (f" ({default:g})" if given else "") in rows[kind]
+
+
+def test_plans_know_the_shape_of_a_probe_that_is_not_made_yet(sample, saved):
+    def modes(probe):
+        return placeholder(probe, (32, 40)).shape
+
+    assert modes(None) == (1, 32, 40)
+    assert modes({"kind": "data", "modes": 3}) == (3, 32, 40)
+    assert modes({"kind": "gaussian", "fwhm_m": 1e-6, "mode_powers": [2, 1]}) == (2, 32, 40)
+    assert modes({"kind": "file", "path": saved}) == (1, 32, 40)
+    assert modes(np.ones((4, 32, 40))) == (4, 32, 40)
+    with pytest.raises(InvalidArgument, match="perhaps 'fwhm_m'"):
+        modes({"kind": "gaussian", "fwhm": 1e-6})
+    planned = [
+        exitwave.plan(
+            sample.data, pos=sample.positions_px, probe=probe,
+            params={"engines": [{"name": "DM"}], "device": "cpu:1"},
+        ).engines[0].host_bytes
+        for probe in (None, {"kind": "data", "modes": 4})
+    ]  # fmt: skip
+    assert planned[1] > 2 * planned[0]
