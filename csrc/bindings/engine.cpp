@@ -310,9 +310,6 @@ void bind_engine(py::module_& m) {
            "communicator: parts of all ranks, counts of this one's, and the place of each frame "
            "there.")
       .def_property_readonly(
-          "held", [](const BoundScan& bound) { return box(bound.held); },
-          "Rectangle of the object that this rank's arrays hold: y0, x0, y1, x1.")
-      .def_property_readonly(
           "tiles",
           [](const BoundScan& bound) {
             py::list tiles;

@@ -14,7 +14,7 @@ from exitwave.counts import Counts
 from exitwave.division import Division
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError
-from exitwave.first_probe import find_probe
+from exitwave.first_probe import gather_middle
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
@@ -23,6 +23,7 @@ from exitwave.parameters import Parameters
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
+from exitwave.start_probe import make_start_probe, placeholder, uses_data
 
 Complex64 = npt.NDArray[np.complex64]
 
@@ -73,30 +74,52 @@ class Chain:
         self.params = params
         self.ranks = division.ranks
         self.positions = division.positions
+        self.box = division.box
         frame_shape = division.frame_shape
         kernel = self.ranks.agree(lambda: _kernel(params, frame_shape))
-        if probe is not None:
-            self.probe = self.ranks.agree(lambda: start.checked_probe(probe, frame_shape))
-        elif planning:
-            self.probe = np.zeros((1, *frame_shape), np.complex64)
-        else:
-            self.probe = find_probe(counts, self.positions, kernel, self.ranks)
-        self.problem = make_problem(
-            counts, division, kernel, params.seed, limits, params.scratch_folder, planning
-        )
         self.squeeze = np.ndim(obj) != 3
         self.start_object = start.StartObject(obj, division.object_shape)
-        self.object = self.ranks.agree(self._first_object)
+        self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
+        if planning:
+            self.probe = placeholder(probe, frame_shape)
+        else:
+            self.probe = self._first_probe(probe, counts, kernel)
+        self.ranks.agree(
+            lambda: start.check_modes(params.engines, len(self.probe), len(self.object))
+        )
+        self.arrays_bytes = self._arrays_bytes(params)
+        self.problem = make_problem(
+            counts,
+            division,
+            kernel,
+            params.seed,
+            limits,
+            params.scratch_folder,
+            self.arrays_bytes,
+            planning,
+        )
         if params.scale_start and not planning:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start_probe = self.probe
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
 
-    def _first_object(self) -> Complex64:
-        obj = self.start_object.cut(self.problem.box)
-        start.check_modes(self.params.engines, len(self.probe), len(obj))
-        return obj
+    def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
+        """Made by the first rank, from frames of all."""
+        propagation = self.params.propagation.model_dump()
+        middle = None
+        if uses_data(probe):
+            middle = gather_middle(counts, self.positions, self.ranks)
+        return self.ranks.by_first(
+            lambda: make_start_probe(probe, counts, self.positions, kernel, propagation, middle)
+        )
+
+    def _arrays_bytes(self, params: Parameters) -> int:
+        """Object and probe as they start and as they come back, in the host's memory."""
+        probe_modes = max(len(self.probe), *(e.probe_modes or 1 for e in params.engines))
+        object_modes = max(len(self.object), *(e.object_modes or 1 for e in params.engines))
+        pixels = probe_modes * self.probe[0].size + object_modes * self.object[0].size
+        return 2 * 8 * int(pixels)
 
     def plan(self) -> list[EnginePlan]:
         """What each engine would hold; modes grow as they would in a run."""
@@ -120,7 +143,7 @@ class Chain:
                 modes = engine_params.probe_modes, engine_params.object_modes
                 self.probe = start.grown_probe(self.probe, modes[0])
                 self.object = self.start_object.grow(
-                    self.object, modes[1], self.problem.box, self.problem.random
+                    self.object, modes[1], self.box, self.problem.random
                 )
                 engine = EngineRun(number, engine_params, self.problem, self.object, self.probe)
                 progress.begin(engine)
@@ -192,7 +215,7 @@ class Chain:
             seconds=time.perf_counter() - began,
             stopped=self.stopped,
             start={
-                "object": self.start_object.cut(None if whole else self.problem.box),
+                "object": self.start_object.cut(None if whole else self.box),
                 "probe": self.start_probe,
                 "positions": self.positions,
             },
@@ -205,7 +228,7 @@ class Chain:
             return None
         return ObjectParts(
             self.ranks,
-            self.problem.box,
+            self.box,
             self.problem.scan.tiles,
             self.start_object,
             gathered=self.params.gather,

@@ -7,8 +7,9 @@ one array that the core works on - and that is the caller's own where its type a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from exitwave.errors import InvalidArgument
 from exitwave.ranks import ALONE
+from exitwave.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     from exitwave.division import Division
@@ -86,8 +88,22 @@ class Counts:
     def frame_bytes(self) -> int:
         return self.dtype.itemsize * int(self.data.shape[1]) * int(self.data.shape[2])
 
+    @cached_property
+    def ahead(self) -> ReadAhead:
+        """Where the order in which frames will be read is told."""
+        return ReadAhead(self.data, self.frame_bytes)
+
+    def expect(self, frames: Iterable[int]) -> None:
+        """The order in which frames of the scan will be read; those of other ranks are left out."""
+        if self.held is None:
+            self.ahead.expect(frames)
+        else:
+            order = np.fromiter(frames, np.int64)
+            self.ahead.expect(order[np.isin(order, self.held)])
+
     def read(self, frames: npt.NDArray[np.int32], target: npt.NDArray[Any]) -> None:
         """Frames, by their numbers, from data that are not in memory; the core calls it."""
+        self.ahead.use(len(frames))
         step = max(1, _CHUNK_BYTES // self.frame_bytes)
         first = 0
         while first < len(frames):

@@ -45,6 +45,18 @@ class Division:
         return range(first, first + self.lanes.parts)
 
     @cached_property
+    def box(self) -> start.Box:
+        """The part of the object that this rank's arrays hold; without other ranks all of it."""
+        rows, columns = self.object_shape
+        if self.held_frames is None:
+            return 0, 0, rows, columns
+        corner, _ = start.corners_and_fractions(self.positions[self.held_frames])
+        # One pixel more than the windows, as the core's tiles.
+        y0, x0 = np.maximum(corner.min(axis=0) - 1, 0)
+        y1, x1 = np.minimum(corner.max(axis=0) + self.frame_shape + 1, self.object_shape)
+        return int(y0), int(x0), int(y1), int(x1)
+
+    @cached_property
     def held_frames(self) -> Index | None:
         """Frames of this rank, in order; None: all."""
         if self.ranks.size == 1:

@@ -30,18 +30,27 @@ _FRAMES = 150
 _PIXELS = 10_000_000
 
 
+Taken = tuple[npt.NDArray[np.int64], npt.NDArray[Any]]  # numbers of frames, and their counts
+
+
+def gather_middle(counts: Counts, positions: Float64, ranks: Ranks) -> list[Taken]:
+    """Frames in the middle of the scan: on the first rank those of all ranks."""
+    return list(ranks.collect([counts.take(_middle_frames(positions, counts))]))
+
+
 def find_probe(
     counts: Counts,
     positions: Float64,
     kernel: npt.NDArray[np.complex128] | None,
-    ranks: Ranks = ALONE,
+    taken: list[Taken] | None = None,
 ) -> Complex64:
     """Start probe (1, Y, X) for a scan of which nothing else is known.
 
     Near field: the mean frame's amplitude, propagated back to the sample with a flat phase.
     Far field: the mean frame's amplitude as aperture, and the defocus, of some that fit the step of
     the scan, with which a few iterations on frames in the middle of the scan get on best. They run
-    in one part, so that the choice depends on nothing but the data.
+    in one part, so that the choice depends on nothing but the data. ``taken``: these frames, where
+    ``counts`` does not have all of them.
 
     Raises
     ------
@@ -50,25 +59,15 @@ def find_probe(
     """
     if kernel is not None:
         return start.probe_in_near_field(counts.mean, counts.mask, kernel)
-    middle = _middle_frames(positions, counts.data.shape[1] * counts.data.shape[2])
-    taken = list(ranks.collect([counts.take(middle)]))
-    return ranks.by_first(lambda: _find_defocus(counts, positions, middle, taken))
-
-
-def _find_defocus(
-    counts: Counts,
-    positions: Float64,
-    middle: npt.NDArray[np.int64],
-    taken: list[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]],
-) -> Complex64:
-    """``taken``: the frames in the middle, rank by rank."""
     step_px = _step(positions)
     diameters = _DIAMETERS if step_px > 0 else _DIAMETERS[:1]
     probes = [start.defocused_probe(counts.mean, counts.mask, d * step_px) for d in diameters]
     if len(probes) == 1:
         return probes[0]
-    numbers = np.concatenate([frames for frames, _ in taken])
-    stored = np.concatenate([frames for _, frames in taken])[np.argsort(numbers)]
+    taken = gather_middle(counts, positions, ALONE) if taken is None else taken
+    middle = np.concatenate([numbers for numbers, _ in taken])
+    order = np.argsort(middle)
+    middle, stored = middle[order], np.concatenate([frames for _, frames in taken])[order]
     part = read_counts(stored, counts.mask)
     with ThreadPoolExecutor(available_threads()) as threads:
         errors = list(threads.map(lambda p: _error_after(part, positions[middle], p), probes))
@@ -95,9 +94,9 @@ def _error_after(counts: Counts, positions: Float64, probe: Complex64) -> float:
         return np.inf
 
 
-def _middle_frames(positions: Float64, frame_pixels: int) -> npt.NDArray[np.int64]:
+def _middle_frames(positions: Float64, counts: Counts) -> npt.NDArray[np.int64]:
     """Frames nearest to the centre of the scan, in their own order."""
-    count = min(_FRAMES, max(30, _PIXELS // frame_pixels))
+    count = min(_FRAMES, max(30, _PIXELS // (counts.data.shape[1] * counts.data.shape[2])))
     distance = np.linalg.norm(positions - positions.mean(axis=0), axis=1)
     return np.sort(np.argsort(distance, kind="stable")[:count])
 

@@ -128,6 +128,9 @@ class MpiRanks(Ranks):
             raise
 
     def _end_all(self, error: BaseException) -> None:
+        if type(error).__module__.startswith("mpi4py"):
+            # Most likely another rank has failed, and will end this one with its message.
+            time.sleep(2)
         if not isinstance(error, ExitwaveError | OSError | KeyboardInterrupt):
             traceback.print_exception(error)
         what = str(error) or type(error).__name__

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     help="Result file to go on from: its object, probe and positions.",
 )
 @click.option(
+    "--mask-misfits",
+    is_flag=True,
+    help="With --start: mask pixels at which the counts contradict that result's model.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -50,20 +55,24 @@ def run(
     quiet: bool,
     recipe: Path | None,
     start: Path | None,
+    mask_misfits: bool,
     **keywords: Any,
 ) -> None:
     """Reconstruct object and probe from the scan in FILE."""
+    from exitwave.io import load
     from exitwave.reconstruct import ranks_of
 
+    if mask_misfits and start is None:
+        raise InvalidArgument("mask-misfits needs a result to compare with; add --start RESULT.")
     output = output or Path(f"{file.stem}_result.h5")
     job = ranks_of(None)
-    given, options = job.agree(lambda: given_parameters(recipe, keywords))
+    given, options, probe = job.agree(lambda: given_parameters(recipe, keywords))
     ranks = job if given.get("comm") is None else ranks_of(given)
     if quiet:
         given["progress"] = False
     if start is not None:
         # The result's probe fits its object; scaled to the counts once more, it would not.
-        given.setdefault("scale_start", False)
+        given.setdefault("scale_start", probe is not None)
     if plot is None and ranks.size > 1:
         # The file is written part by part.
         given.setdefault("gather", False)
@@ -75,7 +84,14 @@ def run(
 
     with ranks.together():
         ranks.by_first(check_files)
-        result = _run(ranks, file, start, given, options, output, overwrite, quiet)
+        with ranks.agree(lambda: load(file, **options)) as dataset:
+            params = ranks.agree(lambda: complete_parameters(given, dataset))
+            if start is not None and mask_misfits:
+                ranks.agree(lambda: _mask_misfits(dataset, start))
+            if not quiet and ranks.first:
+                _print_plan(dataset, params)
+            result = _reconstruct(ranks, dataset, start, probe, params)
+            _save(ranks, output, result, dataset, overwrite)
         if plot is not None:
             ranks.by_first(lambda: save_plot(plot, result))
     if not quiet and ranks.first:
@@ -83,30 +99,17 @@ def run(
     leave_if_interrupted(result, output, told=ranks.first)
 
 
-def _run(
-    ranks: Ranks,
-    file: Path,
-    start: Path | None,
-    given: dict[str, Any],
-    options: dict[str, Any],
-    output: Path,
-    overwrite: bool,
-    quiet: bool,
-) -> Result:
-    from exitwave.io import load, save_result
+def _save(ranks: Ranks, output: Path, result: Result, dataset: Dataset, overwrite: bool) -> None:
+    """Written by the first rank; part by part, with the help of all, where it has no whole."""
+    from exitwave.io import save_result
 
-    with ranks.agree(lambda: load(file, **options)) as dataset:
-        params = ranks.agree(lambda: complete_parameters(given, dataset))
-        if not quiet and ranks.first:
-            _print_plan(dataset, params)
-        result = _reconstruct(ranks, dataset, start, params)
-        if result.parts is not None and result.parts.gathered is False:
-            save_result(output, result, dataset=dataset, overwrite=overwrite)
-        else:
-            ranks.by_first(
-                lambda: save_result(output, result, dataset=dataset, overwrite=overwrite)
-            )
-        return result
+    def save() -> None:
+        save_result(output, result, dataset=dataset, overwrite=overwrite)
+
+    if result.parts is not None and result.parts.gathered is False:
+        save()
+    else:
+        ranks.by_first(save)
 
 
 def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
@@ -121,12 +124,21 @@ def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
 
 
-def _reconstruct(ranks: Ranks, dataset: Dataset, start: Path | None, params: Parameters) -> Result:
+def _reconstruct(
+    ranks: Ranks,
+    dataset: Dataset,
+    start: Path | None,
+    start_probe: dict[str, Any] | None,
+    params: Parameters,
+) -> Result:
     from exitwave.reconstruct import ptychography
+    from exitwave.start_probe import with_geometry
 
     obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
     if start is not None:
         obj, probe, positions = ranks.agree(lambda: _start_values(start, dataset))
+    if start_probe is not None:
+        probe = with_geometry(start_probe, dataset.geometry)
     result = ptychography(dataset.data, obj, probe, positions, dataset.mask, params)
     result.source = dataset.source
     if dataset.geometry is not None:
@@ -145,6 +157,16 @@ def _start_values(start: Path, dataset: Dataset) -> tuple[Any, Any, Any]:
             f"{len(dataset.positions_px)} frames; start from a result of the same scan."
         )
     return before.object, before.probe, before.positions
+
+
+def _mask_misfits(dataset: Dataset, start: Path) -> None:
+    """Take the pixels that the start result cannot explain out of the mask, with a note."""
+    from exitwave.io import load_result
+    from exitwave.prepare import find_misfits
+
+    bad = find_misfits(dataset.data, load_result(start), dataset.mask).bad
+    dataset.mask = ~bad if dataset.mask is None else dataset.mask & ~bad
+    dataset.notes.append(f"{int(bad.sum())} pixels that contradict {start} are masked.")
 
 
 def _print_plan(dataset: Dataset, params: Parameters) -> None:
