@@ -1,0 +1,322 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+
+#include "core/complex.hpp"
+#include "core/direction.hpp"
+#include "core/region.hpp"
+#include "core/view.hpp"
+#include "cuda/fft.hpp"
+#include "cuda/memory.hpp"
+#include "cuda/operations.cuh"
+#include "cuda/regions.cuh"
+#include "cuda/scatter.cuh"
+#include "cuda/spans.hpp"
+
+namespace exitwave {
+
+// One stream of a device, which must be the current one. Every call queues work and returns; all
+// pointers but those to the host in fetch and write_back are the device's.
+class CudaLane {
+ public:
+  // Operations that run together see each other's results at the same pixel only.
+  static constexpr bool kRowByRow = false;
+
+  template <class Body>
+  using Map = cuda::Map<Body>;
+  template <class Body>
+  using MapRolled = cuda::MapRolled<Body>;
+  template <class Body>
+  using SumModes = cuda::SumModes<Body>;
+  template <class T, class Body>
+  using ScatterAdd = cuda::ScatterAdd<T, Body>;
+  template <class Body>
+  using ScatterOverlap = cuda::ScatterOverlap<Body>;
+
+  // `deterministic`: sums over frames in the order of the frames, whatever the batch.
+  CudaLane(CudaMemory& memory, cudaStream_t stream, int ny, int nx, bool deterministic)
+      : stream_(stream),
+        deterministic_(deterministic),
+        fft_(memory, stream, ny, nx),
+        spans_(memory, stream),
+        partials_(memory, stream),
+        arrived_(memory, stream),
+        splits_(memory, stream) {}
+  CudaLane(const CudaLane&) = delete;
+  CudaLane& operator=(const CudaLane&) = delete;
+
+  cudaStream_t stream() const { return stream_; }
+
+  // --- frames -----------------------------------------------------------------------------------
+
+  // Runs operations over all pixels of all frames, in one launch where each stays at its pixel.
+  // `n.modes` does not matter: each operation has its own number.
+  template <class... Operations>
+  void run(Extent n, const Operations&... operations) {
+    if (n.frames == 0) return;
+    if constexpr ((stays_at_pixel<Operations> && ...)) {
+      run_at_pixels(n, cuda::chain(operations...));
+    } else {
+      (add(n, operations, deterministic_), ...);
+    }
+  }
+  // The same for sums over many frames.
+  template <class... Operations>
+  void run_rows(Extent n, const Operations&... operations) {
+    // What is summed here does not come in batches, so its order is always the same.
+    if (n.frames > 0) (sum_frames(n, operations, splits_for(n)), ...);
+  }
+  // The same for one that scatters many frames.
+  template <class Scatter>
+  void run_canvas_rows(Extent n, const Scatter& scatter) {
+    if (n.frames > 0) gather(n, scatter);
+  }
+  template <class Body>
+  void map(Extent n, const Body& body) {
+    const std::size_t blocks = cuda::blocks_for(std::size_t(n.ny) * std::size_t(n.nx));
+    cuda::launch(stream_, blocks * std::size_t(n.frames) * std::size_t(n.modes), 0,
+                 cuda::AtImages<Body>{n, unsigned(blocks), body});
+  }
+
+  // total[i] += sum over frames of totals[frame][i], frames in order
+  void add_totals(int frames, int count, const double* totals, double* total) {
+    if (frames > 0)
+      cuda::launch(stream_, 1, sizeof(double) * cuda::AddTotals::kAtOnce,
+                   cuda::AddTotals{frames, count, totals, total});
+  }
+
+  // Unscaled transforms of all images, in place.
+  void fft2(Extent n, BatchView<Complex> wave, Direction direction) {
+    fft_.execute(n, wave, direction);
+  }
+
+  // --- regions of a canvas ----------------------------------------------------------------------
+
+  // body(mode, y, x)
+  template <class Body>
+  void map(const Region& region, int modes, const Body& body) {
+    at_region(region, modes, cuda::OnCanvas<Body>{body});
+  }
+  // totals[i] += sum of body(mode, y, x).v[i]
+  template <class Body>
+  void sum(const Region& region, int modes, const Body& body, double* totals) {
+    if (region.empty()) return;
+    const cuda::Pieces pieces(spans_.find(region));
+    constexpr int kTotals = Body::kTotals;
+    const std::size_t blocks = blocks_of_sum(pieces);
+    cuda::launch(
+        stream_, blocks, cuda::bytes_of_totals<kTotals>(),
+        cuda::SumRegion<Body>{pieces, modes, body, totals,
+                              cuda::Partials::in(partials_, arrived_, 1, blocks * kTotals)});
+  }
+  // *result <- largest value, at least 0
+  void largest(const Region& region, CanvasView<const Real> canvas, Real* result) {
+    const cuda::Pieces pieces(spans_.find(region));
+    const std::size_t blocks = blocks_of_sum(pieces);
+    cuda::launch(stream_, blocks, cuda::bytes_of_totals<1>(),
+                 cuda::Largest{pieces, canvas, result,
+                               cuda::Partials::in(partials_, arrived_, 1, blocks)});
+  }
+
+  // A region, packed mode by mode into one message, and back.
+  template <class T>
+  void pack(const Region& region, int modes, CanvasView<const T> canvas, T* message) {
+    at_region(region, modes,
+              cuda::Pack<cuda::Packing::pack, const T, T>{canvas, message, region.pixels()});
+  }
+  template <class T>
+  void unpack(const Region& region, int modes, const T* message, CanvasView<T> canvas) {
+    at_region(region, modes,
+              cuda::Pack<cuda::Packing::unpack, T, const T>{canvas, message, region.pixels()});
+  }
+  template <class T>
+  void unpack_add(const Region& region, int modes, const T* message, CanvasView<T> canvas) {
+    at_region(region, modes,
+              cuda::Pack<cuda::Packing::unpack_add, T, const T>{canvas, message, region.pixels()});
+  }
+
+  // Between devices too: directly where they see each other's memory, else through the host.
+  void copy(void* target, const void* source, std::size_t bytes) {
+    if (bytes > 0)
+      cuda::check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, stream_),
+                  "copying between devices");
+  }
+
+  // --- streaming --------------------------------------------------------------------------------
+
+  // A place in device memory through which blocks pass. fetch(slot), use(slot), work, used(slot)
+  // and write_back(slot) are done in this order whatever the streams; different slots overlap.
+  class Slot {
+   private:
+    friend class CudaLane;
+    cuda::Event copied_;
+    cuda::Event used_;
+  };
+
+  // Pinned host memory to the slot: after what last used or left it.
+  void fetch(Slot& slot, void* target, const void* source, std::size_t bytes) {
+    const cudaStream_t stream = copies(fetching_);
+    slot.used_.wait_in(stream);
+    slot.copied_.wait_in(stream);
+    cuda::check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyHostToDevice, stream),
+                "fetching a block");
+    slot.copied_.record(stream);
+  }
+  // The slot to pinned host memory: after the work that ended with used(slot).
+  void write_back(Slot& slot, void* target, const void* source, std::size_t bytes) {
+    const cudaStream_t stream = copies(writing_);
+    slot.used_.wait_in(stream);
+    cuda::check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToHost, stream),
+                "writing a block back");
+    slot.copied_.record(stream);
+  }
+  // Work from here on finds what was fetched.
+  void use(Slot& slot) { slot.copied_.wait_in(stream_); }
+  // Work up to here is the last on the slot.
+  void used(Slot& slot) { slot.used_.record(stream_); }
+  // The host may read what was written back last, and change what was fetched last.
+  void wait_for(Slot& slot) { slot.copied_.wait_on_host(); }
+
+  // --- for the backend --------------------------------------------------------------------------
+
+  // Work from here on begins after `start`.
+  void begin(const cuda::Event& start) {
+    start_ = &start;
+    start.wait_in(stream_);
+    for (Copies* c : {&fetching_, &writing_}) c->follows_start = false;
+  }
+  // Copies become part of what the stream has done.
+  void end() {
+    for (Copies* c : {&fetching_, &writing_}) {
+      if (!c->stream || !c->follows_start) continue;
+      c->done->record(*c->stream);
+      c->done->wait_in(stream_);
+    }
+  }
+
+ private:
+  struct Copies {
+    std::optional<cuda::Stream> stream;
+    std::optional<cuda::Event> done;
+    bool follows_start = false;
+  };
+
+  // Threads that fill the largest device; sums over frames are split until there are so many.
+  static constexpr std::size_t kEnoughThreads = std::size_t(1) << 18;
+  static constexpr std::size_t kMostSplits = 16;
+  static constexpr std::size_t kBlocksOfSum = 1024;
+
+  template <class Operation>
+  static constexpr bool stays_at_pixel = requires { Operation::kTotals; };
+
+  template <class Operations>
+  void run_at_pixels(Extent n, const Operations& operations) {
+    using Task = cuda::AtPixels<Operations>;
+    const unsigned blocks = Task::blocks_for(n);
+    const auto frames = std::size_t(n.frames);
+    Task task{n, blocks, operations, {}};
+    if constexpr (Task::kTotals > 0)
+      task.partials =
+          cuda::Partials::in(partials_, arrived_, frames, frames * blocks * Task::kTotals);
+    cuda::launch(stream_, blocks * frames,
+                 Task::kTotals > 0 ? cuda::bytes_of_totals<Task::kTotals>() : 0, task);
+  }
+
+  template <class Operation>
+    requires stays_at_pixel<Operation>
+  void add(Extent n, const Operation& operation, bool) {
+    run_at_pixels(n, cuda::chain(operation));
+  }
+  template <class T, class Body>
+  void add(Extent n, const ScatterAdd<T, Body>& operation, bool in_order) {
+    if (operation.corner == nullptr)
+      sum_frames(n, operation, in_order ? 1 : splits_for(n));
+    else if (in_order)
+      gather(n, operation);
+    else
+      scatter(n, operation);
+  }
+  template <class Body>
+  void add(Extent n, const ScatterOverlap<Body>& o, bool in_order) {
+    const int modes = o.probe_modes * o.object_modes;
+    using Object = cuda::ToObject<Body>;
+    using Probe = cuda::ToProbe<Body>;
+    add(n,
+        ScatterAdd<Complex, Object>{
+            modes, o.object, {o.body, o.object_modes}, o.frame_of, o.corner},
+        in_order);
+    add(n, ScatterAdd<Complex, Probe>{modes, o.probe, {o.body, o.object_modes}}, in_order);
+  }
+
+  template <class T, class Body>
+  void scatter(Extent n, const ScatterAdd<T, Body>& operation) {
+    const std::size_t blocks = cuda::blocks_for(std::size_t(n.ny) * std::size_t(n.nx));
+    cuda::launch(stream_, blocks * std::size_t(n.frames), 0,
+                 cuda::Scatter<T, Body>{n, unsigned(blocks), operation});
+  }
+  template <class T, class Body>
+  void gather(Extent n, const ScatterAdd<T, Body>& operation) {
+    using Task = cuda::Gather<T, Body>;
+    const unsigned strips = Task::strips_of(operation.canvas);
+    const unsigned rows = Task::rows_of(operation.canvas);
+    // Shared memory because the threads of a warp ask each other.
+    cuda::launch(stream_, cuda::blocks_for(std::size_t(strips) * rows * Task::kWarp),
+                 sizeof(unsigned), Task{n, strips, rows, operation});
+  }
+  template <class T, class Body>
+  void sum_frames(Extent n, const ScatterAdd<T, Body>& operation, int splits) {
+    const std::size_t pixels = std::size_t(n.ny) * std::size_t(n.nx);
+    const std::size_t blocks = cuda::blocks_for(pixels);
+    T* partials = nullptr;
+    if (splits > 1)
+      partials = static_cast<T*>(splits_.at_least(std::size_t(splits) *
+                                                  std::size_t(operation.modes) * pixels * sizeof(T)));
+    cuda::launch(stream_, blocks * std::size_t(splits), 0,
+                 cuda::SumFrames<T, Body>{n, splits, unsigned(blocks), operation, partials});
+    if (splits > 1)
+      cuda::launch(stream_, blocks, 0, cuda::AddSplits<T, Body>{n, splits, operation, partials});
+  }
+  static int splits_for(Extent n) {
+    const std::size_t pixels = std::size_t(n.ny) * std::size_t(n.nx);
+    return int(std::min({kEnoughThreads / pixels + 1, kMostSplits, std::size_t(n.frames)}));
+  }
+
+  template <class Body>
+  void at_region(const Region& region, int modes, const Body& body) {
+    if (region.empty()) return;
+    const cuda::Pieces pieces(spans_.find(region));
+    cuda::launch(stream_, pieces.count() * std::size_t(modes), 0,
+                 cuda::AtRegion<Body>{pieces, body});
+  }
+  // At least one, which also answers for an empty region.
+  static std::size_t blocks_of_sum(const cuda::Pieces& pieces) {
+    return std::clamp<std::size_t>(pieces.count(), 1, kBlocksOfSum);
+  }
+
+  cudaStream_t copies(Copies& copies) {
+    if (!copies.stream) {
+      copies.stream.emplace();
+      copies.done.emplace();
+    }
+    if (!copies.follows_start && start_ != nullptr) start_->wait_in(*copies.stream);
+    copies.follows_start = true;
+    return *copies.stream;
+  }
+
+  cudaStream_t stream_;
+  bool deterministic_;
+  cuda::FftPlans fft_;
+  cuda::SpanCache spans_;
+  cuda::Scratch partials_;  // of totals
+  cuda::Scratch arrived_;
+  cuda::Scratch splits_;  // of sums over frames
+  const cuda::Event* start_ = nullptr;
+  Copies fetching_;
+  Copies writing_;
+};
+
+}  // namespace exitwave

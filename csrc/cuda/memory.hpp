@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <atomic>
+#include <cstddef>
+
+#include "core/memory.hpp"
+#include "cuda/staging.hpp"
+
+namespace exitwave {
+
+// Memory of one device, at most `limit` bytes of it (0: all). Copies from the host and zeros are
+// queued on `stream`; a copy to the host waits for it. Not for use while lanes are given work.
+class CudaMemory final : public Memory {
+ public:
+  CudaMemory(int device, cudaStream_t stream, std::size_t limit)
+      : device_(device), stream_(stream), limit_(limit), staging_(stream) {}
+
+  void* allocate(std::size_t bytes) override;
+  void deallocate(void* pointer, std::size_t bytes) noexcept override;
+  void copy_from_host(void* target, const void* source, std::size_t bytes) override;
+  void copy_to_host(void* target, const void* source, std::size_t bytes) override;
+  void set_zero(void* target, std::size_t bytes) override;
+  bool shared_with_host() const override { return false; }
+  std::size_t bytes_in_use() const override { return in_use_; }
+  std::size_t peak_bytes() const override { return peak_; }
+
+ private:
+  int device_;
+  cudaStream_t stream_;
+  std::size_t limit_;
+  cuda::StagingRing staging_;
+  std::atomic<std::size_t> in_use_{0};
+  std::atomic<std::size_t> peak_{0};
+};
+
+// Memory of the host from which devices copy without waiting. `limit` bytes at most (0: no limit).
+class PinnedMemory final : public Memory {
+ public:
+  explicit PinnedMemory(std::size_t limit) : limit_(limit) {}
+
+  void* allocate(std::size_t bytes) override;
+  void deallocate(void* pointer, std::size_t bytes) noexcept override;
+  void copy_from_host(void* target, const void* source, std::size_t bytes) override;
+  void copy_to_host(void* target, const void* source, std::size_t bytes) override;
+  void set_zero(void* target, std::size_t bytes) override;
+  bool shared_with_host() const override { return true; }
+  std::size_t bytes_in_use() const override { return in_use_; }
+  std::size_t peak_bytes() const override { return peak_; }
+
+ private:
+  std::size_t limit_;
+  std::atomic<std::size_t> in_use_{0};
+  std::atomic<std::size_t> peak_{0};
+};
+
+}  // namespace exitwave
