@@ -182,8 +182,7 @@ void bind_options(py::module_& m) {
   py::class_<IterationReport>(m, "IterationReport")
       .def_readonly("deviation", &IterationReport::deviation)
       .def_readonly("frames_in_bound", &IterationReport::frames_in_bound)
-      .def_readonly("cut_power", &IterationReport::cut_power)
-      .def_readonly("step", &IterationReport::step);
+      .def_readonly("cut_power", &IterationReport::cut_power);
 }
 
 }  // namespace

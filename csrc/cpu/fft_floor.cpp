@@ -3,9 +3,9 @@
 #include <chrono>
 
 #include "core/images.hpp"
+#include "core/thread_pool.hpp"
 #include "cpu/fft.hpp"
 #include "cpu/memory.hpp"
-#include "cpu/thread_pool.hpp"
 
 namespace exitwave {
 

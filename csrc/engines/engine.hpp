@@ -42,7 +42,6 @@ struct IterationReport {
   double deviation = 0;      // sum of (sqrt I - sqrt model)^2 over valid pixels
   long frames_in_bound = 0;  // frames that the power bound left alone
   double cut_power = 0;      // fraction of the probe's power that its supports took away
-  double step = 0;           // length of a line search
 };
 
 // A reconstruction under way on some device. All arrays are in host memory, C order, one after the
@@ -50,6 +49,9 @@ struct IterationReport {
 class Engine {
  public:
   virtual ~Engine() = default;
+
+  // Computes what follows from the start values; constructors only take memory and fill it.
+  virtual void start() = 0;
 
   // One iteration. `groups`: frames of each update, for engines that work in groups.
   virtual IterationReport iterate(const std::vector<std::vector<int>>& groups,

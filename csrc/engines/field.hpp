@@ -18,12 +18,17 @@ class Field {
  public:
   Field() = default;
   Field(Backend& backend, const Rect& whole, const std::vector<Rect>& tiles, int modes)
-      : whole_(whole), tiles_(tiles), modes_(modes), shared_(backend.shared()) {
+      : whole_(whole),
+        tiles_(tiles),
+        modes_(modes),
+        shared_(backend.shared()),
+        in_place_(shared_ && backend.memory(0).shared_with_host()) {
     if (shared_) {
-      buffers_.emplace_back(backend.memory(), whole.pixels() * std::size_t(modes));
+      buffers_.emplace_back(backend.memory(0), whole.pixels() * std::size_t(modes));
     } else {
-      for (const Rect& tile : tiles)
-        buffers_.emplace_back(backend.memory(), tile.pixels() * std::size_t(modes));
+      for (int part = 0; part < int(tiles.size()); ++part)
+        buffers_.emplace_back(backend.memory(part),
+                              tiles[std::size_t(part)].pixels() * std::size_t(modes));
     }
   }
 
@@ -34,7 +39,8 @@ class Field {
   }
   CanvasView<const T> view(int part) const { return const_cast<Field*>(this)->view(part); }
 
-  T* in_place() { return shared_ ? buffers_[0].data() : nullptr; }
+  // The whole array where the host sees it, else null.
+  T* in_place() { return in_place_ ? buffers_[0].data() : nullptr; }
 
   // From and to one host array of the whole. Where tiles overlap they agree.
   void upload(const T* source) {
@@ -77,6 +83,7 @@ class Field {
   std::vector<Rect> tiles_;
   int modes_ = 0;
   bool shared_ = true;
+  bool in_place_ = true;
   std::vector<Buffer<T>> buffers_;
 };
 

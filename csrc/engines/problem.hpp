@@ -21,13 +21,13 @@ class Problem {
 
   Problem(Backend& backend, const Scan& scan)
       : scan_(scan), layout_(scan), fractional_(scan.fractional()), slot_(scan.corner.size()) {
-    Memory& memory = backend.memory();
-    valid_ = Buffer<unsigned char>(memory, scan.valid);
-    if (scan.near_field) kernel_ = scaled_kernel(memory);
-    for (const std::vector<int>& frames : scan.parts) {
+    for (int part = 0; part < int(scan.parts.size()); ++part) {
+      Memory& memory = backend.memory(part);
+      if (part == 0 || !backend.shared()) copies_.push_back(make_copy(memory));
+      const std::vector<int>& frames = scan.parts[std::size_t(part)];
       parts_.push_back(make_part(memory, frames));
       for (std::size_t i = 0; i < frames.size(); ++i)
-        slot_[std::size_t(frames[i])] = {int(parts_.size()) - 1, int(i)};
+        slot_[std::size_t(frames[i])] = {part, int(i)};
     }
   }
 
@@ -46,7 +46,7 @@ class Problem {
   Rect window() const { return {0, 0, scan_.ny, scan_.nx}; }
 
   const Corner* corner(int part) const { return parts_[std::size_t(part)].corner.data(); }
-  BatchView<const Complex> kernel() { return kernel_.repeated(); }
+  BatchView<const Complex> kernel(int part) { return copies_[copy_of(part)].kernel.repeated(); }
   kernels::FractionPhase phase(int part, const int* frame) const {
     const Part& p = parts_[std::size_t(part)];
     return {p.phase_y.data(), p.phase_x.data(), frame, scan_.ny, scan_.nx};
@@ -62,13 +62,19 @@ class Problem {
     with_counts(p.counts, [&](const auto* data) {
       using Count = std::remove_cv_t<std::remove_pointer_t<decltype(data)>>;
       const BatchView<const Count> counts{data, std::ptrdiff_t(scan_.ny) * scan_.nx, 0, scan_.nx};
-      const BatchView<const unsigned char> valid{valid_.data(), 0, 0, scan_.nx};
+      const BatchView<const unsigned char> valid{copies_[copy_of(part)].valid.data(), 0, 0,
+                                                 scan_.nx};
       using Load = typename Lane::template MapRolled<kernels::Widen<Count>>;
       f(Load{scan_.ny, dy, dx, {measured, counts, valid, p.stored.data(), frame}});
     });
   }
 
  private:
+  // What is the same for all parts, once in each memory.
+  struct Copy {
+    Buffer<unsigned char> valid;
+    Images<Complex> kernel;
+  };
   struct Part {
     Counts counts;
     Buffer<unsigned char> own_counts;  // where the lanes cannot see the user's array
@@ -77,6 +83,13 @@ class Problem {
     Buffer<Complex> phase_y;  // (frames, ny)
     Buffer<Complex> phase_x;  // (frames, nx)
   };
+
+  std::size_t copy_of(int part) const { return copies_.size() == 1 ? 0 : std::size_t(part); }
+
+  Copy make_copy(Memory& memory) const {
+    return {Buffer<unsigned char>(memory, scan_.valid),
+            scan_.near_field ? scaled_kernel(memory) : Images<Complex>()};
+  }
 
   Part make_part(Memory& memory, const std::vector<int>& frames) {
     Part part;
@@ -134,8 +147,7 @@ class Problem {
   Layout layout_;
   bool fractional_;
   std::vector<Slot> slot_;
-  Buffer<unsigned char> valid_;
-  Images<Complex> kernel_;
+  std::vector<Copy> copies_;
   std::vector<Part> parts_;
 };
 

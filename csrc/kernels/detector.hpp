@@ -119,6 +119,7 @@ struct ReflectedModulus {
 // (keep = sqrt(bound / e)). A frame of factors g is applied as g + (1 - g) keep.
 struct PowerBound {
   Real* keep;               // (frames), written
+  double* inside;           // (frames), written: 1 where the frame is left alone, else 0
   const double* deviation;  // (frames, stride): sum over valid pixels
   int stride;
   double bound;  // per pixel, times the number of valid pixels
@@ -127,6 +128,7 @@ struct PowerBound {
     using std::sqrt;
     const double e = deviation[p.frame * stride];
     keep[p.frame] = Real(e <= bound ? 1.0 : sqrt(bound / e));
+    inside[p.frame] = e <= bound ? 1.0 : 0.0;
   }
 };
 

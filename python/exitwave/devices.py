@@ -8,10 +8,10 @@ from typing import Any
 
 from exitwave.errors import DeviceError, InvalidArgument
 
-# The emulated device takes more than one frame a step and several parts, so that whatever a GPU
-# would meet is met: batches, a last batch that is not full, halos, copies.
+# Emulated devices take more than one frame a step and several parts, so that whatever a GPU would
+# meet is met: batches, a last batch that is not full, halos, copies.
 _EMULATED_BATCH = 3
-_EMULATED_PARTS = 3
+_EMULATED_DEVICES = 3
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,17 @@ def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int)
         )
     if parts is not None and parts > frames:
         raise InvalidArgument(f"parts is {parts}, but must be at most the {frames} frames.")
-    emulated = name == "emulated"
-    threads = int(count) if count else available_threads()
-    if parts is None:
-        parts = min(frames, _EMULATED_PARTS if emulated else threads)
     settings = _core.CpuSettings()
-    settings.threads = min(threads, parts)
-    settings.batch = batch or (_EMULATED_BATCH if emulated else 1)
-    settings.emulated = emulated
+    if name == "emulated":
+        devices = int(count) if count else _EMULATED_DEVICES
+        # On one device several parts share its memory, on several each has a part of its own.
+        parts = parts or min(frames, max(devices, _EMULATED_DEVICES))
+        settings.emulated = devices
+        settings.threads = min(available_threads(), parts)
+        settings.batch = batch or _EMULATED_BATCH
+    else:
+        threads = int(count) if count else available_threads()
+        parts = parts or min(frames, threads)
+        settings.threads = min(threads, parts)
+        settings.batch = batch or 1
     return Lanes(parts, settings)

@@ -21,8 +21,10 @@ class Parts {
   Parts(int parts, bool emulated)
       : sample_({}),
         parts_(parts),
-        backend_((test::bind_fft_library(), CpuSettings{parts, 1, emulated, 0}), 12, 20),
-        layout_((sample_.cut_in_parts(parts), sample_.scan)),
+        backend_((test::bind_fft_library(), sample_.cut_in_parts(parts),
+                  CpuSettings{parts, 1, emulated ? parts : 0, 0}),
+                 sample_.scan),
+        layout_(sample_.scan),
         sums_(backend_, layout_.tiles(), layout_.owned(), kModes) {}
 
   void fill() {
@@ -46,7 +48,7 @@ class Parts {
 
   void exchange(const Region* touched) {
     const auto all = [&](auto step) {
-      backend_.for_each_part(parts_, [&](CpuLane& lane, int, int part) { step(lane, part); });
+      backend_.for_each_part([&](CpuLane& lane, int, int part) { step(lane, part); });
     };
     all([&](CpuLane& lane, int part) { sums_.send(lane, part, touched); });
     all([&](CpuLane& lane, int part) {
@@ -56,7 +58,7 @@ class Parts {
     if (!backend_.shared()) all([&](CpuLane& lane, int part) { sums_.take_back(lane, part); });
   }
   void clear() {
-    backend_.for_each_part(parts_, [&](CpuLane& lane, int, int part) { sums_.clear(lane, part); });
+    backend_.for_each_part([&](CpuLane& lane, int, int part) { sums_.clear(lane, part); });
   }
 
   // Whether a part's sums of a region are those of all parts together.

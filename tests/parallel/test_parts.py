@@ -60,7 +60,7 @@ def assert_close(one: exitwave.Result, two: exitwave.Result) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7])
-@pytest.mark.parametrize("device", ["cpu:1", "cpu:2", "emulated"])
+@pytest.mark.parametrize("device", ["cpu:1", "cpu:2", "emulated", "emulated:1"])
 @pytest.mark.parametrize("modes", MODES, ids=str)
 @pytest.mark.parametrize("regime", ["far", "near"])
 @pytest.mark.parametrize("name", ENGINES)

@@ -81,7 +81,7 @@ Method = Annotated[
 
 # --- the call ---------------------------------------------------------------------------------
 
-DEVICE_PATTERN = r"auto|cpu(:[1-9][0-9]*)?|emulated|cuda(:[0-9]+(,[0-9]+)*)?"
+DEVICE_PATTERN = r"auto|cpu(:[1-9][0-9]*)?|emulated(:[1-9][0-9]*)?|cuda(:[0-9]+(,[0-9]+)*)?"
 
 
 def _matching(pattern: str) -> Callable[[Any], str]:
@@ -97,9 +97,9 @@ Device = Annotated[
     str,
     PlainValidator(_matching(DEVICE_PATTERN)),
     parameter(
-        '"auto", "cpu", "cpu:4" (threads), "emulated", "cuda" or "cuda:0,1"',
-        'Where to compute; "auto": the best there is; "emulated": a test device with its own '
-        "memory.",
+        '"auto", "cpu", "cpu:4" (threads), "emulated", "emulated:2" (devices), "cuda" or "cuda:0,1"',
+        'Where to compute; "auto": the best there is; "emulated": test devices with memory of '
+        "their own.",
         "emulated",
         changes_result=False,
     ),
