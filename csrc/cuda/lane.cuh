@@ -43,6 +43,7 @@ class CudaLane {
         deterministic_(deterministic),
         fft_(memory, stream, ny, nx),
         spans_(memory, stream),
+        staging_(stream),
         partials_(memory, stream),
         arrived_(memory, stream),
         splits_(memory, stream) {}
@@ -113,12 +114,12 @@ class CudaLane {
         cuda::SumRegion<Body>{pieces, modes, body, totals,
                               cuda::Partials::in(partials_, arrived_, 1, blocks * kTotals)});
   }
-  // *result <- largest value, at least 0
-  void largest(const Region& region, CanvasView<const Real> canvas, Real* result) {
+  // *most <- largest value, 0 where all are less
+  void largest(const Region& region, CanvasView<const Real> canvas, double* most) {
     const cuda::Pieces pieces(spans_.find(region));
     const std::size_t blocks = blocks_of_sum(pieces);
     cuda::launch(stream_, blocks, cuda::bytes_of_totals<1>(),
-                 cuda::Largest{pieces, canvas, result,
+                 cuda::Largest{pieces, canvas, most,
                                cuda::Partials::in(partials_, arrived_, 1, blocks)});
   }
 
@@ -144,6 +145,15 @@ class CudaLane {
     if (bytes > 0)
       cuda::check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, stream_),
                   "copying between devices");
+  }
+
+  void clear(void* target, std::size_t bytes) {
+    if (bytes > 0)
+      cuda::check(cudaMemsetAsync(target, 0, bytes, stream_), "setting memory to zero");
+  }
+  // From host memory, which may change when the call returns.
+  void upload(void* target, const void* source, std::size_t bytes) {
+    staging_.copy(target, source, bytes);
   }
 
   // --- streaming --------------------------------------------------------------------------------
@@ -184,9 +194,9 @@ class CudaLane {
   // --- for the backend --------------------------------------------------------------------------
 
   // Work from here on begins after `start`.
-  void begin(const cuda::Event& start) {
+  void begin(const cuda::Event& start, bool same_stream) {
     start_ = &start;
-    start.wait_in(stream_);
+    if (!same_stream) start.wait_in(stream_);
     for (Copies* c : {&fetching_, &writing_}) c->follows_start = false;
   }
   // Copies become part of what the stream has done.
@@ -311,6 +321,7 @@ class CudaLane {
   bool deterministic_;
   cuda::FftPlans fft_;
   cuda::SpanCache spans_;
+  cuda::StagingRing staging_;
   cuda::Scratch partials_;  // of totals
   cuda::Scratch arrived_;
   cuda::Scratch splits_;  // of sums over frames

@@ -101,11 +101,11 @@ struct SumRegion {
   }
 };
 
-// *result <- largest value over a region, at least 0
+// *most <- largest value over a region, 0 where all are less
 struct Largest {
   Pieces pieces;
   CanvasView<const Real> canvas;
-  Real* result;
+  double* most;
   Partials partials;
 
   __device__ void operator()() const {
@@ -116,7 +116,7 @@ struct Largest {
         largest[0] = Larger{}(largest[0], double(canvas(0, s.y, x)));
       });
     combine_over_blocks<Larger>(largest, partials, 0, blockIdx.x, gridDim.x,
-                                [&](const double (&all)[1]) { *result = Real(all[0]); });
+                                [&](const double (&all)[1]) { *most = all[0]; });
   }
 };
 

@@ -15,7 +15,7 @@
 #define __grid_constant__
 #define __launch_bounds__(...)
 #define __shared__
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 
 enum cudaError_t {
   cudaSuccess = 0,

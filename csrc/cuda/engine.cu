@@ -1,0 +1,14 @@
+#include "cuda/engine.hpp"
+
+#include "cuda/backend.cuh"
+#include "engines/factory.hpp"
+
+namespace exitwave {
+
+std::unique_ptr<Engine> make_cuda_engine(const CudaSettings& settings, const Scan& scan,
+                                         const EngineOptions& options, const Complex* object,
+                                         const Complex* probe) {
+  return make_engine_on<CudaBackend>(settings, scan, options, object, probe);
+}
+
+}  // namespace exitwave
