@@ -20,7 +20,7 @@ extern __shared__ __align__(16) unsigned char shared_bytes[];
 
 // The one kernel: a task is a struct whose call is what a thread does.
 template <class Task>
-__global__ void __launch_bounds__(kThreads) execute(const __grid_constant__ Task task) {
+__global__ void __launch_bounds__(kThreads, 4) execute(const __grid_constant__ Task task) {
   task();
 }
 
