@@ -150,6 +150,18 @@ void bind_options(py::module_& m) {
       .value("amplitude", Noise::amplitude)
       .value("gaussian", Noise::gaussian)
       .value("anscombe", Noise::anscombe);
+  py::enum_<WaveTier>(m, "WaveTier")
+      .value("device", WaveTier::device)
+      .value("host", WaveTier::host)
+      .value("file", WaveTier::file);
+  py::class_<StoragePlan>(m, "StoragePlan")
+      .def(py::init<>())
+      .def_readwrite("block_frames", &StoragePlan::block_frames)
+      .def_readwrite("stream_counts", &StoragePlan::stream_counts)
+      .def_readwrite("waves", &StoragePlan::waves)
+      .def_readwrite("half", &StoragePlan::half)
+      .def_readwrite("half_scale", &StoragePlan::half_scale)
+      .def_readwrite("scratch_folder", &StoragePlan::scratch_folder);
   py::class_<EngineOptions>(m, "EngineOptions")
       .def(py::init<>())
       .def_readwrite("name", &EngineOptions::name)
@@ -171,6 +183,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("clip", &EngineOptions::clip)
       .def_readwrite("clip_low", &EngineOptions::clip_low)
       .def_readwrite("clip_high", &EngineOptions::clip_high)
+      .def_readwrite("storage", &EngineOptions::storage)
       .def_readwrite("probe_support", &EngineOptions::probe_support)
       .def_readwrite("probe_fourier_support", &EngineOptions::probe_fourier_support);
   py::class_<CpuSettings>(m, "CpuSettings")
@@ -178,7 +191,13 @@ void bind_options(py::module_& m) {
       .def_readwrite("threads", &CpuSettings::threads)
       .def_readwrite("batch", &CpuSettings::batch)
       .def_readwrite("emulated", &CpuSettings::emulated)
-      .def_readwrite("memory_limit", &CpuSettings::memory_limit);
+      .def_readwrite("memory_limit", &CpuSettings::memory_limit)
+      .def_readwrite("host_limit", &CpuSettings::host_limit)
+      .def_readwrite("planning", &CpuSettings::planning);
+  py::class_<MemoryUse>(m, "MemoryUse")
+      .def_readonly("name", &MemoryUse::name)
+      .def_readonly("peak", &MemoryUse::peak)
+      .def_readonly("uses", &MemoryUse::uses);
   py::class_<IterationReport>(m, "IterationReport")
       .def_readonly("deviation", &IterationReport::deviation)
       .def_readonly("frames_in_bound", &IterationReport::frames_in_bound)
@@ -221,7 +240,9 @@ void bind_engine(py::module_& m) {
           "The array itself where the host can see it, else a copy.")
       .def_property_readonly("probe_view",
                              [](const py::object& self) { return BoundEngine::view(self, false); })
-      .def_property_readonly("peak_bytes", [](BoundEngine& e) { return e.engine().peak_bytes(); });
+      .def_property_readonly(
+          "memory", [](BoundEngine& e) { return e.engine().memory(); },
+          "MemoryUse of each device, then of the host where that is another.");
 }
 
 }  // namespace exitwave

@@ -4,12 +4,12 @@
 #include <memory>
 #include <vector>
 
+#include "core/scan.hpp"
 #include "core/thread_pool.hpp"
 #include "cpu/fast_rows.hpp"
 #include "cpu/lane.hpp"
 #include "cpu/memory.hpp"
 #include "cpu/settings.hpp"
-#include "engines/scan.hpp"
 
 namespace exitwave {
 
@@ -24,12 +24,18 @@ class CpuBackend {
     const bool emulated = settings.emulated > 0;
     const int devices = emulated ? std::min(settings.emulated, parts_) : 1;
     for (int i = 0; i < devices; ++i)
-      memories_.push_back(std::make_unique<HostMemory>(!emulated, settings.memory_limit));
-    const int lanes = emulated ? parts_ : settings.threads;
-    for (int i = 0; i < lanes; ++i) lanes_.push_back(std::make_unique<Lane>(scan.ny, scan.nx));
+      memories_.push_back(std::make_unique<HostMemory>(
+          emulated ? "emulated device " + std::to_string(i) : "host memory", !emulated,
+          settings.memory_limit, settings.planning));
+    if (emulated)
+      host_memory_ =
+          std::make_unique<HostMemory>("host memory", true, settings.host_limit, settings.planning);
+    lane_count_ = emulated ? parts_ : settings.threads;
+    for (int i = 0; i < lane_count_ && !settings.planning; ++i)
+      lanes_.push_back(std::make_unique<Lane>(scan.ny, scan.nx));
   }
 
-  int lanes() const { return int(lanes_.size()); }
+  int lanes() const { return lane_count_; }
   // Frames that a lane takes through a step together.
   int batch() const { return batch_; }
   // True where all parts see the same memory: object and probe exist once, and a part updates only
@@ -38,11 +44,14 @@ class CpuBackend {
   // Memory of the device that a part belongs to.
   Memory& memory(int part) { return *memories_[std::size_t(spread(part, int(memories_.size())))]; }
   Memory& lane_memory(int lane) { return memory(int((long(lane) * parts_) / lanes())); }
-  // Most that a device had to hold.
-  std::size_t peak_bytes() const {
-    std::size_t most = 0;
-    for (const auto& memory : memories_) most = std::max(most, memory->peak_bytes());
-    return most;
+  // Memory of the host, for what stays with no device.
+  Memory& host_memory() { return host_memory_ ? *host_memory_ : *memories_[0]; }
+  // Devices first, then the host where that is another.
+  std::vector<const Memory*> memories() const {
+    std::vector<const Memory*> all;
+    for (const auto& memory : memories_) all.push_back(memory.get());
+    if (host_memory_) all.push_back(host_memory_.get());
+    return all;
   }
 
   // f(lane, lane number, part) for every part. What f does comes after everything that earlier
@@ -63,7 +72,9 @@ class CpuBackend {
 
   int parts_;
   int batch_;
+  int lane_count_;
   std::vector<std::unique_ptr<HostMemory>> memories_;
+  std::unique_ptr<HostMemory> host_memory_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   ThreadPool pool_;
 };

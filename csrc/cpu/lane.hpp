@@ -250,6 +250,17 @@ class CpuLane {
     std::memcpy(target, source, bytes);
   }
 
+  // Copies between host and device on a thread beside the lane. Here they are made at once, and the
+  // lane works at once, so that there is nothing to wait for.
+  struct Mark {};
+  void fetch(void* device, const void* host, std::size_t bytes) { copy(device, host, bytes); }
+  void put_back(void* host, const void* device, std::size_t bytes) { copy(host, device, bytes); }
+  void mark(Mark&) {}         // what the lane has done
+  void mark_copies(Mark&) {}  // copies made
+  void after_copies(const Mark&) {}
+  void copies_after(const Mark&) {}
+  void finish_copies() {}
+
   // total[i] += sum over frames of totals[frame][i], frames in order
   void add_totals(int frames, int count, const double* totals, double* total) {
     for (int frame = 0; frame < frames; ++frame)

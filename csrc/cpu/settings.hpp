@@ -12,6 +12,8 @@ struct CpuSettings {
   int batch = 1;
   int emulated = 0;              // emulated devices, each with its parts; 0: the host itself
   std::size_t memory_limit = 0;  // bytes of a device, 0: no limit
+  std::size_t host_limit = 0;    // bytes that devices may take of the host's memory, 0: no limit
+  bool planning = false;         // memory is only counted; the engine cannot run
 };
 
 }  // namespace exitwave

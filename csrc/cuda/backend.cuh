@@ -4,13 +4,13 @@
 #include <memory>
 #include <vector>
 
+#include "core/scan.hpp"
 #include "core/thread_pool.hpp"
 #include "cuda/check.hpp"
 #include "cuda/lane.cuh"
 #include "cuda/memory.hpp"
 #include "cuda/settings.hpp"
 #include "cuda/stream.hpp"
-#include "engines/scan.hpp"
 
 namespace exitwave {
 
@@ -28,6 +28,7 @@ class CudaBackend {
   CudaBackend(const CudaSettings& settings, const Scan& scan)
       : parts_(int(scan.parts.size())),
         batch_(settings.batch),
+        host_memory_(settings.host_limit),
         pool_(std::min(int(settings.devices.size()), parts_)) {
     for (int i = 0; i < pool_.size(); ++i)
       devices_.push_back(make_device(settings, settings.devices[std::size_t(i)]));
@@ -49,11 +50,14 @@ class CudaBackend {
   // Memory of the device that a part belongs to.
   Memory& memory(int part) { return device_of(part).memory; }
   Memory& lane_memory(int lane) { return *lanes_[std::size_t(lane)].memory; }
-  // Most that a device had to hold.
-  std::size_t peak_bytes() const {
-    std::size_t most = 0;
-    for (const auto& device : devices_) most = std::max(most, device->memory.peak_bytes());
-    return most;
+  // Memory of the host, from which devices copy without waiting.
+  Memory& host_memory() { return host_memory_; }
+  // Devices first, then the host.
+  std::vector<const Memory*> memories() const {
+    std::vector<const Memory*> all;
+    for (const auto& device : devices_) all.push_back(&device->memory);
+    all.push_back(&host_memory_);
+    return all;
   }
 
   // f(lane, lane number, part) for every part, which gives work to the lane. The work comes after
@@ -107,8 +111,9 @@ class CudaBackend {
       own.memory = &device.memory;
       own.done = std::make_unique<cuda::Event>();
       if (i > 0) own.stream = std::make_unique<cuda::Stream>();
-      own.lane = std::make_unique<Lane>(device.memory, i > 0 ? *own.stream : device.stream, scan.ny,
-                                        scan.nx, settings.deterministic);
+      own.lane =
+          std::make_unique<Lane>(device.memory, device.number, i > 0 ? *own.stream : device.stream,
+                                 scan.ny, scan.nx, settings.deterministic);
       lanes_.push_back(std::move(own));
     }
   }
@@ -156,12 +161,12 @@ class CudaBackend {
   }
   int lane_of(int part) {
     const Device& device = device_of(part);
-    return device.first_lane +
-           int(long(part - device.first_part) * device.lanes / device.parts);
+    return device.first_lane + int(long(part - device.first_part) * device.lanes / device.parts);
   }
 
   int parts_;
   int batch_;
+  PinnedMemory host_memory_;
   ThreadPool pool_;
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<OwnLane> lanes_;

@@ -15,8 +15,8 @@ void check(cudaError_t status, const char* tried) {
   cudaGetDevice(&device);
   // An error that is not the end of the device must not be found again by the next check.
   cudaGetLastError();
-  throw DeviceError("device " + name_of(device) + ": " + tried + " failed: " +
-                    cudaGetErrorString(status) + " (" + cudaGetErrorName(status) +
+  throw DeviceError("device " + name_of(device) + ": " + tried +
+                    " failed: " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) +
                     "); run again, and if it fails again, in a new process or on another device");
 }
 

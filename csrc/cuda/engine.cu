@@ -1,6 +1,5 @@
-#include "cuda/engine.hpp"
-
 #include "cuda/backend.cuh"
+#include "cuda/engine.hpp"
 #include "engines/factory.hpp"
 
 namespace exitwave {

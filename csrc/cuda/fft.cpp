@@ -40,8 +40,8 @@ void bind(void* handle, const std::string& path, const char* name, F& function) 
 void check_cufft(cufftResult status, const char* tried) {
   if (status == CUFFT_SUCCESS) return;
   cudaGetLastError();
-  const std::string what = std::string("cuFFT: ") + tried + " failed with code " +
-                           std::to_string(int(status));
+  const std::string what =
+      std::string("cuFFT: ") + tried + " failed with code " + std::to_string(int(status));
   if (status == CUFFT_ALLOC_FAILED)
     throw OutOfMemory(what + ", out of memory; set a smaller batch, or a memory_limit");
   throw DeviceError(what + "; run again, and if it fails again, with another cuFFT");
@@ -93,8 +93,9 @@ struct FftPlans::Plan {
 FftPlans::FftPlans(Memory& memory, cudaStream_t stream, int ny, int nx)
     : stream_(stream), ny_(ny), nx_(nx), work_area_(memory, stream) {
   if (!cufft_is_loaded())
-    throw DeviceError("cuFFT: no library is bound; install nvidia-cufft or name cuFFT's library in "
-                      "EXITWAVE_CUFFT");
+    throw DeviceError(
+        "cuFFT: no library is bound; install nvidia-cufft or name cuFFT's library in "
+        "EXITWAVE_CUFFT");
 }
 
 FftPlans::~FftPlans() = default;
@@ -113,9 +114,10 @@ void FftPlans::execute(Complex* first, int images, std::ptrdiff_t distance, Dire
   const int most = int(std::max<std::ptrdiff_t>(1, kMostPixels / distance));
   for (int done = 0; done < images; done += most) {
     auto* data = reinterpret_cast<cufftComplex*>(first + done * distance);
-    check_cufft(library.execute(plan({std::min(most, images - done), int(distance)}).handle, data, data,
-                                direction == Direction::forward ? CUFFT_FORWARD : CUFFT_INVERSE),
-                "a transform");
+    check_cufft(
+        library.execute(plan({std::min(most, images - done), int(distance)}).handle, data, data,
+                        direction == Direction::forward ? CUFFT_FORWARD : CUFFT_INVERSE),
+        "a transform");
   }
 }
 

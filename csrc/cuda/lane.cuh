@@ -8,10 +8,10 @@
 
 #include "core/complex.hpp"
 #include "core/direction.hpp"
+#include "core/memory.hpp"
 #include "core/region.hpp"
 #include "core/view.hpp"
 #include "cuda/fft.hpp"
-#include "cuda/memory.hpp"
 #include "cuda/operations.cuh"
 #include "cuda/regions.cuh"
 #include "cuda/scatter.cuh"
@@ -20,7 +20,7 @@
 namespace exitwave {
 
 // One stream of a device, which must be the current one. Every call queues work and returns; all
-// pointers but those to the host in fetch and write_back are the device's.
+// pointers are the device's unless the argument's name says otherwise.
 class CudaLane {
  public:
   // Operations that run together see each other's results at the same pixel only.
@@ -38,8 +38,9 @@ class CudaLane {
   using ScatterOverlap = cuda::ScatterOverlap<Body>;
 
   // `deterministic`: sums over frames in the order of the frames, whatever the batch.
-  CudaLane(CudaMemory& memory, cudaStream_t stream, int ny, int nx, bool deterministic)
-      : stream_(stream),
+  CudaLane(Memory& memory, int device, cudaStream_t stream, int ny, int nx, bool deterministic)
+      : device_(device),
+        stream_(stream),
         deterministic_(deterministic),
         fft_(memory, stream, ny, nx),
         spans_(memory, stream),
@@ -118,9 +119,9 @@ class CudaLane {
   void largest(const Region& region, CanvasView<const Real> canvas, double* most) {
     const cuda::Pieces pieces(spans_.find(region));
     const std::size_t blocks = blocks_of_sum(pieces);
-    cuda::launch(stream_, blocks, cuda::bytes_of_totals<1>(),
-                 cuda::Largest{pieces, canvas, most,
-                               cuda::Partials::in(partials_, arrived_, 1, blocks)});
+    cuda::launch(
+        stream_, blocks, cuda::bytes_of_totals<1>(),
+        cuda::Largest{pieces, canvas, most, cuda::Partials::in(partials_, arrived_, 1, blocks)});
   }
 
   // A region, packed mode by mode into one message, and back.
@@ -152,44 +153,48 @@ class CudaLane {
       cuda::check(cudaMemsetAsync(target, 0, bytes, stream_), "setting memory to zero");
   }
   // From host memory, which may change when the call returns.
-  void upload(void* target, const void* source, std::size_t bytes) {
-    staging_.copy(target, source, bytes);
+  void upload(void* target, const void* host, std::size_t bytes) {
+    staging_.copy(target, host, bytes);
   }
 
-  // --- streaming --------------------------------------------------------------------------------
+  // --- copies between host and device ------------------------------------------------------------
 
-  // A place in device memory through which blocks pass. fetch(slot), use(slot), work, used(slot)
-  // and write_back(slot) are done in this order whatever the streams; different slots overlap.
-  class Slot {
-   private:
+  // A point in what the lane, or its copies, have done.
+  class Mark {
     friend class CudaLane;
-    cuda::Event copied_;
-    cuda::Event used_;
+    cuda::Event event_;
   };
 
-  // Pinned host memory to the slot: after what last used or left it.
-  void fetch(Slot& slot, void* target, const void* source, std::size_t bytes) {
-    const cudaStream_t stream = copies(fetching_);
-    slot.used_.wait_in(stream);
-    slot.copied_.wait_in(stream);
-    cuda::check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyHostToDevice, stream),
-                "fetching a block");
-    slot.copied_.record(stream);
+  // Copies are queued by a thread beside the lane, on streams beside the lane's: host memory must
+  // be pinned for them to be made beside its work. They come after all that was done before
+  // for_each_part began. Both directions go at once, but a fetch comes after what was put back
+  // before the last call of copies_after.
+  void fetch(void* device, const void* host, std::size_t bytes) {
+    copy_on(fetching(), device, host, bytes, cudaMemcpyHostToDevice);
   }
-  // The slot to pinned host memory: after the work that ended with used(slot).
-  void write_back(Slot& slot, void* target, const void* source, std::size_t bytes) {
-    const cudaStream_t stream = copies(writing_);
-    slot.used_.wait_in(stream);
-    cuda::check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToHost, stream),
-                "writing a block back");
-    slot.copied_.record(stream);
+  void put_back(void* host, const void* device, std::size_t bytes) {
+    copy_on(putting_back(), host, device, bytes, cudaMemcpyDeviceToHost);
   }
-  // Work from here on finds what was fetched.
-  void use(Slot& slot) { slot.copied_.wait_in(stream_); }
-  // Work up to here is the last on the slot.
-  void used(Slot& slot) { slot.used_.record(stream_); }
-  // The host may read what was written back last, and change what was fetched last.
-  void wait_for(Slot& slot) { slot.copied_.wait_on_host(); }
+  void mark(Mark& mark) { mark.event_.record(stream_); }
+  void mark_copies(Mark& mark) {
+    const cuda::OnDevice on(device_);
+    mark.event_.record(fetching());
+  }
+  void after_copies(const Mark& mark) { mark.event_.wait_in(stream_); }
+  void copies_after(const Mark& mark) {
+    const cuda::OnDevice on(device_);
+    const cudaStream_t to_device = fetching();
+    const cudaStream_t to_host = putting_back();
+    copies_.put_back->wait_in(to_device);
+    copies_.put_back->record(to_host);
+    mark.event_.wait_in(to_device);
+    mark.event_.wait_in(to_host);
+  }
+  void finish_copies() {
+    const cuda::OnDevice on(device_);
+    cuda::wait_on_host(fetching());
+    cuda::wait_on_host(putting_back());
+  }
 
   // --- for the backend --------------------------------------------------------------------------
 
@@ -197,22 +202,25 @@ class CudaLane {
   void begin(const cuda::Event& start, bool same_stream) {
     start_ = &start;
     if (!same_stream) start.wait_in(stream_);
-    for (Copies* c : {&fetching_, &writing_}) c->follows_start = false;
+    copies_.follow_start = false;
   }
   // Copies become part of what the stream has done.
   void end() {
-    for (Copies* c : {&fetching_, &writing_}) {
-      if (!c->stream || !c->follows_start) continue;
-      c->done->record(*c->stream);
-      c->done->wait_in(stream_);
+    if (!copies_.follow_start) return;
+    for (const auto& stream : {&copies_.to_device, &copies_.to_host}) {
+      copies_.done->record(**stream);
+      copies_.done->wait_in(stream_);
     }
   }
 
  private:
+  // Made when the first copy is.
   struct Copies {
-    std::optional<cuda::Stream> stream;
+    std::optional<cuda::Stream> to_device;
+    std::optional<cuda::Stream> to_host;
+    std::optional<cuda::Event> put_back;  // before the last call of copies_after
     std::optional<cuda::Event> done;
-    bool follows_start = false;
+    bool follow_start = false;
   };
 
   // Threads that fill the largest device; sums over frames are split until there are so many.
@@ -283,8 +291,8 @@ class CudaLane {
     const std::size_t blocks = cuda::blocks_for(pixels);
     T* partials = nullptr;
     if (splits > 1)
-      partials = static_cast<T*>(splits_.at_least(std::size_t(splits) *
-                                                  std::size_t(operation.modes) * pixels * sizeof(T)));
+      partials = static_cast<T*>(splits_.at_least(
+          std::size_t(splits) * std::size_t(operation.modes) * pixels * sizeof(T)));
     cuda::launch(stream_, blocks * std::size_t(splits), 0,
                  cuda::SumFrames<T, Body>{n, splits, unsigned(blocks), operation, partials});
     if (splits > 1)
@@ -307,16 +315,34 @@ class CudaLane {
     return std::clamp<std::size_t>(pieces.count(), 1, kBlocksOfSum);
   }
 
-  cudaStream_t copies(Copies& copies) {
-    if (!copies.stream) {
-      copies.stream.emplace();
-      copies.done.emplace();
+  void start_copies() {
+    if (!copies_.to_device) {
+      copies_.to_device.emplace();
+      copies_.to_host.emplace();
+      copies_.put_back.emplace();
+      copies_.done.emplace();
     }
-    if (!copies.follows_start && start_ != nullptr) start_->wait_in(*copies.stream);
-    copies.follows_start = true;
-    return *copies.stream;
+    if (copies_.follow_start) return;
+    copies_.follow_start = true;
+    if (start_ == nullptr) return;
+    start_->wait_in(*copies_.to_device);
+    start_->wait_in(*copies_.to_host);
+  }
+  cudaStream_t fetching() {
+    start_copies();
+    return *copies_.to_device;
+  }
+  cudaStream_t putting_back() {
+    start_copies();
+    return *copies_.to_host;
+  }
+  void copy_on(cudaStream_t stream, void* target, const void* source, std::size_t bytes,
+               cudaMemcpyKind kind) {
+    const cuda::OnDevice on(device_);
+    cuda::check(cudaMemcpyAsync(target, source, bytes, kind, stream), "copying a block");
   }
 
+  int device_;
   cudaStream_t stream_;
   bool deterministic_;
   cuda::FftPlans fft_;
@@ -326,8 +352,7 @@ class CudaLane {
   cuda::Scratch arrived_;
   cuda::Scratch splits_;  // of sums over frames
   const cuda::Event* start_ = nullptr;
-  Copies fetching_;
-  Copies writing_;
+  Copies copies_;
 };
 
 }  // namespace exitwave

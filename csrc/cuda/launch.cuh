@@ -41,7 +41,9 @@ void launch(cudaStream_t stream, std::size_t blocks, std::size_t shared_memory, 
   if (waits_after_each_launch()) wait_on_host(stream);
 }
 
-constexpr std::size_t blocks_for(std::size_t threads) { return (threads + kThreads - 1) / kThreads; }
+constexpr std::size_t blocks_for(std::size_t threads) {
+  return (threads + kThreads - 1) / kThreads;
+}
 
 // A body on a thread's own copy, which has looked up what it keeps in registers.
 template <class Body>

@@ -33,12 +33,12 @@ void note_peak(std::atomic<std::size_t>& peak, std::size_t in_use) {
 
 void* CudaMemory::allocate(std::size_t bytes) {
   const OnDevice on(device_);
-  const std::string place = "memory of device " + cuda::name_of(device_);
-  count_in(in_use_, bytes, limit_, place);
+  count_in(in_use_, bytes, limit_, name_);
   void* pointer = nullptr;
   const cudaError_t status = cudaMalloc(&pointer, bytes);
   if (status == cudaSuccess) {
     note_peak(peak_, in_use_);
+    count(bytes);
     return pointer;
   }
   in_use_ -= bytes;
@@ -47,7 +47,7 @@ void* CudaMemory::allocate(std::size_t bytes) {
   std::size_t free = 0;
   std::size_t total = 0;
   check(cudaMemGetInfo(&free, &total), "asking for free memory");
-  cuda::out_of_memory(place, bytes, free, total);
+  cuda::out_of_memory(name_, bytes, free, total);
 }
 
 void CudaMemory::deallocate(void* pointer, std::size_t bytes) noexcept {
@@ -73,17 +73,18 @@ void CudaMemory::set_zero(void* target, std::size_t bytes) {
 }
 
 void* PinnedMemory::allocate(std::size_t bytes) {
-  count_in(in_use_, bytes, limit_, "pinned host memory");
+  count_in(in_use_, bytes, limit_, name_);
   void* pointer = nullptr;
   const cudaError_t status = cudaHostAlloc(&pointer, bytes, cudaHostAllocPortable);
   if (status == cudaSuccess) {
     note_peak(peak_, in_use_);
+    count(bytes);
     return pointer;
   }
   in_use_ -= bytes;
   if (status != cudaErrorMemoryAllocation) check(status, "pinning host memory");
   cudaGetLastError();
-  throw OutOfMemory("pinned host memory: " + std::to_string(bytes) +
+  throw OutOfMemory(name_ + ": " + std::to_string(bytes) +
                     " bytes asked for and not available; crop or bin the frames, or raise what "
                     "the system allows a process to lock");
 }

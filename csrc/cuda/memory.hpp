@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <cstddef>
+#include <string>
 
 #include "core/memory.hpp"
+#include "cuda/check.hpp"
 #include "cuda/staging.hpp"
 
 namespace exitwave {
@@ -15,7 +17,11 @@ namespace exitwave {
 class CudaMemory final : public Memory {
  public:
   CudaMemory(int device, cudaStream_t stream, std::size_t limit)
-      : device_(device), stream_(stream), limit_(limit), staging_(stream) {}
+      : name_("device " + cuda::name_of(device)),
+        device_(device),
+        stream_(stream),
+        limit_(limit),
+        staging_(stream) {}
 
   void* allocate(std::size_t bytes) override;
   void deallocate(void* pointer, std::size_t bytes) noexcept override;
@@ -23,10 +29,12 @@ class CudaMemory final : public Memory {
   void copy_to_host(void* target, const void* source, std::size_t bytes) override;
   void set_zero(void* target, std::size_t bytes) override;
   bool shared_with_host() const override { return false; }
+  const std::string& name() const override { return name_; }
   std::size_t bytes_in_use() const override { return in_use_; }
   std::size_t peak_bytes() const override { return peak_; }
 
  private:
+  std::string name_;
   int device_;
   cudaStream_t stream_;
   std::size_t limit_;
@@ -46,10 +54,12 @@ class PinnedMemory final : public Memory {
   void copy_to_host(void* target, const void* source, std::size_t bytes) override;
   void set_zero(void* target, std::size_t bytes) override;
   bool shared_with_host() const override { return true; }
+  const std::string& name() const override { return name_; }
   std::size_t bytes_in_use() const override { return in_use_; }
   std::size_t peak_bytes() const override { return peak_; }
 
  private:
+  std::string name_ = "pinned host memory";
   std::size_t limit_;
   std::atomic<std::size_t> in_use_{0};
   std::atomic<std::size_t> peak_{0};

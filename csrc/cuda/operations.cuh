@@ -143,9 +143,11 @@ struct AtPixels {
       at(n, int(frame), int(y), int(i - y * unsigned(n.nx)), total);
     }
     if constexpr (kTotals > 0)
-      combine_over_blocks<Plus>(total, partials, frame, block, blocks, [&](const double (&sum)[kTotals]) {
-        for (int j = 0; j < kTotals; ++j) operations.totals()[frame * kTotals + j] = sum[j];
-      });
+      combine_over_blocks<Plus>(total, partials, frame, block, blocks,
+                                [&](const double (&sum)[kTotals]) {
+                                  for (int j = 0; j < kTotals; ++j)
+                                    operations.totals()[frame * kTotals + j] = sum[j];
+                                });
   }
 };
 

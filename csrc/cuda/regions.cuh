@@ -27,7 +27,8 @@ struct Pieces {
   __device__ void at(std::size_t piece, const F& f) const {
     const unsigned span = unsigned(piece / per_span);
     const Span s = region.spans[span];
-    const int x = s.x0 + int((unsigned(piece) - span * per_span) * unsigned(kThreads) + threadIdx.x);
+    const int x =
+        s.x0 + int((unsigned(piece) - span * per_span) * unsigned(kThreads) + threadIdx.x);
     if (x < s.x1) f(s, x);
   }
 };

@@ -143,7 +143,8 @@ struct Gather {
     return s.y >= c.y && s.y < c.y + n.ny && s.x + kWarp > c.x && s.x < c.x + n.nx;
   }
 
-  __device__ void gather(const Body& body, int target, const Strip& s, int lane, bool inside) const {
+  __device__ void gather(const Body& body, int target, const Strip& s, int lane,
+                         bool inside) const {
     T* to = inside ? add.canvas.at(target, s.y, s.x + lane) : nullptr;
     T sum = inside ? load(*to) : T{};
     for (int first = 0; first < n.frames; first += kWarp) {

@@ -15,6 +15,7 @@ void* Scratch::at_least(std::size_t bytes) {
   if (data_ != nullptr) memory_.deallocate(data_, bytes_);
   data_ = nullptr;
   bytes_ = 0;
+  memory_.account("lanes");
   data_ = memory_.allocate(bytes);
   bytes_ = bytes;
   check(cudaMemsetAsync(data_, 0, bytes, stream_), "setting memory to zero");

@@ -15,6 +15,9 @@ struct CudaSettings {
   // bits; otherwise by atomic additions.
   bool deterministic = false;
   std::size_t memory_limit = 0;  // bytes of each device, 0: no limit but the device's own
+  std::size_t host_limit = 0;    // bytes that devices may take of the host's memory, 0: no limit
+  // What a run needs is planned without devices.
+  static constexpr bool planning = false;
 };
 
 }  // namespace exitwave

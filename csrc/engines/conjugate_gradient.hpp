@@ -37,6 +37,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     const Extent probes{model_.batch(), options.probe_modes, scan.ny, scan.nx};
     for (int lane = 0; lane < this->backend_.lanes(); ++lane) {
       Memory& memory = this->backend_.lane_memory(lane);
+      memory.account("work");
       search_.push_back(
           {Images<Complex>(memory, waves), Images<Complex>(memory, waves),
            problem_.fractional() ? Images<Complex>(memory, probes) : Images<Complex>()});
@@ -89,19 +90,20 @@ class ConjugateGradient final : public Reconstruction<Backend> {
 
   Field<Backend, Complex> object_field(int modes) {
     return {this->backend_,
+            "directions",
             {0, 0, problem_.scan().object_ny, problem_.scan().object_nx},
             problem_.layout().tiles(),
             modes};
   }
   Field<Backend, Complex> probe_field(int modes) {
-    return {this->backend_, problem_.window(), state_.windows(), modes};
+    return {this->backend_, "directions", problem_.window(), state_.windows(), modes};
   }
 
   // object_sums_ and probe_sums_ <- s, whole.
   void gradient(bool update_probe) {
     this->set_all_frames();
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
-    this->accumulate(sums, nullptr, [&](Lane& lane, Scratch& s, const Batch& b) {
+    this->accumulate(sums, nullptr, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
       const kernels::LossResidual<NoiseModel> loss{s.measured(), s.wave.view(), model_.scale()};
       model_.detect(lane, s, b, model_.sum_modes(loss, s), this->scale_wave(s));
       this->template add_totals<1>(lane, s, b);
@@ -256,8 +258,9 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     for (const Span& s : reached.spans())
       for (int x = s.x0; x < s.x1; ++x)
         mask[std::size_t(s.y) * std::size_t(scan.object_nx) + std::size_t(x)] = 1;
-    reached_ = Field<Backend, Real>(this->backend_, {0, 0, scan.object_ny, scan.object_nx},
-                                    problem_.layout().tiles(), 1);
+    reached_ =
+        Field<Backend, Real>(this->backend_, "directions", {0, 0, scan.object_ny, scan.object_nx},
+                             problem_.layout().tiles(), 1);
     reached_.upload(mask.data());
   }
 

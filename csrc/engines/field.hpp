@@ -17,18 +17,18 @@ template <class Backend, class T>
 class Field {
  public:
   Field() = default;
-  Field(Backend& backend, const Rect& whole, const std::vector<Rect>& tiles, int modes)
+  // `use`: what its memory is accounted for
+  Field(Backend& backend, const char* use, const Rect& whole, const std::vector<Rect>& tiles,
+        int modes)
       : whole_(whole),
         tiles_(tiles),
         modes_(modes),
         shared_(backend.shared()),
         in_place_(shared_ && backend.memory(0).shared_with_host()) {
-    if (shared_) {
-      buffers_.emplace_back(backend.memory(0), whole.pixels() * std::size_t(modes));
-    } else {
-      for (int part = 0; part < int(tiles.size()); ++part)
-        buffers_.emplace_back(backend.memory(part),
-                              tiles[std::size_t(part)].pixels() * std::size_t(modes));
+    for (int part = 0; part < (shared_ ? 1 : int(tiles.size())); ++part) {
+      const Rect& rect = shared_ ? whole : tiles[std::size_t(part)];
+      backend.memory(part).account(use);
+      buffers_.emplace_back(backend.memory(part), rect.pixels() * std::size_t(modes));
     }
   }
 

@@ -18,6 +18,11 @@ struct Batch {
   int part;
   const int* frame;  // numbers in the part
   int count;
+  // Where their counts and exit waves are, see Block.
+  Counts counts = {};
+  const int* counts_at = nullptr;
+  unsigned char* waves = nullptr;
+  const int* waves_at = nullptr;
 };
 
 // What a lane needs for its batches; nothing is allocated while it runs.
@@ -74,7 +79,7 @@ class Model {
   // follow.
   template <class... Operations>
   void detect(Lane& lane, Scratch& s, const Batch& b, const Operations&... operations) {
-    problem_.with_load(b.part, b.frame, s.measured(),
+    problem_.with_load(b.part, b.counts, b.counts_at, s.measured(),
                        [&](const auto& load) { lane.run(frames(b), load, operations...); });
   }
 
@@ -187,6 +192,7 @@ class Model {
   Scratch make_scratch(Memory& memory, bool whole_frames) {
     const int ny = problem_.scan().ny;
     const int nx = problem_.scan().nx;
+    memory.account("work");
     Scratch s;
     s.wave = Images<Complex>(memory, {batch_, wave_modes(), ny, nx});
     if (problem_.fractional()) {

@@ -30,6 +30,7 @@ class PartialSums {
     for (int part = 0; part < int(tiles.size()); ++part) {
       const Rect& tile = tiles[std::size_t(part)];
       tiles_.push_back(tile);
+      backend.memory(part).account("sums");
       sums_.emplace_back(backend.memory(part), tile.pixels() * std::size_t(modes));
       weights_.emplace_back(backend.memory(part), tile.pixels());
       updated_.push_back(shared_ ? owned[std::size_t(part)] : all_reached(tile));
@@ -127,6 +128,7 @@ class PartialSums {
         Region region = owned(owner).intersected(tiles_[std::size_t(sender)]);
         if (region.empty()) continue;
         const auto room = [&](int part) {
+          backend.memory(part).account("halo");
           return Packed{
               Buffer<Complex>(backend.memory(part), region.pixels() * std::size_t(modes_)),
               Buffer<Real>(backend.memory(part), region.pixels())};

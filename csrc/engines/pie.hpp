@@ -20,9 +20,9 @@ class Pie final : public Reconstruction<Backend> {
       : Base(settings, scan, options, object, probe) {
     if (options.momentum_period == 0) return;
     const Rect whole{0, 0, scan.object_ny, scan.object_nx};
-    velocity_ = Field<Backend, Complex>(this->backend_, whole, problem_.layout().tiles(),
-                                        options.object_modes);
-    past_ = Field<Backend, Complex>(this->backend_, whole, problem_.layout().tiles(),
+    velocity_ = Field<Backend, Complex>(this->backend_, "momentum", whole,
+                                        problem_.layout().tiles(), options.object_modes);
+    past_ = Field<Backend, Complex>(this->backend_, "momentum", whole, problem_.layout().tiles(),
                                     options.object_modes);
     past_.upload(object);
   }
@@ -47,7 +47,7 @@ class Pie final : public Reconstruction<Backend> {
   void update(const std::vector<int>& group, bool update_probe) {
     const Region touched = split(group);
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
-    this->accumulate(sums, &touched, [&](Lane& lane, Scratch& s, const Batch& b) {
+    this->accumulate(sums, &touched, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
       this->model_.detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s));
       this->template add_totals<1>(lane, s, b);
     });

@@ -1,19 +1,18 @@
 #pragma once
 
-#include <cstring>
-#include <numeric>
 #include <vector>
 
 #include "core/buffer.hpp"
 #include "core/images.hpp"
+#include "core/scan.hpp"
 #include "engines/layout.hpp"
-#include "engines/scan.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/propagate.hpp"
 
 namespace exitwave {
 
-// A scan as the lanes see it: counts, corners and phases of each part in the backend's memory.
+// A scan as the lanes see it, without its frames: corners, phases, mask and propagator in the
+// memory of each part.
 template <class Backend>
 class Problem {
  public:
@@ -23,6 +22,7 @@ class Problem {
       : scan_(scan), layout_(scan), fractional_(scan.fractional()), slot_(scan.corner.size()) {
     for (int part = 0; part < int(scan.parts.size()); ++part) {
       Memory& memory = backend.memory(part);
+      memory.account("positions and mask");
       if (part == 0 || !backend.shared()) copies_.push_back(make_copy(memory));
       const std::vector<int>& frames = scan.parts[std::size_t(part)];
       parts_.push_back(make_part(memory, frames));
@@ -55,17 +55,17 @@ class Problem {
   // Calls f with a lane's operation that widens the counts of a batch, zero frequency moved to the
   // first pixel in far field.
   template <class F>
-  void with_load(int part, const int* frame, BatchView<Real> measured, F&& f) const {
-    const Part& p = parts_[std::size_t(part)];
+  void with_load(int part, const Counts& stored, const int* counts_at, BatchView<Real> measured,
+                 F&& f) const {
     const int dy = scan_.near_field ? 0 : scan_.ny / 2;
     const int dx = scan_.near_field ? 0 : scan_.nx / 2;
-    with_counts(p.counts, [&](const auto* data) {
+    with_counts(stored, [&](const auto* data) {
       using Count = std::remove_cv_t<std::remove_pointer_t<decltype(data)>>;
       const BatchView<const Count> counts{data, std::ptrdiff_t(scan_.ny) * scan_.nx, 0, scan_.nx};
       const BatchView<const unsigned char> valid{copies_[copy_of(part)].valid.data(), 0, 0,
                                                  scan_.nx};
       using Load = typename Lane::template MapRolled<kernels::Widen<Count>>;
-      f(Load{scan_.ny, dy, dx, {measured, counts, valid, p.stored.data(), frame}});
+      f(Load{scan_.ny, dy, dx, {measured, counts, valid, counts_at}});
     });
   }
 
@@ -76,9 +76,6 @@ class Problem {
     Images<Complex> kernel;
   };
   struct Part {
-    Counts counts;
-    Buffer<unsigned char> own_counts;  // where the lanes cannot see the user's array
-    Buffer<int> stored;                // frame of the part -> frame in `counts`
     Buffer<Corner> corner;
     Buffer<Complex> phase_y;  // (frames, ny)
     Buffer<Complex> phase_x;  // (frames, nx)
@@ -93,14 +90,6 @@ class Problem {
 
   Part make_part(Memory& memory, const std::vector<int>& frames) {
     Part part;
-    part.counts = scan_.counts;
-    std::vector<int> stored = frames;
-    if (!memory.shared_with_host()) {
-      part.own_counts = Buffer<unsigned char>(memory, gathered_counts(frames));
-      part.counts.data = part.own_counts.data();
-      std::iota(stored.begin(), stored.end(), 0);
-    }
-    part.stored = Buffer<int>(memory, stored);
     std::vector<Corner> corner;
     for (const int frame : frames) corner.push_back(scan_.corner[std::size_t(frame)]);
     part.corner = Buffer<Corner>(memory, corner);
@@ -109,16 +98,6 @@ class Problem {
       part.phase_x = Buffer<Complex>(memory, phases(frames, 1, scan_.nx));
     }
     return part;
-  }
-
-  std::vector<unsigned char> gathered_counts(const std::vector<int>& frames) const {
-    const std::size_t bytes =
-        bytes_of(scan_.counts.type) * std::size_t(scan_.ny) * std::size_t(scan_.nx);
-    std::vector<unsigned char> gathered(frames.size() * bytes);
-    const auto* all = static_cast<const unsigned char*>(scan_.counts.data);
-    for (std::size_t i = 0; i < frames.size(); ++i)
-      std::memcpy(gathered.data() + i * bytes, all + std::size_t(frames[i]) * bytes, bytes);
-    return gathered;
   }
 
   // One ramp per frame.

@@ -26,20 +26,15 @@ class Projections final : public Reconstruction<Backend> {
  public:
   Projections(const typename Backend::Settings& settings, const Scan& scan,
               const EngineOptions& options, const Complex* object, const Complex* probe)
-      : Base(settings, scan, options, object, probe, 1),
+      : Base(settings, scan, options, object, probe, 1, kept_bytes(scan, options)),
         reflects_(options.name != "AP"),
         a_(options.name == "DM" ? -options.beta : 1 - 2 * options.beta),
         b_(options.beta),
         bound_(options.power_bound * double(scan.valid_pixels())),
-        overlap_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
-                 1),
-        overlap_weight_(this->backend_, {0, 0, scan.object_ny, scan.object_nx},
-                        problem_.layout().tiles(), 1) {
-    if (!reflects_) return;
-    for (int part = 0; part < this->parts(); ++part)
-      stored_.emplace_back(this->backend_.memory(part),
-                           Extent{problem_.frames_of(part), model_.wave_modes(), scan.ny, scan.nx});
-  }
+        overlap_(this->backend_, "sums", {0, 0, scan.object_ny, scan.object_nx},
+                 problem_.layout().tiles(), 1),
+        overlap_weight_(this->backend_, "sums", {0, 0, scan.object_ny, scan.object_nx},
+                        problem_.layout().tiles(), 1) {}
 
   void start() override {
     Base::start();
@@ -50,7 +45,8 @@ class Projections final : public Reconstruction<Backend> {
     this->set_all_frames();
     this->forget(Base::kDeviation, 3);
     const auto sums = update_probe ? Base::ProbeSums::terms : Base::ProbeSums::none;
-    this->accumulate(sums, nullptr, [&](Lane& lane, Scratch& s, const Batch& b) {
+    const WaveAccess change{reflects_, reflects_};
+    this->accumulate(sums, nullptr, change, [&](Lane& lane, Scratch& s, const Batch& b) {
       reflects_ ? reflect(lane, s, b) : project(lane, s, b);
     });
     update_object();
@@ -74,9 +70,11 @@ class Projections final : public Reconstruction<Backend> {
   void fill_stored() {
     this->set_all_frames();
     this->backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
-      this->for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
+      this->for_each_batch(lane, lane_number, part, {false, true}, [&](Scratch& s, const Batch& b) {
         model_.model(lane, s, b);
-        lane.map(model_.waves(b), kernels::StoreWave{stored(b), s.wave.view(), b.frame});
+        with_kept(b, [&]<class T>(const kernels::KeptWaves<T>& kept) {
+          lane.map(model_.waves(b), kernels::StoreWave<T>{kept, s.wave.view()});
+        });
       });
     });
   }
@@ -87,11 +85,12 @@ class Projections final : public Reconstruction<Backend> {
   }
 
   void reflect(Lane& lane, Scratch& s, const Batch& b) {
-    const kernels::ReflectedModulus modulus{s.measured(), s.wave.view(), stored(b), b.frame,
-                                            model_.scale()};
-    const kernels::ReflectWave change{s.wave.view(), stored(b), s.measured(), s.keep.data(),
-                                      b.frame,       Real(a_),  Real(b_),     model_.scale()};
-    detect(lane, s, b, model_.sum_modes(modulus, s), model_.map(change), 1);
+    with_kept(b, [&]<class T>(const kernels::KeptWaves<T>& kept) {
+      const kernels::ReflectedModulus<T> modulus{s.measured(), s.wave.view(), kept, model_.scale()};
+      const kernels::ReflectWave<T> change{s.wave.view(), kept,     s.measured(),  s.keep.data(),
+                                           Real(a_),      Real(b_), model_.scale()};
+      detect(lane, s, b, model_.sum_modes(modulus, s), model_.map(change), 1);
+    });
     this->template add_totals<2>(lane, s, b);
   }
 
@@ -109,7 +108,28 @@ class Projections final : public Reconstruction<Backend> {
     lane.run(model_.frames(b), change);
   }
 
-  BatchView<Complex> stored(const Batch& b) { return stored_[std::size_t(b.part)].view(); }
+  // Bytes that are kept of one frame.
+  static std::size_t kept_bytes(const Scan& scan, const EngineOptions& options) {
+    if (options.name == "AP") return 0;
+    const std::size_t pixels = std::size_t(scan.ny) * std::size_t(scan.nx);
+    return pixels * std::size_t(options.probe_modes * options.object_modes) *
+           (options.storage.half ? sizeof(HalfComplex) : sizeof(Complex));
+  }
+
+  // f(kept exit waves of a batch), in the type that they are kept in.
+  template <class F>
+  void with_kept(const Batch& b, F&& f) {
+    const Scan& scan = problem_.scan();
+    const std::ptrdiff_t pixels = std::ptrdiff_t(scan.ny) * scan.nx;
+    const auto kept = [&]<class T>(T* waves, Real scale) {
+      const BatchView<T> view{waves, pixels * model_.wave_modes(), pixels, scan.nx};
+      f(kernels::KeptWaves<T>{view, b.waves_at, scale});
+    };
+    if (options_.storage.half)
+      kept(reinterpret_cast<HalfComplex*>(b.waves), options_.storage.half_scale);
+    else
+      kept(reinterpret_cast<Complex*>(b.waves), Real(1));
+  }
 
   void move_stored(int dy, int dx) {
     const Scan& scan = problem_.scan();
@@ -120,10 +140,14 @@ class Projections final : public Reconstruction<Backend> {
       ramps.emplace_back(this->backend_.memory(part), along_y);
       ramps.emplace_back(this->backend_.memory(part), along_x);
     }
-    this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      Images<Complex>& stored = stored_[std::size_t(part)];
+    this->set_all_frames();
+    this->backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       const Buffer<Complex>* ramp = &ramps[2 * std::size_t(part)];
-      lane.map(stored.extent(), kernels::MoveWave{stored.view(), ramp[0].data(), ramp[1].data()});
+      this->for_each_batch(lane, lane_number, part, {true, true}, [&](Scratch&, const Batch& b) {
+        with_kept(b, [&]<class T>(const kernels::KeptWaves<T>& kept) {
+          lane.map(model_.waves(b), kernels::MoveWave<T>{kept, ramp[0].data(), ramp[1].data()});
+        });
+      });
     });
   }
 
@@ -176,7 +200,6 @@ class Projections final : public Reconstruction<Backend> {
   double a_;
   double b_;
   double bound_;  // summed over valid pixels; negative: off
-  std::vector<Images<Complex>> stored_;
   // Of the last update of the object, see RecordedStep.
   Field<Backend, Complex> overlap_;
   Field<Backend, Real> overlap_weight_;

@@ -14,6 +14,7 @@
 #include "engines/totals.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/update.hpp"
+#include "storage/blocks.hpp"
 
 namespace exitwave {
 
@@ -30,10 +31,11 @@ class Reconstruction : public Engine {
 
   Reconstruction(const typename Backend::Settings& settings, const Scan& scan,
                  const EngineOptions& options, const Complex* object, const Complex* probe,
-                 int extra_probe_sums = 0)
+                 int extra_probe_sums = 0, std::size_t wave_bytes = 0)
       : options_(options),
         backend_(settings, scan),
         problem_(backend_, scan),
+        blocks_(backend_, scan, options.storage, wave_bytes),
         state_(backend_, problem_, options, object, probe),
         model_(backend_, problem_, state_, options.power_bound >= 0),
         object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
@@ -44,7 +46,6 @@ class Reconstruction : public Engine {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
-      order_.emplace_back(backend_.memory(part), all);
       all_frames_.push_back(std::move(all));
     }
     frames_ = all_frames_;
@@ -81,7 +82,12 @@ class Reconstruction : public Engine {
   void get_probe(Complex* target) override { state_.probe().download(target); }
   Complex* object_in_place() override { return state_.object().in_place(); }
   Complex* probe_in_place() override { return state_.probe().in_place(); }
-  std::size_t peak_bytes() override { return backend_.peak_bytes(); }
+  std::vector<MemoryUse> memory() override {
+    std::vector<MemoryUse> all;
+    for (const Memory* memory : backend_.memories())
+      all.push_back({memory->name(), memory->peak_bytes(), memory->uses()});
+    return all;
+  }
 
  protected:
   // What parts find out, as places in a row of totals_.
@@ -107,21 +113,26 @@ class Reconstruction : public Engine {
   void set_frames(std::vector<std::vector<int>> numbers) { frames_ = std::move(numbers); }
   void set_all_frames() { set_frames(all_frames_); }
 
-  // f(scratch, batch) over the part's frames
+  // f(scratch, batch) over the part's frames of the pass
+  template <class F>
+  void for_each_batch(Lane& lane, int lane_number, int part, WaveAccess waves, F&& f) {
+    Scratch& scratch = model_.scratch(lane_number);
+    blocks_.for_each(
+        lane, lane_number, part, frames_[std::size_t(part)], waves, [&](const Block& block) {
+          for (int first = 0; first < block.count; first += model_.batch())
+            f(scratch,
+              Batch{part, block.frame + first, std::min(model_.batch(), block.count - first),
+                    block.counts, block.counts_at + first, block.waves, block.waves_at + first});
+        });
+  }
   template <class F>
   void for_each_batch(Lane& lane, int lane_number, int part, F&& f) {
-    Scratch& scratch = model_.scratch(lane_number);
-    const std::vector<int>& numbers = frames_[std::size_t(part)];
-    int* order = order_[std::size_t(part)].data();
-    if (!numbers.empty()) lane.upload(order, numbers.data(), numbers.size() * sizeof(int));
-    const int frames = int(numbers.size());
-    for (int first = 0; first < frames; first += model_.batch())
-      f(scratch, Batch{part, order + first, std::min(model_.batch(), frames - first)});
+    for_each_batch(lane, lane_number, part, {}, f);
   }
 
   // All frames of the pass at once, for operations that need no scratch.
   Batch all_frames(int part) {
-    return {part, order_[std::size_t(part)].data(), int(frames_[std::size_t(part)].size())};
+    return {part, blocks_.order(part), int(frames_[std::size_t(part)].size())};
   }
 
   // f(lane, part) for every part that holds a probe of its own
@@ -139,9 +150,9 @@ class Reconstruction : public Engine {
   // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
   // (null: all). Sums of the probe without weights are kept: more is to come.
   template <class Rule>
-  void accumulate(ProbeSums probe_sums, const Region* touched, const Rule& rule) {
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
-      for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
+      for_each_batch(lane, lane_number, part, waves, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
@@ -290,6 +301,7 @@ class Reconstruction : public Engine {
   EngineOptions options_;
   Backend backend_;
   Problem<Backend> problem_;
+  Blocks<Backend> blocks_;
   State<Backend> state_;
   Model<Backend> model_;
   PartialSums<Backend> object_sums_;
@@ -356,7 +368,6 @@ class Reconstruction : public Engine {
   }
 
   std::vector<std::vector<int>> all_frames_;
-  std::vector<Buffer<int>> order_;
   std::vector<std::vector<int>> frames_;  // of the next pass
 };
 

@@ -28,9 +28,9 @@ class State {
         probe_modes_(options.probe_modes),
         object_modes_(options.object_modes),
         window_(problem.window()),
-        object_(backend, {0, 0, problem.scan().object_ny, problem.scan().object_nx},
+        object_(backend, "object", {0, 0, problem.scan().object_ny, problem.scan().object_nx},
                 problem.layout().tiles(), options.object_modes),
-        probe_(backend, window_.rect(), windows(), options.probe_modes) {
+        probe_(backend, "probe", window_.rect(), windows(), options.probe_modes) {
     object_.upload(object);
     probe_.upload(probe);
     const int copies = backend.shared() ? 1 : problem.parts();
@@ -129,6 +129,7 @@ class State {
 
   Copy make_copy(Memory& memory, const EngineOptions& options) {
     const Extent n{1, probe_modes_, problem_.scan().ny, problem_.scan().nx};
+    memory.account("probe");
     Copy c;
     if (problem_.fractional())
       c.spectrum = Images<Complex>(memory, n);

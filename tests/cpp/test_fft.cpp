@@ -23,7 +23,7 @@ void check_transform(int ny, int nx, Direction direction) {
   std::mt19937 random(3);
   std::uniform_real_distribution<double> uniform(-1, 1);
   test::Wave wave(std::size_t(ny) * std::size_t(nx));
-  HostMemory memory(true, 0);
+  HostMemory memory("host memory", true, 0);
   Images<Complex> image(memory, {1, 1, ny, nx});
   for (std::size_t i = 0; i < wave.size(); ++i) {
     const Complex value{Real(uniform(random)), Real(uniform(random))};

@@ -177,8 +177,8 @@ TEST("a group exchanges and updates the pixels that it touches, and the next gro
 TEST("tiles put together are the array that was cut") {
   for (const bool emulated : {false, true}) {
     Parts parts(3, emulated);
-    Field<CpuBackend, Complex> field(parts.backend(), {0, 0, 31, 45}, parts.layout().tiles(),
-                                     kModes);
+    Field<CpuBackend, Complex> field(parts.backend(), "object", {0, 0, 31, 45},
+                                     parts.layout().tiles(), kModes);
     std::vector<Complex> values(kModes * parts.pixels());
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = {Real(i), -Real(i)};
 

@@ -151,7 +151,6 @@ template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
   return cuda_on_host::launch(
-      *config, [kernel, ... values = Parameters(std::forward<Arguments>(arguments))] {
-        kernel(values...);
-      });
+      *config,
+      [kernel, ... values = Parameters(std::forward<Arguments>(arguments))] { kernel(values...); });
 }

@@ -64,9 +64,11 @@ void transform_image(cufftComplex* image, int ny, int nx, int sign) {
   }
   for (int x = 0; x < nx; ++x) {
     const std::vector<Value> t = transform(all.data() + x, ny, nx, turn);
-    for (int y = 0; y < ny; ++y) all[std::size_t(y) * std::size_t(nx) + std::size_t(x)] = t[std::size_t(y)];
+    for (int y = 0; y < ny; ++y)
+      all[std::size_t(y) * std::size_t(nx) + std::size_t(x)] = t[std::size_t(y)];
   }
-  for (std::size_t i = 0; i < all.size(); ++i) image[i] = {float(all[i].real()), float(all[i].imag())};
+  for (std::size_t i = 0; i < all.size(); ++i)
+    image[i] = {float(all[i].real()), float(all[i].imag())};
 }
 
 Plan* find(cufftHandle plan) {
@@ -104,8 +106,9 @@ cufftResult cufftMakePlanMany(cufftHandle plan, int rank, int* n, int* inembed, 
       batch < 1 || idist < n[0] * n[1] || inembed == nullptr || onembed == nullptr ||
       inembed[1] != n[1] || onembed[1] != n[1])
     return CUFFT_INVALID_VALUE;
-  *p = {n[0], n[1], idist, batch, std::size_t(batch) * std::size_t(n[1]) * sizeof(cufftComplex),
-        nullptr, nullptr};
+  *p = {
+      n[0],    n[1],   idist, batch, std::size_t(batch) * std::size_t(n[1]) * sizeof(cufftComplex),
+      nullptr, nullptr};
   *bytes = p->work_bytes;
   return CUFFT_SUCCESS;
 }

@@ -136,7 +136,8 @@ void run_together(int threads, bool reverse, const std::function<void(int)>& thr
 
 void wait_for_all() {
   if (running == nullptr) {
-    std::fprintf(stderr, "cuda_on_host: threads wait for each other in a launch without shared memory\n");
+    std::fprintf(stderr,
+                 "cuda_on_host: threads wait for each other in a launch without shared memory\n");
     std::abort();
   }
   running->waits = true;

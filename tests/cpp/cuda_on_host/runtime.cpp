@@ -1,6 +1,7 @@
 // The CUDA runtime on the host, as strict as its documentation allows a real one to be:
 //
-// - Work waits in the queues of its streams until somebody waits for it. Then streams are taken in a
+// - Work waits in the queues of its streams until somebody waits for it. Then streams are taken in
+// a
 //   seeded random order, which only the order within a stream and events restrict, so that a
 //   missing dependency shows as a wrong result. Blocks, and threads of a block, change order too.
 // - Each device has memory of its own, a range of addresses that the host can reach only while work
@@ -150,7 +151,8 @@ cudaError_t health(const State& s, int device) {
   return s.devices[std::size_t(device)].broken ? cudaErrorECCUncorrectable : cudaSuccess;
 }
 
-// --- memory ---------------------------------------------------------------------------------------
+// --- memory
+// ---------------------------------------------------------------------------------------
 
 void protect(State& s, int device, int access) {
   if (s.options.guarded) mprotect(s.devices[std::size_t(device)].base, kRange, access);
@@ -202,7 +204,8 @@ std::size_t place(const Device& device, std::size_t bytes) {
   return at;
 }
 
-// --- work -----------------------------------------------------------------------------------------
+// --- work
+// -----------------------------------------------------------------------------------------
 
 std::set<int> reach(const State& s, int device) {
   std::set<int> devices = s.devices[std::size_t(device)].peers;
@@ -247,7 +250,8 @@ Stream* valid(const State& s, cudaStream_t stream) {
   return nullptr;
 }
 
-void run_block(const cudaLaunchConfig_t& config, bool reverse, const std::function<void()>& kernel) {
+void run_block(const cudaLaunchConfig_t& config, bool reverse,
+               const std::function<void()>& kernel) {
   const unsigned threads = config.blockDim.x * config.blockDim.y * config.blockDim.z;
   const auto thread = [&](int number) {
     const unsigned i = unsigned(number);
@@ -318,11 +322,12 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   const std::lock_guard lock(s.mutex);
   if (valid(s, stream) == nullptr) return result(cudaErrorInvalidResourceHandle);
   if (const cudaError_t error = health(s, stream->device)) return result(error);
-  add(s, stream, {[&s, work = std::move(work)] {
-                    ++s.operations;
-                    work();
-                  },
-                  reach(s, stream->device)});
+  add(s, stream,
+      {[&s, work = std::move(work)] {
+         ++s.operations;
+         work();
+       },
+       reach(s, stream->device)});
   return cudaSuccess;
 }
 
@@ -331,9 +336,8 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::function<void()> kerne
   if (!fits(config)) return result(cudaErrorInvalidConfiguration);
   if (config.stream != nullptr && config.stream->device != current)
     return result(cudaErrorInvalidResourceHandle);
-  return enqueue(config.stream, [&s, config, kernel = std::move(kernel)] {
-    run_grid(s, config, kernel);
-  });
+  return enqueue(config.stream,
+                 [&s, config, kernel = std::move(kernel)] { run_grid(s, config, kernel); });
 }
 
 }  // namespace cuda_on_host
@@ -411,7 +415,8 @@ cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
   State& s = state();
   const std::lock_guard lock(s.mutex);
-  if (!exists(s, peer) || peer == current || !s.options.peers) return result(cudaErrorInvalidDevice);
+  if (!exists(s, peer) || peer == current || !s.options.peers)
+    return result(cudaErrorInvalidDevice);
   if (!s.devices[std::size_t(current)].peers.insert(peer).second)
     return result(cudaErrorPeerAccessAlreadyEnabled);
   return cudaSuccess;
@@ -570,12 +575,13 @@ cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes,
   }
   bool done = false;
   const bool waits = owner(s, target) < 0 && !is_pinned(s, target);
-  add(s, stream, {[&s, target, source, bytes, staged, mark = waits ? &done : nullptr] {
-                    ++s.operations;
-                    std::memcpy(target, staged ? staged->data() : source, bytes);
-                    if (mark != nullptr) *mark = true;
-                  },
-                  devices});
+  add(s, stream,
+      {[&s, target, source, bytes, staged, mark = waits ? &done : nullptr] {
+         ++s.operations;
+         std::memcpy(target, staged ? staged->data() : source, bytes);
+         if (mark != nullptr) *mark = true;
+       },
+       devices});
   if (waits) work_until(s, [&] { return done; });
   return cudaSuccess;
 }
