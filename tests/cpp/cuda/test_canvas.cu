@@ -44,9 +44,9 @@ TEST("a map over a region changes what it should, with numbers that stay on the 
     auto weight = arrays.reals(kTile.pixels(), 3);
     auto found = arrays.of(std::vector<double>{0.25, 7, 0.75, 7, 0.5, 7});
     const kernels::LargestTimes floor{{found.data(), 2, 3}, 0.1};
-    lane.map(region, 2,
-             kernels::QuotientStep{view(field), {view(sum), view(weight), Real(0.5), floor},
-                                   Real(0.3)});
+    lane.map(
+        region, 2,
+        kernels::QuotientStep{view(field), {view(sum), view(weight), Real(0.5), floor}, Real(0.3)});
     lane.map(region, 1, kernels::Clear<Real>{view(weight)});
     return numbers_of(field, weight);
   });

@@ -89,7 +89,9 @@ Numbers detect(Lane& lane, Arrays& arrays, Extent n, bool together) {
   auto totals = arrays.of(std::vector<double>(std::size_t(n.frames), -1.0));
   auto total = arrays.of(std::vector<double>{0.5});
   const typename Lane::template MapRolled<kernels::Widen<Count>> load{
-      n.ny, n.ny / 2, n.nx / 2,
+      n.ny,
+      n.ny / 2,
+      n.nx / 2,
       {batch(measured, frames), seen(counts, frames), repeated(valid, frames), counts_at.data()}};
   const typename Lane::template SumModes<kernels::ModulusResidual> modulus{
       n.modes, {batch(measured, frames), seen(wave, n), Real(1.5)}, totals.data()};
@@ -162,10 +164,12 @@ TEST("frames are added to the canvas, by atomics and in order") {
                       {seen(wave, n), {repeated(probe, n), object_modes}},
                       order.data(),
                       corner.data()});
-      lane.run(n, Weight{n.modes, place.view(weight), {repeated(probe, n)}, order.data(),
-                         corner.data()});
-      lane.run_canvas_rows(n, Weight{n.modes, place.view(weight), {repeated(probe, n)},
-                                     order.data(), corner.data()});
+      lane.run(
+          n,
+          Weight{n.modes, place.view(weight), {repeated(probe, n)}, order.data(), corner.data()});
+      lane.run_canvas_rows(
+          n,
+          Weight{n.modes, place.view(weight), {repeated(probe, n)}, order.data(), corner.data()});
       return numbers_of(sum, weight);
     });
 }
@@ -188,16 +192,16 @@ Numbers overlap(Lane& lane, Arrays& arrays, Extent n, int object_modes, int batc
     BatchView<Complex> residual = batch(wave, n);
     residual.data += first * residual.frame_stride;
     using Overlap = typename Lane::template ScatterOverlap<kernels::OverlapTerms>;
-    lane.run(some, Overlap{probe_modes,
-                           object_modes,
-                           place.view(object_sum),
-                           to_probe,
-                           {residual,
-                            {repeated(probe, probes), object_modes},
-                            {place.view(object), corner.data(), order.data() + first,
-                             object_modes}},
-                           order.data() + first,
-                           corner.data()});
+    lane.run(some,
+             Overlap{probe_modes,
+                     object_modes,
+                     place.view(object_sum),
+                     to_probe,
+                     {residual,
+                      {repeated(probe, probes), object_modes},
+                      {place.view(object), corner.data(), order.data() + first, object_modes}},
+                     order.data() + first,
+                     corner.data()});
   }
   return numbers_of(object_sum, probe_sum);
 }
@@ -215,9 +219,8 @@ TEST("both sums of the overlap agree") {
 TEST("a deterministic lane gives the same bits in every batch") {
   const Extent n{7, 4, 12, 20};
   const auto in_batches_of = [&](int size) {
-    return on_gpu(n.ny, n.nx, true, [&](auto& lane, Arrays& arrays) {
-      return overlap(lane, arrays, n, 2, size);
-    });
+    return on_gpu(n.ny, n.nx, true,
+                  [&](auto& lane, Arrays& arrays) { return overlap(lane, arrays, n, 2, size); });
   };
   const Numbers at_once = in_batches_of(7);
   for (const int size : {1, 2, 3, 5}) CHECK(in_batches_of(size) == at_once);
@@ -239,8 +242,7 @@ TEST("sums over many frames into one window agree, split or not") {
       const CanvasView<Real> weights{weight.data(), std::ptrdiff_t(pixels_of(n)), n.nx};
       const CanvasView<Complex> sums{sum.data(), std::ptrdiff_t(pixels_of(n)), n.nx};
       lane.run_rows(
-          n,
-          Weight{n.modes, weights, {{place.view(object), corner.data(), order.data(), n.modes}}},
+          n, Weight{n.modes, weights, {{place.view(object), corner.data(), order.data(), n.modes}}},
           Sum{1, sums, {place.view(image), corner.data(), order.data()}});
       return numbers_of(weight, sum);
     });

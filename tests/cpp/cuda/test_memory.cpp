@@ -89,8 +89,7 @@ TEST("pinned memory is seen by the host, and counted") {
     CHECK(memory.shared_with_host());
     CHECK(buffer.data()[99] == 104);
     CHECK(memory.bytes_in_use() == 400);
-    test::check_throws<OutOfMemory>("pinned host memory: 601 bytes",
-                                    [&] { memory.allocate(601); });
+    test::check_throws<OutOfMemory>("pinned host memory: 601 bytes", [&] { memory.allocate(601); });
   }
   CHECK(memory.bytes_in_use() == 0);
 }
