@@ -38,23 +38,53 @@ Counts counts_of(const py::array& data) {
   throw InvalidArgument("data: expected uint8, uint16, uint32 or float32");
 }
 
-// A scan and the arrays that it borrows.
-struct BoundScan {
-  Scan scan;
-  py::array data;
+// Frames that are not in memory: like `empty` (0, Y, X), which gives shape and type, and read by
+// read(frames, target) into target (len(frames), Y, X). Without read there is only a plan of them,
+// as if they were `lent` from memory or not.
+struct FrameSource {
+  int frames;
+  py::array empty;
+  py::object read;
+  bool lent;
 };
 
-std::unique_ptr<BoundScan> make_scan(const py::array& data, const Array<bool>& mask,
+// Calls Python, from whatever thread.
+ReadFrames reader_of(const FrameSource& source) {
+  if (source.read.is_none()) return {};
+  return [read = source.read, empty = source.empty](const std::vector<int>& frames, void* target) {
+    const py::gil_scoped_acquire acquire;
+    const py::array_t<int> numbers(py::ssize_t(frames.size()), frames.data());
+    const std::vector<py::ssize_t> shape{py::ssize_t(frames.size()), empty.shape(1),
+                                         empty.shape(2)};
+    // With a base, the array is a view.
+    read(numbers, py::array(empty.dtype(), shape, target, py::none()));
+  };
+}
+
+// A scan and what it borrows.
+struct BoundScan {
+  Scan scan;
+  py::object data;
+};
+
+std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& mask,
                                      const Array<int>& corner, const Array<Real>& fraction,
                                      std::pair<int, int> object_shape,
                                      const std::optional<ComplexArray>& kernel,
                                      std::vector<std::vector<int>> parts) {
   auto bound = std::make_unique<BoundScan>();
   Scan& s = bound->scan;
-  s.counts = counts_of(data);
-  s.frames = int(data.shape(0));
-  s.ny = int(data.shape(1));
-  s.nx = int(data.shape(2));
+  const bool in_memory = !py::isinstance<FrameSource>(data);
+  const py::array like = in_memory ? data.cast<py::array>() : data.cast<FrameSource>().empty;
+  s.counts = counts_of(like);
+  s.frames = in_memory ? int(like.shape(0)) : data.cast<FrameSource>().frames;
+  s.ny = int(like.shape(1));
+  s.nx = int(like.shape(2));
+  if (!in_memory) {
+    // For a plan any address will do.
+    s.counts.data = data.cast<FrameSource>().lent ? like.data() : nullptr;
+    s.read_counts = reader_of(data.cast<FrameSource>());
+  }
   s.object_ny = object_shape.first;
   s.object_nx = object_shape.second;
   if (mask.ndim() != 2 || mask.shape(0) != s.ny || mask.shape(1) != s.nx)
@@ -208,10 +238,13 @@ void bind_options(py::module_& m) {
 
 void bind_engine(py::module_& m) {
   bind_options(m);
+  py::class_<FrameSource>(m, "FrameSource")
+      .def(py::init<int, py::array, py::object, bool>(), "frames"_a, "empty"_a, "read"_a, "lent"_a,
+           "Frames that read(numbers, target) reads; `empty` (0, Y, X) has their shape and type.");
   py::class_<BoundScan>(m, "Scan").def(
-      py::init(&make_scan), "data"_a.noconvert(), "mask"_a.noconvert(), "corner"_a.noconvert(),
+      py::init(&make_scan), "data"_a, "mask"_a.noconvert(), "corner"_a.noconvert(),
       "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
-      "Counts (N, Y, X), positions and parts of a scan; borrows the counts.");
+      "Counts (N, Y, X) or FrameSource, positions and parts of a scan; borrows the counts.");
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init<const py::object&, const EngineOptions&, const ComplexArray&,
                     const ComplexArray&, const CpuSettings&>(),

@@ -24,7 +24,8 @@ class Field {
         tiles_(tiles),
         modes_(modes),
         shared_(backend.shared()),
-        in_place_(shared_ && backend.memory(0).shared_with_host()) {
+        in_place_(shared_ && backend.memory(0).shared_with_host()),
+        planning_(backend.memory(0).planning()) {
     for (int part = 0; part < (shared_ ? 1 : int(tiles.size())); ++part) {
       const Rect& rect = shared_ ? whole : tiles[std::size_t(part)];
       backend.memory(part).account(use);
@@ -45,7 +46,7 @@ class Field {
   // From and to one host array of the whole. Where tiles overlap they agree.
   void upload(const T* source) {
     if (shared_) return buffers_[0].upload(source);
-    for (std::size_t part = 0; part < tiles_.size(); ++part) {
+    for (std::size_t part = 0; part < tiles_.size() && !planning_; ++part) {
       std::vector<T> tile(buffers_[part].size());
       for_each_row(tiles_[part], [&](std::size_t in_tile, std::size_t in_whole, std::size_t bytes) {
         std::memcpy(tile.data() + in_tile, source + in_whole, bytes);
@@ -84,6 +85,7 @@ class Field {
   int modes_ = 0;
   bool shared_ = true;
   bool in_place_ = true;
+  bool planning_ = false;
   std::vector<Buffer<T>> buffers_;
 };
 

@@ -34,7 +34,14 @@ class Projections final : public Reconstruction<Backend> {
         overlap_(this->backend_, "sums", {0, 0, scan.object_ny, scan.object_nx},
                  problem_.layout().tiles(), 1),
         overlap_weight_(this->backend_, "sums", {0, 0, scan.object_ny, scan.object_nx},
-                        problem_.layout().tiles(), 1) {}
+                        problem_.layout().tiles(), 1) {
+    if (!reflects_) return;
+    for (int part = 0; part < this->parts(); ++part) {
+      Memory& memory = this->backend_.memory(part);
+      ramps_.push_back({Buffer<Complex>(memory, std::size_t(scan.ny)),
+                        Buffer<Complex>(memory, std::size_t(scan.nx))});
+    }
+  }
 
   void start() override {
     Base::start();
@@ -133,19 +140,17 @@ class Projections final : public Reconstruction<Backend> {
 
   void move_stored(int dy, int dx) {
     const Scan& scan = problem_.scan();
-    const std::vector<Complex> along_y = kernels::phase_ramp(scan.ny, Real(dy));
-    const std::vector<Complex> along_x = kernels::phase_ramp(scan.nx, Real(dx));
-    std::vector<Buffer<Complex>> ramps;
-    for (int part = 0; part < this->parts(); ++part) {
-      ramps.emplace_back(this->backend_.memory(part), along_y);
-      ramps.emplace_back(this->backend_.memory(part), along_x);
+    for (Ramps& ramps : ramps_) {
+      ramps.along_y.upload(kernels::phase_ramp(scan.ny, Real(dy)).data());
+      ramps.along_x.upload(kernels::phase_ramp(scan.nx, Real(dx)).data());
     }
     this->set_all_frames();
     this->backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
-      const Buffer<Complex>* ramp = &ramps[2 * std::size_t(part)];
+      const Ramps& ramps = ramps_[std::size_t(part)];
       this->for_each_batch(lane, lane_number, part, {true, true}, [&](Scratch&, const Batch& b) {
         with_kept(b, [&]<class T>(const kernels::KeptWaves<T>& kept) {
-          lane.map(model_.waves(b), kernels::MoveWave<T>{kept, ramp[0].data(), ramp[1].data()});
+          lane.map(model_.waves(b),
+                   kernels::MoveWave<T>{kept, ramps.along_y.data(), ramps.along_x.data()});
         });
       });
     });
@@ -196,10 +201,17 @@ class Projections final : public Reconstruction<Backend> {
                           model_.template window<Real>(overlap_weight_.view(part), all)));
   }
 
+  // Phases that move the kept waves, for each part.
+  struct Ramps {
+    Buffer<Complex> along_y;
+    Buffer<Complex> along_x;
+  };
+
   bool reflects_;
   double a_;
   double b_;
   double bound_;  // summed over valid pixels; negative: off
+  std::vector<Ramps> ramps_;
   // Of the last update of the object, see RecordedStep.
   Field<Backend, Complex> overlap_;
   Field<Backend, Real> overlap_weight_;

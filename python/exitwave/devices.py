@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exitwave.errors import DeviceError, InvalidArgument
+from exitwave.memory_limit import MemoryLimits
 
 # Emulated devices take more than one frame a step and several parts, so that whatever a GPU would
 # meet is met: batches, a last batch that is not full, halos, copies.
@@ -16,15 +17,43 @@ _EMULATED_DEVICES = 3
 
 @dataclass(frozen=True)
 class Lanes:
-    """How a run is spread: parts of the scan, and the core's settings for the device."""
+    """How a run is spread: parts of the scan, and the core's settings for the device.
+
+    ``host_is_device``: the lanes work in the host's memory.
+    """
 
     parts: int
     settings: Any
+    host_is_device: bool = True
+
+    def limited(self, limits: MemoryLimits) -> Any:
+        """The settings with limits of memory."""
+        return self._copied(limits, planning=False)
+
+    def planning(self) -> Any:
+        """The settings of an engine that only counts its memory."""
+        return self._copied(MemoryLimits(None, None), planning=True)
+
+    def _copied(self, limits: MemoryLimits, planning: bool) -> Any:
+        from exitwave import _core
+
+        settings = _core.CpuSettings()
+        for key in ("threads", "batch", "emulated"):
+            setattr(settings, key, getattr(self.settings, key))
+        settings.memory_limit = (limits.host if self.host_is_device else limits.device) or 0
+        settings.host_limit = limits.host or 0
+        settings.planning = planning
+        return settings
 
 
 def available_threads() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def host_is_device(device: str) -> bool:
+    """Whether a device works in the host's memory."""
+    return device.partition(":")[0] not in ("emulated", "cuda")
 
 
 def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int) -> Lanes:
@@ -59,4 +88,4 @@ def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int)
         parts = parts or min(frames, threads)
         settings.threads = min(threads, parts)
         settings.batch = batch or 1
-    return Lanes(parts, settings)
+    return Lanes(parts, settings, host_is_device(device))

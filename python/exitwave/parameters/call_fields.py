@@ -13,8 +13,10 @@ from pydantic import (
     StrictBool,
     StrictFloat,
     StrictInt,
+    StrictStr,
 )
 
+from exitwave.memory_limit import checked_limit
 from exitwave.parameters.base import pair, parameter
 
 # --- propagation ------------------------------------------------------------------------------
@@ -97,7 +99,8 @@ Device = Annotated[
     str,
     PlainValidator(_matching(DEVICE_PATTERN)),
     parameter(
-        '"auto", "cpu", "cpu:4" (threads), "emulated", "emulated:2" (devices), "cuda" or "cuda:0,1"',
+        '"auto", "cpu", "cpu:4" (threads), "emulated", "emulated:2" (devices), "cuda" or '
+        '"cuda:0,1"',
         'Where to compute; "auto": the best there is; "emulated": test devices with memory of '
         "their own.",
         "emulated",
@@ -124,6 +127,27 @@ Batch = Annotated[
         2,
         changes_result=False,
         ge=1,
+    ),
+]
+MemoryLimit = Annotated[
+    str | float | dict[str, Any],
+    PlainValidator(checked_limit),
+    parameter(
+        '"auto", bytes, "8 GB", a share of what is free such as 0.5, or {"device": ..., "host": '
+        "...} of these",
+        "What a device, and the host, may hold; frames beyond it come and go in blocks, which "
+        'changes no bit of the result. "auto": 0.8 of what is free.',
+        "600 kB",
+        changes_result=False,
+    ),
+]
+ScratchFolder = Annotated[
+    StrictStr | None,
+    parameter(
+        "None, or the path of a folder",
+        "Where exit waves go that no memory holds; None: the system's folder for temporary files.",
+        ".",
+        changes_result=False,
     ),
 ]
 Seed = Annotated[
