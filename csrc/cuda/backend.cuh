@@ -7,6 +7,7 @@
 #include "core/scan.hpp"
 #include "core/thread_pool.hpp"
 #include "cuda/check.hpp"
+#include "cuda/engine.hpp"
 #include "cuda/lane.cuh"
 #include "cuda/memory.hpp"
 #include "cuda/settings.hpp"
@@ -27,16 +28,18 @@ class CudaBackend {
 
   CudaBackend(const CudaSettings& settings, const Scan& scan)
       : parts_(int(scan.parts.size())),
-        batch_(settings.batch),
-        host_memory_(settings.host_limit),
-        pool_(std::min(int(settings.devices.size()), parts_)) {
-    for (int i = 0; i < pool_.size(); ++i)
+        batch_(settings.batch > 0 ? settings.batch : batch_for(settings, scan)),
+        host_memory_(settings.host_limit, settings.planning),
+        pool_(settings.planning ? 1 : devices_for(settings, scan)) {
+    for (int i = 0; i < devices_for(settings, scan); ++i)
       devices_.push_back(make_device(settings, settings.devices[std::size_t(i)]));
     for (int part = parts_ - 1; part >= 0; --part) {
       ++device_of(part).parts;
       device_of(part).first_part = part;
     }
-    for (const auto& device : devices_) add_lanes(*device, settings, scan);
+    const Lane::Needs needs(scan, batch_, settings.waves);
+    for (const auto& device : devices_) add_lanes(*device, settings, scan, needs);
+    if (settings.planning) return;
     for (const auto& one : devices_)
       for (const auto& other : devices_) see_each_other(one->number, other->number);
   }
@@ -78,42 +81,72 @@ class CudaBackend {
   }
 
  private:
+  static constexpr std::size_t kMostFrames = 1024;  // of a batch
+
   struct Device {
     Device(const CudaSettings& settings, int device)
-        : number(device), memory(device, stream, settings.memory_limit) {}
+        : number(device),
+          stream(settings.planning ? nullptr : std::make_unique<cuda::Stream>()),
+          start(settings.planning ? nullptr : std::make_unique<cuda::Event>()),
+          memory(device, stream ? cudaStream_t(*stream) : nullptr, settings.memory_limit,
+                 settings.planning) {}
 
     int number;
-    cuda::Stream stream;
-    cuda::Event start;
+    std::unique_ptr<cuda::Stream> stream;
+    std::unique_ptr<cuda::Event> start;
     CudaMemory memory;
     int first_part = 0;
     int parts = 0;
     int first_lane = 0;
     int lanes = 0;
   };
+  // Without its lane where memory is only counted.
   struct OwnLane {
-    Memory* memory;
+    Memory* memory = nullptr;
     std::unique_ptr<cuda::Stream> stream;  // none for the first of a device
     std::unique_ptr<cuda::Event> done;
     std::unique_ptr<Lane> lane;
   };
 
+  static int devices_for(const CudaSettings& settings, const Scan& scan) {
+    return std::min(int(settings.devices.size()), int(scan.parts.size()));
+  }
+
+  // So many frames that the waves of a device's lanes take half of its cache: what one launch
+  // leaves there the next one finds. More than its part has, a lane never gets.
+  static int batch_for(const CudaSettings& settings, const Scan& scan) {
+    std::size_t cache = settings.cache_bytes;
+    if (cache == 0 && !settings.planning) cache = cuda_devices().at(0).l2_bytes;
+    const std::size_t frame =
+        sizeof(Complex) * std::size_t(scan.ny) * std::size_t(scan.nx) * std::size_t(settings.waves);
+    std::size_t most = 1;
+    for (const auto& part : scan.parts) most = std::max(most, part.size());
+    const std::size_t fit = cache / 2 / std::size_t(settings.streams) / frame;
+    return int(std::clamp<std::size_t>(fit, 1, std::min(most, kMostFrames)));
+  }
+
   static std::unique_ptr<Device> make_device(const CudaSettings& settings, int number) {
+    if (settings.planning) return std::make_unique<Device>(settings, number);
     const cuda::OnDevice on(number);
     return std::make_unique<Device>(settings, number);
   }
-  void add_lanes(Device& device, const CudaSettings& settings, const Scan& scan) {
-    const cuda::OnDevice on(device.number);
+  void add_lanes(Device& device, const CudaSettings& settings, const Scan& scan,
+                 const Lane::Needs& needs) {
     device.first_lane = lanes();
     device.lanes = std::min(settings.streams, device.parts);
     for (int i = 0; i < device.lanes; ++i) {
       OwnLane own;
       own.memory = &device.memory;
-      own.done = std::make_unique<cuda::Event>();
-      if (i > 0) own.stream = std::make_unique<cuda::Stream>();
-      own.lane =
-          std::make_unique<Lane>(device.memory, device.number, i > 0 ? *own.stream : device.stream,
-                                 scan.ny, scan.nx, settings.deterministic);
+      if (settings.planning) {
+        Lane::plan(device.memory, needs);
+      } else {
+        const cuda::OnDevice on(device.number);
+        own.done = std::make_unique<cuda::Event>();
+        if (i > 0) own.stream = std::make_unique<cuda::Stream>();
+        own.lane = std::make_unique<Lane>(device.memory, device.number,
+                                          i > 0 ? *own.stream : *device.stream, scan, needs,
+                                          settings.deterministic);
+      }
       lanes_.push_back(std::move(own));
     }
   }
@@ -135,9 +168,9 @@ class CudaBackend {
   void fork() {
     for (const auto& device : devices_) {
       const cuda::OnDevice on(device->number);
-      device->start.record(device->stream);
+      device->start->record(*device->stream);
       for (int i = 0; i < device->lanes; ++i)
-        lanes_[std::size_t(device->first_lane + i)].lane->begin(device->start, i == 0);
+        lanes_[std::size_t(device->first_lane + i)].lane->begin(*device->start, i == 0);
     }
   }
 
@@ -153,7 +186,7 @@ class CudaBackend {
     }
     for (const auto& device : devices_)
       for (const OwnLane& own : lanes_)
-        if (own.lane->stream() != device->stream) own.done->wait_in(device->stream);
+        if (own.lane->stream() != *device->stream) own.done->wait_in(*device->stream);
   }
 
   Device& device_of(int part) {

@@ -90,12 +90,17 @@ struct FftPlans::Plan {
   cufftHandle handle = 0;
 };
 
-FftPlans::FftPlans(Memory& memory, cudaStream_t stream, int ny, int nx)
-    : stream_(stream), ny_(ny), nx_(nx), work_area_(memory, stream) {
+FftPlans::FftPlans(Memory& memory, cudaStream_t stream, int ny, int nx, std::size_t work_bytes)
+    : stream_(stream),
+      ny_(ny),
+      nx_(nx),
+      most_(int(std::max<std::ptrdiff_t>(1, kMostPixels / (std::ptrdiff_t(ny) * nx)))),
+      work_area_(memory, stream) {
   if (!cufft_is_loaded())
     throw DeviceError(
         "cuFFT: no library is bound; install nvidia-cufft or name cuFFT's library in "
         "EXITWAVE_CUFFT");
+  work_area_.at_least(std::max<std::size_t>(work_bytes, 1));
 }
 
 FftPlans::~FftPlans() = default;
@@ -111,19 +116,24 @@ void FftPlans::execute(Extent n, BatchView<Complex> wave, Direction direction) {
 
 void FftPlans::execute(Complex* first, int images, std::ptrdiff_t distance, Direction direction) {
   if (images == 1) distance = std::ptrdiff_t(ny_) * nx_;
-  const int most = int(std::max<std::ptrdiff_t>(1, kMostPixels / distance));
-  for (int done = 0; done < images; done += most) {
+  for (int done = 0; done < images;) {
+    const int some = std::min(most_, images - done);
+    const Plan* p = plan({some, int(distance)});
+    if (p == nullptr) {
+      most_ = some / 2;
+      continue;
+    }
     auto* data = reinterpret_cast<cufftComplex*>(first + done * distance);
-    check_cufft(
-        library.execute(plan({std::min(most, images - done), int(distance)}).handle, data, data,
-                        direction == Direction::forward ? CUFFT_FORWARD : CUFFT_INVERSE),
-        "a transform");
+    check_cufft(library.execute(p->handle, data, data,
+                                direction == Direction::forward ? CUFFT_FORWARD : CUFFT_INVERSE),
+                "a transform");
+    done += some;
   }
 }
 
-const FftPlans::Plan& FftPlans::plan(const Key& key) {
+const FftPlans::Plan* FftPlans::plan(const Key& key) {
   const auto known = plans_.find(key);
-  if (known != plans_.end()) return *known->second;
+  if (known != plans_.end()) return known->second.get();
   auto made = std::make_unique<Plan>();
   auto [images, distance] = key;
   int n[2] = {ny_, nx_};
@@ -133,9 +143,10 @@ const FftPlans::Plan& FftPlans::plan(const Key& key) {
                                      images, &bytes),
               "making a plan");
   check_cufft(library.set_stream(made->handle, stream_), "making a plan");
+  if (bytes > work_area_.bytes() && images > 1) return nullptr;
   // All plans must be told where the work area is, which may have moved.
-  void* area = work_area_.at_least(std::max<std::size_t>(bytes, 1));
-  const Plan& result = *(plans_[key] = std::move(made));
+  void* area = work_area_.at_least(bytes);
+  const Plan* result = (plans_[key] = std::move(made)).get();
   for (const auto& [other, plan] : plans_)
     check_cufft(library.set_work_area(plan->handle, area), "making a plan");
   return result;

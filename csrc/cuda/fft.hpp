@@ -23,10 +23,17 @@ bool cufft_is_loaded();
 std::string cufft_version();
 
 // Unscaled transforms of images of one size, in place, on one stream. A plan is made when a number
-// of images comes for the first time; all plans share one work area.
+// of images comes for the first time; all plans share one work area. Where it is too small for a
+// plan, fewer images are transformed at once.
 class FftPlans {
  public:
-  FftPlans(Memory& memory, cudaStream_t stream, int ny, int nx);
+  // Room for so many images at once.
+  static std::size_t work_bytes(int ny, int nx, int images) {
+    return sizeof(Complex) * std::size_t(ny) * std::size_t(nx) * std::size_t(images);
+  }
+
+  // `work_bytes`: of the work area, which only a single image can make larger.
+  FftPlans(Memory& memory, cudaStream_t stream, int ny, int nx, std::size_t work_bytes);
   ~FftPlans();
   FftPlans(const FftPlans&) = delete;
   FftPlans& operator=(const FftPlans&) = delete;
@@ -40,11 +47,13 @@ class FftPlans {
   struct Plan;
 
   void execute(Complex* first, int images, std::ptrdiff_t distance, Direction direction);
-  const Plan& plan(const Key& key);
+  // Null where the work area has no room for so many images.
+  const Plan* plan(const Key& key);
 
   cudaStream_t stream_;
   int ny_;
   int nx_;
+  int most_;  // images at once
   Scratch work_area_;
   std::map<Key, std::unique_ptr<Plan>> plans_;
 };

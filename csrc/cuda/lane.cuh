@@ -10,6 +10,7 @@
 #include "core/direction.hpp"
 #include "core/memory.hpp"
 #include "core/region.hpp"
+#include "core/scan.hpp"
 #include "core/view.hpp"
 #include "cuda/fft.hpp"
 #include "cuda/operations.cuh"
@@ -22,6 +23,20 @@ namespace exitwave {
 // One stream of a device, which must be the current one. Every call queues work and returns; all
 // pointers are the device's unless the argument's name says otherwise.
 class CudaLane {
+ private:
+  // Threads that fill the largest device; sums over frames are split until there are so many.
+  static constexpr std::size_t kEnoughThreads = std::size_t(1) << 18;
+  static constexpr int kMostSplits = 16;
+  static constexpr std::size_t kBlocksOfSum = 1024;
+  static constexpr std::size_t kMostTotals = 4;
+  static constexpr std::size_t kRegions = 16;  // that a lane keeps
+
+  static int splits_for(Extent n) {
+    const std::size_t pixels = std::size_t(n.ny) * std::size_t(n.nx);
+    return int(
+        std::min({kEnoughThreads / pixels + 1, std::size_t(kMostSplits), std::size_t(n.frames)}));
+  }
+
  public:
   // Operations that run together see each other's results at the same pixel only.
   static constexpr bool kRowByRow = false;
@@ -37,17 +52,50 @@ class CudaLane {
   template <class Body>
   using ScatterOverlap = cuda::ScatterOverlap<Body>;
 
+  // What a lane holds of its device's memory, from its beginning on.
+  struct Needs {
+    std::size_t transforms;
+    std::size_t spans;
+    std::size_t partials;  // of totals
+    std::size_t arrived;
+    std::size_t splits;  // of sums over frames
+
+    // For batches of so many frames, each a wave of so many modes.
+    Needs(const Scan& scan, int batch, int waves) {
+      const Extent n{batch, waves, scan.ny, scan.nx};
+      const std::size_t pixels = std::size_t(n.ny) * std::size_t(n.nx);
+      const auto blocks = std::size_t(batch) * cuda::blocks_for(pixels);
+      transforms = cuda::FftPlans::work_bytes(n.ny, n.nx, batch * waves);
+      spans = kRegions * std::size_t(scan.object_ny) * sizeof(Span);
+      partials = kMostTotals * sizeof(double) * std::max(blocks, kBlocksOfSum);
+      arrived = std::size_t(batch) * sizeof(unsigned);
+      const int most = splits_for({kMostSplits, 1, n.ny, n.nx});
+      splits = most == 1 ? 0 : std::size_t(most * waves) * pixels * sizeof(Complex);
+    }
+  };
+  static void plan(Memory& memory, const Needs& needs) {
+    memory.account("lanes");
+    for (const std::size_t bytes :
+         {needs.transforms, needs.spans, needs.partials, needs.arrived, needs.splits})
+      if (bytes > 0) memory.allocate(bytes);
+  }
+
   // `deterministic`: sums over frames in the order of the frames, whatever the batch.
-  CudaLane(Memory& memory, int device, cudaStream_t stream, int ny, int nx, bool deterministic)
+  CudaLane(Memory& memory, int device, cudaStream_t stream, const Scan& scan, const Needs& needs,
+           bool deterministic)
       : device_(device),
         stream_(stream),
         deterministic_(deterministic),
-        fft_(memory, stream, ny, nx),
-        spans_(memory, stream),
+        fft_(memory, stream, scan.ny, scan.nx, needs.transforms),
+        spans_(memory, stream, needs.spans),
         staging_(stream),
         partials_(memory, stream),
         arrived_(memory, stream),
-        splits_(memory, stream) {}
+        splits_(memory, stream) {
+    partials_.at_least(needs.partials);
+    arrived_.at_least(needs.arrived);
+    splits_.at_least(needs.splits);
+  }
   CudaLane(const CudaLane&) = delete;
   CudaLane& operator=(const CudaLane&) = delete;
 
@@ -223,11 +271,6 @@ class CudaLane {
     bool follow_start = false;
   };
 
-  // Threads that fill the largest device; sums over frames are split until there are so many.
-  static constexpr std::size_t kEnoughThreads = std::size_t(1) << 18;
-  static constexpr std::size_t kMostSplits = 16;
-  static constexpr std::size_t kBlocksOfSum = 1024;
-
   template <class Operation>
   static constexpr bool stays_at_pixel = requires { Operation::kTotals; };
 
@@ -298,11 +341,6 @@ class CudaLane {
     if (splits > 1)
       cuda::launch(stream_, blocks, 0, cuda::AddSplits<T, Body>{n, splits, operation, partials});
   }
-  static int splits_for(Extent n) {
-    const std::size_t pixels = std::size_t(n.ny) * std::size_t(n.nx);
-    return int(std::min({kEnoughThreads / pixels + 1, kMostSplits, std::size_t(n.frames)}));
-  }
-
   template <class Body>
   void at_region(const Region& region, int modes, const Body& body) {
     if (region.empty()) return;

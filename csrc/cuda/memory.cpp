@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "core/error.hpp"
@@ -14,6 +15,9 @@ using cuda::check;
 using cuda::OnDevice;
 
 namespace {
+
+// Where only bytes are counted: never looked at, but aligned as all pointers are.
+void* const kPlanned = reinterpret_cast<void*>(std::size_t(256));
 
 // Counts `bytes` in, or throws where the limit does not allow them.
 void count_in(std::atomic<std::size_t>& in_use, std::size_t bytes, std::size_t limit,
@@ -32,10 +36,11 @@ void note_peak(std::atomic<std::size_t>& peak, std::size_t in_use) {
 }  // namespace
 
 void* CudaMemory::allocate(std::size_t bytes) {
-  const OnDevice on(device_);
   count_in(in_use_, bytes, limit_, name_);
-  void* pointer = nullptr;
-  const cudaError_t status = cudaMalloc(&pointer, bytes);
+  void* pointer = planning_ ? kPlanned : nullptr;
+  std::optional<OnDevice> on;
+  if (!planning_) on.emplace(device_);
+  const cudaError_t status = planning_ ? cudaSuccess : cudaMalloc(&pointer, bytes);
   if (status == cudaSuccess) {
     note_peak(peak_, in_use_);
     count(bytes);
@@ -51,16 +56,18 @@ void* CudaMemory::allocate(std::size_t bytes) {
 }
 
 void CudaMemory::deallocate(void* pointer, std::size_t bytes) noexcept {
-  cudaFree(pointer);
+  if (!planning_) cudaFree(pointer);
   in_use_ -= bytes;
 }
 
 void CudaMemory::copy_from_host(void* target, const void* source, std::size_t bytes) {
+  if (planning_) return;
   const OnDevice on(device_);
   staging_.copy(target, source, bytes);
 }
 
 void CudaMemory::copy_to_host(void* target, const void* source, std::size_t bytes) {
+  if (planning_) return;
   const OnDevice on(device_);
   check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToHost, stream_),
         "copying to the host");
@@ -68,14 +75,16 @@ void CudaMemory::copy_to_host(void* target, const void* source, std::size_t byte
 }
 
 void CudaMemory::set_zero(void* target, std::size_t bytes) {
+  if (planning_) return;
   const OnDevice on(device_);
   check(cudaMemsetAsync(target, 0, bytes, stream_), "setting memory to zero");
 }
 
 void* PinnedMemory::allocate(std::size_t bytes) {
   count_in(in_use_, bytes, limit_, name_);
-  void* pointer = nullptr;
-  const cudaError_t status = cudaHostAlloc(&pointer, bytes, cudaHostAllocPortable);
+  void* pointer = planning_ ? kPlanned : nullptr;
+  const cudaError_t status =
+      planning_ ? cudaSuccess : cudaHostAlloc(&pointer, bytes, cudaHostAllocPortable);
   if (status == cudaSuccess) {
     note_peak(peak_, in_use_);
     count(bytes);
@@ -90,18 +99,20 @@ void* PinnedMemory::allocate(std::size_t bytes) {
 }
 
 void PinnedMemory::deallocate(void* pointer, std::size_t bytes) noexcept {
-  cudaFreeHost(pointer);
+  if (!planning_) cudaFreeHost(pointer);
   in_use_ -= bytes;
 }
 
 void PinnedMemory::copy_from_host(void* target, const void* source, std::size_t bytes) {
-  std::memcpy(target, source, bytes);
+  if (!planning_) std::memcpy(target, source, bytes);
 }
 
 void PinnedMemory::copy_to_host(void* target, const void* source, std::size_t bytes) {
-  std::memcpy(target, source, bytes);
+  if (!planning_) std::memcpy(target, source, bytes);
 }
 
-void PinnedMemory::set_zero(void* target, std::size_t bytes) { std::memset(target, 0, bytes); }
+void PinnedMemory::set_zero(void* target, std::size_t bytes) {
+  if (!planning_) std::memset(target, 0, bytes);
+}
 
 }  // namespace exitwave

@@ -5,7 +5,7 @@
 namespace exitwave::cuda {
 
 namespace {
-// Room for a few regions of the size that is asked for.
+// Room is made for so many regions of a size that has not room for half as many.
 constexpr std::size_t kRegions = 16;
 constexpr std::size_t kAligned = 64;
 }  // namespace

@@ -24,8 +24,11 @@ struct DeviceSpans {
 // again. The oldest make room for new ones.
 class SpanCache {
  public:
-  SpanCache(Memory& memory, cudaStream_t stream)
-      : stream_(stream), device_(memory, stream), staging_(stream) {}
+  // Room for `bytes`, and more where a region needs it.
+  SpanCache(Memory& memory, cudaStream_t stream, std::size_t bytes)
+      : device_(memory, stream), staging_(stream) {
+    device_.at_least(bytes);
+  }
 
   // Holds for work that is given to the stream before the next call.
   DeviceSpans find(const Region& region);
@@ -41,7 +44,6 @@ class SpanCache {
   std::size_t make_room(std::size_t bytes);
   void forget_oldest();
 
-  cudaStream_t stream_;
   Scratch device_;
   StagingRing staging_;
   std::size_t head_ = 0;
