@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from exitwave import start
 from exitwave.counts import Counts
-from exitwave.devices import choose_lanes
+from exitwave.devices import DescribedDevices, choose_lanes
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.first_probe import find_probe
@@ -55,7 +55,8 @@ class State:
 class Chain:
     """A chain of engines on one scan.
 
-    With ``planning`` the counts are not looked at, and it can only be planned.
+    With ``planning`` the counts are not looked at, and it can only be planned, if need be on
+    ``devices`` that are not there.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Chain:
         pos: Any,
         params: Parameters,
         planning: bool = False,
+        devices: DescribedDevices | None = None,
     ) -> None:
         frames, *shape = counts.data.shape
         frame_shape = (shape[0], shape[1])
@@ -75,7 +77,10 @@ class Chain:
             raise InvalidArgument(
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
-        lanes = choose_lanes(params.device, params.parts, params.batch, frames)
+        if devices is None:
+            lanes = choose_lanes(params.device, params.parts, params.batch, frames)
+        else:
+            lanes = devices.lanes(params.parts, params.batch, frames)
         kernel = _kernel(params, frame_shape)
         positions = start.checked_positions(pos, frames)
         self.object, self.positions = start.place_object(obj, positions, frame_shape)

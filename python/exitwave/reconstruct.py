@@ -8,7 +8,7 @@ from typing import Any
 
 from exitwave.chain import Chain
 from exitwave.counts import Counts, counts_to_plan, read_counts
-from exitwave.devices import host_is_device
+from exitwave.devices import DescribedDevices, host_is_device
 from exitwave.memory_limit import MemoryLimits, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
@@ -75,8 +75,15 @@ def _reconstruct(
     return chain.run()
 
 
-def _limits(params: Parameters) -> MemoryLimits:
-    return resolve_limits(params.memory_limit, host_is_device=host_is_device(params.device))
+def _limits(params: Parameters, devices: DescribedDevices | None = None) -> MemoryLimits:
+    if devices is None:
+        return resolve_limits(params.memory_limit, host_is_device=host_is_device(params.device))
+    return resolve_limits(
+        params.memory_limit,
+        host_is_device=False,
+        device_free=devices.memory_bytes,
+        host_free=devices.host_bytes,
+    )
 
 
 def _without(limits: MemoryLimits, counts: Counts, data: Any) -> MemoryLimits:
@@ -143,6 +150,7 @@ def plan(
     pos: Any = None,
     mask: Any = None,
     params: dict[str, Any] | Parameters | None = None,
+    devices: DescribedDevices | None = None,
 ) -> Plan:
     """Say beforehand what memory a reconstruction needs; a run with the same arguments keeps to it.
 
@@ -153,6 +161,9 @@ def plan(
         ``np.broadcast_to(np.uint16(0), (N, Y, X))`` will do.
     obj, probe, pos, mask, params
         As for :func:`ptychography`.
+    devices : DescribedDevices or None
+        GPUs that need not be there, see :func:`exitwave.described_devices`; None: the device of
+        ``params``.
 
     Raises
     ------
@@ -173,10 +184,12 @@ def plan(
                 dataset.positions_px if pos is None else pos,
                 dataset.mask if mask is None else mask,
                 validate_params(params, propagation=known, frame_shape=dataset.frame_shape),
+                devices,
             )
     checked = validate_params(params)
-    limits = _limits(checked)
+    limits = _limits(checked, devices)
     counts = counts_to_plan(data, mask, limits.host)
-    chain = Chain(counts, _without(limits, counts, data), obj, probe, pos, checked, planning=True)
+    left = _without(limits, counts, data)
+    chain = Chain(counts, left, obj, probe, pos, checked, planning=True, devices=devices)
     size = counts.frame_bytes * len(counts.data) if counts.in_memory else 0
     return Plan(chain.plan(), size)
