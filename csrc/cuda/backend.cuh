@@ -7,7 +7,6 @@
 #include "core/scan.hpp"
 #include "core/thread_pool.hpp"
 #include "cuda/check.hpp"
-#include "cuda/engine.hpp"
 #include "cuda/lane.cuh"
 #include "cuda/memory.hpp"
 #include "cuda/settings.hpp"
@@ -28,7 +27,7 @@ class CudaBackend {
 
   CudaBackend(const CudaSettings& settings, const Scan& scan)
       : parts_(int(scan.parts.size())),
-        batch_(settings.batch > 0 ? settings.batch : batch_for(settings, scan)),
+        batch_(batch_for(settings, scan)),
         host_memory_(settings.host_limit, settings.planning),
         pool_(settings.planning ? 1 : devices_for(settings, scan)) {
     for (int i = 0; i < devices_for(settings, scan); ++i)
@@ -37,7 +36,7 @@ class CudaBackend {
       ++device_of(part).parts;
       device_of(part).first_part = part;
     }
-    const Lane::Needs needs(scan, batch_, settings.waves);
+    const Lane::Needs needs(scan, batch_, settings.wave_bytes);
     for (const auto& device : devices_) add_lanes(*device, settings, scan, needs);
     if (settings.planning) return;
     for (const auto& one : devices_)
@@ -81,8 +80,6 @@ class CudaBackend {
   }
 
  private:
-  static constexpr std::size_t kMostFrames = 1024;  // of a batch
-
   struct Device {
     Device(const CudaSettings& settings, int device)
         : number(device),
@@ -112,17 +109,11 @@ class CudaBackend {
     return std::min(int(settings.devices.size()), int(scan.parts.size()));
   }
 
-  // So many frames that the waves of a device's lanes take half of its cache: what one launch
-  // leaves there the next one finds. More than its part has, a lane never gets.
+  // A lane never gets more than the frames of a part.
   static int batch_for(const CudaSettings& settings, const Scan& scan) {
-    std::size_t cache = settings.cache_bytes;
-    if (cache == 0 && !settings.planning) cache = cuda_devices().at(0).l2_bytes;
-    const std::size_t frame =
-        sizeof(Complex) * std::size_t(scan.ny) * std::size_t(scan.nx) * std::size_t(settings.waves);
     std::size_t most = 1;
     for (const auto& part : scan.parts) most = std::max(most, part.size());
-    const std::size_t fit = cache / 2 / std::size_t(settings.streams) / frame;
-    return int(std::clamp<std::size_t>(fit, 1, std::min(most, kMostFrames)));
+    return std::min(settings.batch, int(most));
   }
 
   static std::unique_ptr<Device> make_device(const CudaSettings& settings, int number) {

@@ -60,7 +60,7 @@ std::vector<CudaDevice> cuda_devices() {
     CudaDevice device;
     device.name = properties.name;
     cuda::check(cudaMemGetInfo(&device.free_bytes, &device.bytes), "asking for free memory");
-    device.l2_bytes = attribute(cudaDevAttrL2CacheSize, number);
+    device.cache_bytes = attribute(cudaDevAttrL2CacheSize, number);
     devices.push_back(device);
   }
   return devices;

@@ -14,7 +14,7 @@ struct CudaDevice {
   std::string name;
   std::size_t bytes = 0;
   std::size_t free_bytes = 0;
-  std::size_t l2_bytes = 0;
+  std::size_t cache_bytes = 0;  // second level
 };
 
 // Empty where CUDA devices can be used, else the reason why not.

@@ -27,11 +27,6 @@ std::string cufft_version();
 // plan, fewer images are transformed at once.
 class FftPlans {
  public:
-  // Room for so many images at once.
-  static std::size_t work_bytes(int ny, int nx, int images) {
-    return sizeof(Complex) * std::size_t(ny) * std::size_t(nx) * std::size_t(images);
-  }
-
   // `work_bytes`: of the work area, which only a single image can make larger.
   FftPlans(Memory& memory, cudaStream_t stream, int ny, int nx, std::size_t work_bytes);
   ~FftPlans();

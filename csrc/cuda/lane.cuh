@@ -60,17 +60,16 @@ class CudaLane {
     std::size_t arrived;
     std::size_t splits;  // of sums over frames
 
-    // For batches of so many frames, each a wave of so many modes.
-    Needs(const Scan& scan, int batch, int waves) {
-      const Extent n{batch, waves, scan.ny, scan.nx};
-      const std::size_t pixels = std::size_t(n.ny) * std::size_t(n.nx);
+    // For batches of so many frames, each with waves of so many bytes.
+    Needs(const Scan& scan, int batch, std::size_t wave_bytes) {
+      const std::size_t pixels = std::size_t(scan.ny) * std::size_t(scan.nx);
       const auto blocks = std::size_t(batch) * cuda::blocks_for(pixels);
-      transforms = cuda::FftPlans::work_bytes(n.ny, n.nx, batch * waves);
+      transforms = std::size_t(batch) * wave_bytes;
       spans = kRegions * std::size_t(scan.object_ny) * sizeof(Span);
       partials = kMostTotals * sizeof(double) * std::max(blocks, kBlocksOfSum);
       arrived = std::size_t(batch) * sizeof(unsigned);
-      const int most = splits_for({kMostSplits, 1, n.ny, n.nx});
-      splits = most == 1 ? 0 : std::size_t(most * waves) * pixels * sizeof(Complex);
+      const int most = splits_for({kMostSplits, 1, scan.ny, scan.nx});
+      splits = most == 1 ? 0 : std::size_t(most) * wave_bytes;
     }
   };
   static void plan(Memory& memory, const Needs& needs) {

@@ -10,12 +10,11 @@ namespace exitwave {
 struct CudaSettings {
   std::vector<int> devices{0};
   int streams = 2;  // lanes of each device
-  int batch = 0;  // frames of a launch; 0: as many as let the waves of all lanes stay in the cache
+  int batch = 1;    // frames of a launch
   // Sums over overlapping frames in the order of the frames, so that the same run gives the same
   // bits; otherwise by atomic additions.
   bool deterministic = false;
-  int waves = 1;  // modes of a frame's wave, for the batch and the room for transforms
-  std::size_t cache_bytes = 0;   // of a device's second-level cache; 0: what the device says
+  std::size_t wave_bytes = 0;    // of all modes of a frame's wave, for the room that lanes need
   std::size_t memory_limit = 0;  // bytes of each device, 0: no limit but the device's own
   std::size_t host_limit = 0;    // bytes that devices may take of the host's memory, 0: no limit
   bool planning = false;  // memory is only counted; no device is needed, the engine cannot run
