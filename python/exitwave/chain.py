@@ -78,7 +78,9 @@ class Chain:
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
         if devices is None:
-            lanes = choose_lanes(params.device, params.parts, params.batch, frames)
+            lanes = choose_lanes(
+                params.device, params.parts, params.batch, frames, params.deterministic
+            )
         else:
             lanes = devices.lanes(params.parts, params.batch, frames)
         kernel = _kernel(params, frame_shape)

@@ -8,7 +8,7 @@ from typing import Any
 
 from exitwave.chain import Chain
 from exitwave.counts import Counts, counts_to_plan, read_counts
-from exitwave.devices import DescribedDevices, host_is_device
+from exitwave.devices import DescribedDevices, free_device_bytes, host_is_device
 from exitwave.memory_limit import MemoryLimits, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
@@ -80,7 +80,11 @@ def _reconstruct(
 
 def _limits(params: Parameters, devices: DescribedDevices | None = None) -> MemoryLimits:
     if devices is None:
-        return resolve_limits(params.memory_limit, host_is_device=host_is_device(params.device))
+        return resolve_limits(
+            params.memory_limit,
+            host_is_device=host_is_device(params.device),
+            device_free=free_device_bytes(params.device),
+        )
     return resolve_limits(
         params.memory_limit,
         host_is_device=False,
