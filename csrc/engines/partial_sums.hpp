@@ -165,8 +165,9 @@ class PartialSums {
         };
         const bool sends = backend.holds(sender);
         const int other_rank = local ? -1 : ranks_.rank_of(sends ? owner : sender);
-        messages_.push_back({owner, sender, other_rank, sends, region, region, room(sender),
-                             shared_ ? Parcel() : room(owner)});
+        Parcel at_owner = shared_ ? Parcel() : room(owner);
+        messages_.push_back(
+            {owner, sender, other_rank, sends, region, region, room(sender), std::move(at_owner)});
       }
   }
 

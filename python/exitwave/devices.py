@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from exitwave.cuda_library import why_no_gpu
 from exitwave.errors import DeviceError, InvalidArgument
 from exitwave.memory_limit import MemoryLimits
+
+if TYPE_CHECKING:
+    from exitwave.ranks import Ranks
 
 # Emulated devices take more than one frame a step and several parts, so that whatever a GPU would
 # meet is met: batches, a last batch that is not full, halos, copies.
@@ -67,9 +71,13 @@ class Lanes:
     def _copied(self, limits: MemoryLimits, wave_bytes: int, planning: bool) -> Any:
         from exitwave import _core
 
-        settings = _core.CpuSettings()
-        for key in ("threads", "batch", "emulated"):
+        on_gpus = isinstance(self.settings, _core.CudaSettings)
+        settings = type(self.settings)()
+        keys = ("devices", "streams", "deterministic") if on_gpus else ("threads", "emulated")
+        for key in ("batch", *keys):
             setattr(settings, key, getattr(self.settings, key))
+        if on_gpus:
+            settings.wave_bytes = wave_bytes
         if self.cache_bytes is not None:
             settings.batch = max(1, self.cache_bytes // (2 * LANES_PER_GPU * wave_bytes))
         settings.memory_limit = (limits.host if self.host_is_device else limits.device) or 0
@@ -88,22 +96,34 @@ def host_is_device(device: str) -> bool:
     return device.partition(":")[0] not in ("emulated", "cuda")
 
 
+def free_device_bytes(device: str, ranks: Ranks | None = None) -> int | None:
+    """Memory that a run could take of each GPU that the name stands for; None: it is the host's."""
+    if device.partition(":")[0] != "cuda" or why_no_gpu():
+        return None
+    from exitwave import _core
+
+    there = _core.cuda_devices()
+    numbers = _gpu_numbers(device, len(there))
+    sharers = 1 if ranks is None else -(-ranks.on_node // len(numbers))
+    return min(int(there[i].free_bytes) for i in numbers) // sharers
+
+
 def choose_lanes(
     device: str,
     parts: int | None,
     batch: int | None,
     frames: int,
-    ranks: int = 1,
-    cores: int | None = None,
+    deterministic: bool = False,
+    ranks: Ranks | None = None,
 ) -> Lanes:
-    """Lanes of this process, one of so many ranks that share a scan.
+    """Lanes of this process for a scan of so many frames.
 
     Parameters
     ----------
     parts : int or None
         Of each rank.
-    cores : int or None
-        That each rank may use; None: all that this process may.
+    ranks : Ranks or None
+        Processes that share the scan, and cores and GPUs of a machine; None: this one alone.
 
     Raises
     ------
@@ -114,30 +134,76 @@ def choose_lanes(
     """
     from exitwave import _core
 
-    cores = cores or available_threads()
+    cores = available_threads() if ranks is None else ranks.cores
     name, _, count = device.partition(":")
-    if name == "cuda":
-        raise DeviceError(
-            f"device {device!r} cannot be used: {_core.build_info()['cuda']}; use 'cpu'."
-        )
-    if parts is not None and parts * ranks > frames:
-        each = f" for each of {ranks} processes" if ranks > 1 else ""
+    processes = 1 if ranks is None else ranks.size
+    if name == "cuda" and (reason := why_no_gpu()):
+        raise DeviceError(f"device {device!r} cannot be used: {reason}; use 'cpu'.")
+    if parts is not None and parts * processes > frames:
+        each = f" for each of {processes} processes" if processes > 1 else ""
         raise InvalidArgument(f"parts is {parts}{each}, but must be at most the {frames} frames.")
-    if ranks > frames:
+    if processes > frames:
         raise InvalidArgument(
-            f"data has {frames} frames for {ranks} MPI processes, but each needs one; start fewer."
+            f"data has {frames} frames for {processes} MPI processes, but each needs one; start "
+            "fewer."
         )
+    if name == "cuda":
+        return _gpu_lanes(device, parts, batch, frames // processes, deterministic, ranks)
     settings = _core.CpuSettings()
     if name == "emulated":
         devices = int(count) if count else _EMULATED_DEVICES
         # On one device several parts share its memory, on several each has a part of its own.
-        parts = parts or min(frames // ranks, max(devices, _EMULATED_DEVICES))
+        parts = parts or min(frames // processes, max(devices, _EMULATED_DEVICES))
         settings.emulated = devices
         settings.threads = min(cores, parts)
         settings.batch = batch or _EMULATED_BATCH
     else:
         threads = int(count) if count else cores
-        parts = parts or min(frames // ranks, threads)
+        parts = parts or min(frames // processes, threads)
         settings.threads = min(threads, parts)
         settings.batch = batch or 1
     return Lanes(parts, settings, host_is_device(device))
+
+
+def _gpu_lanes(
+    device: str,
+    parts: int | None,
+    batch: int | None,
+    frames: int,
+    deterministic: bool,
+    ranks: Ranks | None,
+) -> Lanes:
+    from exitwave import _core
+
+    there = _core.cuda_devices()
+    settings = _core.CudaSettings()
+    settings.devices = _own_gpus(device, len(there), ranks)
+    settings.streams = LANES_PER_GPU
+    settings.batch = batch or 1
+    settings.deterministic = deterministic
+    cache_bytes = min(int(there[i].cache_bytes) for i in settings.devices)
+    spread = parts or min(frames, len(settings.devices) * LANES_PER_GPU)
+    return Lanes(spread, settings, False, cache_bytes if batch is None else None)
+
+
+def _own_gpus(device: str, there: int, ranks: Ranks | None) -> list[int]:
+    """Those that this process uses: ranks of a machine share the GPUs, or several use one."""
+    if ranks is None or ranks.size == 1:
+        return _gpu_numbers(device, there)
+    if device == "cuda":
+        device = "cuda:" + ",".join(map(str, range(there)))
+    numbers = _gpu_numbers(device, there)
+    each = max(1, len(numbers) // ranks.on_node)
+    first = ranks.rank_on_node * each % len(numbers)
+    return numbers[first : first + each]
+
+
+def _gpu_numbers(device: str, there: int) -> list[int]:
+    """The GPUs of a device's name; without numbers it is the first one."""
+    numbers = [int(number) for number in (device.partition(":")[2] or "0").split(",")]
+    if len(set(numbers)) < len(numbers):
+        raise InvalidArgument(f"device is {device!r}, but must name each GPU once.")
+    if max(numbers) >= there:
+        found = "cuda:0" if there == 1 else f"cuda:0 to cuda:{there - 1}"
+        raise DeviceError(f"device {device!r} cannot be used: there is only {found}; use that.")
+    return numbers

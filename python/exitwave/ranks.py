@@ -28,13 +28,14 @@ class Ranks:
     rank, size : int
     cores : int
         Cores that each rank may use.
-    on_node : int
-        Ranks of this machine, which share its memory.
+    on_node, rank_on_node : int
+        Ranks of this machine, which share its memory and GPUs, and the number of this one there.
     """
 
     rank = 0
     size = 1
     on_node = 1
+    rank_on_node = 0
 
     @property
     def first(self) -> bool:

@@ -8,7 +8,13 @@ from typing import Any
 
 from exitwave.chain import Chain
 from exitwave.counts import Counts, checked_data, counts_to_plan, read_counts
-from exitwave.devices import DescribedDevices, choose_lanes, host_is_device
+from exitwave.devices import (
+    DescribedDevices,
+    Lanes,
+    choose_lanes,
+    free_device_bytes,
+    host_is_device,
+)
 from exitwave.division import Division, divide
 from exitwave.errors import InvalidArgument
 from exitwave.launcher import launched_processes
@@ -101,8 +107,8 @@ def _reconstruct(
     by_default: bool,
 ) -> Result:
     """``by_default``: the engines are not the user's choice, so they are named."""
-    limits = _limits(params, sharers=ranks.on_node)
-    division = ranks.agree(lambda: divide_scan(data, obj, pos, params, ranks))
+    division = divide_scan(data, obj, pos, params, ranks)
+    limits = ranks.agree(lambda: _limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
     chain = Chain(counts, _without(limits, counts, data), obj, probe, division, params)
     if by_default and params.progress is not False and ranks.first:
@@ -126,30 +132,42 @@ def divide_scan(
     InvalidArgument
         Data, positions, object and parameters do not fit each other.
     """
-    frames, *shape = checked_data(data).shape
-    frame_shape = (shape[0], shape[1])
-    validate_params(params, frame_shape=frame_shape)
-    if pos is None:
-        raise InvalidArgument("pos is None, but each frame needs a position; give (N, 2) pixels.")
-    if devices is None:
-        lanes = choose_lanes(
-            params.device, params.parts, params.batch, frames, ranks.size, ranks.cores
-        )
-    else:
-        lanes = devices.lanes(params.parts, params.batch, frames)
-    return divide(obj, pos, frames, frame_shape, lanes, ranks)
+    lanes = ranks.agree(lambda: _lanes(data, params, ranks, devices))
+    # The same number on all ranks, whatever machine they are on.
+    lanes = replace(lanes, parts=-int(ranks.largest(-lanes.parts)))
+
+    def cut() -> Division:
+        frames, *shape = checked_data(data).shape
+        frame_shape = (shape[0], shape[1])
+        validate_params(params, frame_shape=frame_shape)
+        if pos is None:
+            raise InvalidArgument(
+                "pos is None, but each frame needs a position; give (N, 2) pixels."
+            )
+        return divide(obj, pos, frames, frame_shape, lanes, ranks)
+
+    return ranks.agree(cut)
+
+
+def _lanes(data: Any, params: Parameters, ranks: Ranks, devices: DescribedDevices | None) -> Lanes:
+    frames = checked_data(data).shape[0]
+    if devices is not None:
+        return devices.lanes(params.parts, params.batch, frames)
+    return choose_lanes(
+        params.device, params.parts, params.batch, frames, params.deterministic, ranks
+    )
 
 
 def _limits(
-    params: Parameters, devices: DescribedDevices | None = None, sharers: int = 1
+    params: Parameters, devices: DescribedDevices | None = None, ranks: Ranks = ALONE
 ) -> MemoryLimits:
-    """``sharers``: processes that share the host's memory."""
     if devices is None:
         free = free_host_bytes()
         return resolve_limits(
             params.memory_limit,
             host_is_device=host_is_device(params.device),
-            host_free=None if free is None else free // sharers,
+            device_free=free_device_bytes(params.device, ranks),
+            host_free=None if free is None else free // ranks.on_node,
         )
     return resolve_limits(
         params.memory_limit,

@@ -23,7 +23,6 @@ import exitwave
 from exitwave.mpi import find_ranks
 from small_scan import ENGINES, PIES, SmallScan, relative, small_scan
 
-
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
 
