@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from exitwave.io import Dataset, load_result, save_result
     from exitwave.io.load import load
     from exitwave.reconstruct import Plan, plan, ptychography
+    from exitwave.restart import resume
     from exitwave.result import Result
     from exitwave.simulator import simulate
 
@@ -43,6 +44,7 @@ _HOME = {
     "plan": "reconstruct",
     "plots": "plots",
     "ptychography": "reconstruct",
+    "resume": "restart",
     "save_result": "io",
     "show_config": "config",
     "simulate": "simulator",
@@ -66,6 +68,7 @@ __all__ = [
     "plan",
     "plots",
     "ptychography",
+    "resume",
     "save_result",
     "show_config",
     "simulate",

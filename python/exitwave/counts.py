@@ -6,6 +6,7 @@ one array that the core works on - and that is the caller's own where its type a
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exitwave.errors import InvalidArgument
+from exitwave.errors import FileFormatError, InvalidArgument
 
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
 # Small, so that the allocator gives the memory back.
 _CHUNK_BYTES = 2 << 20
+# Frames that a fingerprint looks at one by one.
+_FINGERPRINT_FRAMES = 8
 # Counts become single precision on their way through the core.
 _LARGEST = np.finfo(np.float32).max
 
@@ -72,7 +75,14 @@ class Counts:
             ):
                 run += 1
             start = int(frames[first])
-            chunk = np.asarray(self.data[start : start + run])
+            try:
+                chunk = np.asarray(self.data[start : start + run])
+            except (OSError, RuntimeError) as error:
+                raise FileFormatError(
+                    f"frames {start} to {start + run - 1} of data cannot be read any more "
+                    f"({' '.join(str(error).split())}); the file was cut or changed, or its disk "
+                    "has gone."
+                ) from error
             # What stands at invalid pixels need not fit the type.
             fits = chunk.dtype == self.dtype
             target[first : first + run] = chunk if fits else np.where(self.mask, chunk, 0)
@@ -132,6 +142,27 @@ def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
     if total.sum() == 0:
         raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
     return Counts(target, valid, total / len(data), largest, dtype)
+
+
+def fingerprint(counts: Counts) -> dict[str, Any]:
+    """What tells these counts from any others: shape, type, digests of their mean and of frames."""
+    chosen = np.unique(np.linspace(0, len(counts.data) - 1, _FINGERPRINT_FRAMES).astype(np.int32))
+    frames = np.empty((len(chosen), *counts.data.shape[1:]), counts.dtype)
+    if counts.in_memory:
+        frames[:] = counts.data[chosen]
+    else:
+        counts.read(chosen, frames)
+    frames[:, ~counts.mask] = 0
+    return {
+        "shape": tuple(int(n) for n in counts.data.shape),
+        "dtype": str(counts.dtype),
+        "mean": _digest(counts.mean),
+        "frames": _digest(frames),
+    }
+
+
+def _digest(array: npt.NDArray[Any]) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
 
 
 def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import h5py
 
 from exitwave.chain import Chain
+from exitwave.checkpoint import Resumed, Source, remove_checkpoint
 from exitwave.counts import Counts, counts_to_plan, read_counts
 from exitwave.devices import host_is_device
 from exitwave.memory_limit import MemoryLimits, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
 from exitwave.result import Result
+
+if TYPE_CHECKING:
+    from exitwave.io import Dataset
 
 
 def ptychography(
@@ -59,20 +65,44 @@ def ptychography(
     """
     if isinstance(data, str | Path):
         return _from_file(data, obj, probe, pos, mask, params)
-    return _reconstruct(data, obj, probe, pos, mask, validate_params(params), _left_out(params))
+    checked = validate_params(params)
+    if _left_out(params) and checked.progress is not False:
+        _name_engines(checked)
+    result = reconstruct(data, obj, probe, pos, mask, checked, _source_of(data))
+    remove_checkpoint(checked, result.stopped)
+    return result
 
 
-def _reconstruct(
-    data: Any, obj: Any, probe: Any, pos: Any, mask: Any, params: Parameters, by_default: bool
+def reconstruct(
+    data: Any,
+    obj: Any,
+    probe: Any,
+    pos: Any,
+    mask: Any,
+    params: Parameters,
+    source: Source,
+    resumed: Resumed | None = None,
 ) -> Result:
-    """``by_default``: the engines are not the user's choice, so they are named."""
+    """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
     limits = _limits(params)
     counts = read_counts(data, mask, limits.host)
-    chain = Chain(counts, _without(limits, counts, data), obj, probe, pos, params)
-    if by_default and params.progress is not False:
-        engines = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
-        print(f"exitwave: no engines given, running the default chain {engines}")
-    return chain.run()
+    left = _without(limits, counts, data)
+    chain = Chain(counts, left, obj, probe, pos, params, source=source, resumed=resumed)
+    result = chain.run()
+    result.source = source.name
+    result.pixel_size_m = source.pixel_size_m
+    return result
+
+
+def _name_engines(params: Parameters) -> None:
+    engines = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
+    print(f"exitwave: no engines given, running the default chain {engines}")
+
+
+def _source_of(data: Any) -> Source:
+    if not isinstance(data, h5py.Dataset) or not data:
+        return Source()
+    return Source(path=str(Path(data.file.filename).resolve()), dataset=data.name)
 
 
 def _limits(params: Parameters) -> MemoryLimits:
@@ -92,19 +122,29 @@ def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, para
     with load(path) as dataset:
         known = None if dataset.geometry is None else dataset.geometry.propagation()
         checked = validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
-        result = _reconstruct(
+        if _left_out(params) and checked.progress is not False:
+            _name_engines(checked)
+        result = reconstruct(
             dataset.data,
             dataset.object if obj is None else obj,
             dataset.probe if probe is None else probe,
             dataset.positions_px if pos is None else pos,
             dataset.mask if mask is None else mask,
             checked,
-            _left_out(params),
+            source_of_file(dataset, {}),
         )
-        result.source = dataset.source
-        if dataset.geometry is not None:
-            result.pixel_size_m = dataset.geometry.pixel_size_m
+        remove_checkpoint(checked, result.stopped)
     return result
+
+
+def source_of_file(dataset: Dataset, options: dict[str, Any]) -> Source:
+    """How a scan that was loaded with these options is found again."""
+    return Source(
+        path=str(Path(dataset.source).resolve()),
+        name=dataset.source,
+        load=options,
+        pixel_size_m=None if dataset.geometry is None else dataset.geometry.pixel_size_m,
+    )
 
 
 def _left_out(params: Any) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from exitwave.cli.command import EXIT_INTERRUPTED, Command, check_output, check_picture
+from exitwave.cli.command import EXIT_STOPPED, Command, check_output, check_picture
 from exitwave.cli.options import given_load_options, load_options, overridden
 from exitwave.cli.show import lengths
 from exitwave.errors import InvalidArgument
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     example='exitwave run scan.cxi --engines "DM:200 ML:100,noise=poisson" '
     "--probe-modes 3 -o out.h5 --plot out.png",
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--engines",
     metavar="TEXT",
@@ -47,6 +49,21 @@ if TYPE_CHECKING:
     help="Result file to go on from: its object, probe and positions.",
 )
 @click.option(
+    "--resume",
+    metavar="RESULT",
+    type=click.Path(path_type=Path),
+    help="Go on with the run that was to write this result, from the checkpoint beside it.",
+)
+@click.option(
+    "--checkpoint/--no-checkpoint",
+    "checkpoint",
+    default=True,
+    help="Keep <output>.checkpoint, from which --resume goes on.  [default: yes]",
+)
+@click.option("--checkpoint-every", type=int, help="Iterations from one checkpoint to the next.")
+@click.option("--checkpoint-minutes", type=float, help="Minutes between them; left out: 15.")
+@click.option("--time-limit", metavar="TIME", help='Stop by itself before: "1h30m", "01:30:00".')
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -57,40 +74,101 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @load_options
 def run(
-    file: Path,
+    file: Path | None,
     output: Path | None,
     plot: Path | None,
     overwrite: bool,
     quiet: bool,
     recipe: Path | None,
     start: Path | None,
+    resume: Path | None,
+    checkpoint: bool,
     **keywords: Any,
 ) -> None:
-    """Reconstruct object and probe from the scan in FILE."""
-    output = output or Path(f"{file.stem}_result.h5")
-    check_output(output, overwrite=overwrite, inputs=[file, recipe])
-    if plot is not None:
-        check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
-    given, options = _parameters(recipe, keywords)
-    if quiet:
-        given["progress"] = False
-    if start is not None:
-        # The result's probe fits its object; scaled to the counts once more, it would not.
-        given.setdefault("scale_start", False)
+    """Reconstruct object and probe from the scan in FILE.
 
-    from exitwave.io import load, save_result
+    With --resume, FILE is needed only where it is in another place than before.
+    """
+    if resume is not None:
+        from exitwave.cli.resumed import go_on
 
-    with load(file, **options) as dataset:
-        params = _complete(given, dataset)
-        if not quiet:
-            _print_plan(dataset, params)
-        result = _reconstruct(dataset, start, params)
-        save_result(output, result, dataset=dataset, overwrite=overwrite)
+        output, result = go_on(resume, file, output, plot, overwrite, quiet)
+    elif file is None:
+        raise click.UsageError("Missing argument 'FILE'")
+    else:
+        output = output or Path(f"{file.stem}_result.h5")
+        kept = _checkpoint_of(output, overwrite) if checkpoint else None
+        check_output(output, overwrite=overwrite, inputs=[file, recipe])
+        if plot is not None:
+            check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
+        given, options = _parameters(recipe, keywords)
+        if kept is not None:
+            given.setdefault("checkpoint", str(kept))
+        if quiet:
+            given["progress"] = False
+        result = _run_anew(file, options, given, start, output, overwrite, quiet)
     if plot is not None:
         save_plot(plot, result)
     if not quiet:
         print_outcome(result, output, plot)
-    leave_if_interrupted(result, output)
+    leave_if_stopped(result, output)
+
+
+def _run_anew(
+    file: Path,
+    options: dict[str, Any],
+    given: dict[str, Any],
+    start: Path | None,
+    output: Path,
+    overwrite: bool,
+    quiet: bool,
+) -> Result:
+    """Load, reconstruct and save; ``options`` are those of ``load``, ``given`` the parameters."""
+    from exitwave.checkpoint import remove_checkpoint
+    from exitwave.io import load, save_result
+
+    if start is not None:
+        # The result's probe fits its object; scaled to the counts once more, it would not.
+        given.setdefault("scale_start", False)
+    with load(file, **options) as dataset:
+        params = _complete(given, dataset)
+        if not quiet:
+            _print_plan(dataset, params)
+        with naming_checkpoint(params):
+            result = _reconstruct(dataset, options, start, params)
+            save_result(output, result, dataset=dataset, overwrite=overwrite)
+    remove_checkpoint(params, result.stopped)
+    return result
+
+
+def _checkpoint_of(output: Path, overwrite: bool) -> Path:
+    """Where the checkpoint goes; one that nobody has gone on with is refused."""
+    from exitwave.checkpoint import SUFFIX
+
+    place = output.with_name(output.name + SUFFIX)
+    if overwrite:
+        place.unlink(missing_ok=True)
+    elif place.exists():
+        raise InvalidArgument(
+            f"{place} holds a run that was stopped; go on with it by exitwave run --resume "
+            f"{output}, or add --overwrite."
+        )
+    return place
+
+
+@contextmanager
+def naming_checkpoint(params: Parameters) -> Iterator[None]:
+    """Where the work fails, say that there is a checkpoint."""
+    try:
+        yield
+    except Exception:
+        if params.checkpoint is not None and Path(params.checkpoint).exists():
+            click.echo(
+                "exitwave: the last checkpoint is kept; go on with exitwave run --resume "
+                f"{params.checkpoint}",
+                err=True,
+            )
+        raise
 
 
 def _parameters(
@@ -107,7 +185,8 @@ def _parameters(
 
     read = Recipe() if recipe is None else read_recipe(recipe)
     params, options = dict(read.params), overridden(read.load, given_load_options(keywords))
-    for name in ("device", "parts", "batch", "seed"):
+    plain = ("device", "parts", "batch", "seed")
+    for name in (*plain, "checkpoint_every", "checkpoint_minutes", "time_limit"):
         if keywords[name] is not None:
             params[name] = keywords[name]
     if keywords["engines"] is not None:
@@ -136,9 +215,11 @@ def _complete(given: dict[str, Any], dataset: Dataset) -> Parameters:
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
 
 
-def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Result:
+def _reconstruct(
+    dataset: Dataset, options: dict[str, Any], start: Path | None, params: Parameters
+) -> Result:
     from exitwave.io import load_result
-    from exitwave.reconstruct import ptychography
+    from exitwave.reconstruct import reconstruct, source_of_file
 
     obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
     if start is not None:
@@ -149,11 +230,8 @@ def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Re
                 f"{len(positions)} frames; start from a result of the same scan."
             )
         obj, probe, positions = before.object, before.probe, before.positions
-    result = ptychography(dataset.data, obj, probe, positions, dataset.mask, params)
-    result.source = dataset.source
-    if dataset.geometry is not None:
-        result.pixel_size_m = dataset.geometry.pixel_size_m
-    return result
+    source = source_of_file(dataset, options)
+    return reconstruct(dataset.data, obj, probe, positions, dataset.mask, params, source)
 
 
 def _print_plan(dataset: Dataset, params: Parameters) -> None:
@@ -186,8 +264,13 @@ def print_outcome(result: Result, output: Path, plot: Path | None) -> None:
     click.echo(f"written: {output}" if plot is None else f"written: {output} and {plot}")
 
 
-def leave_if_interrupted(result: Result, output: Path) -> None:
-    """End with the exit code of an interruption if Ctrl-C ended the run."""
-    if result.stopped == "interrupted":
-        click.echo(f"exitwave: interrupted; the state so far is in {output}", err=True)
-        raise click.exceptions.Exit(EXIT_INTERRUPTED)
+def leave_if_stopped(result: Result, output: Path) -> None:
+    """End with the exit code of what ended the run early."""
+    if result.stopped not in EXIT_STOPPED:
+        return
+    why = {"time_limit": "stopped at the time limit"}.get(result.stopped, result.stopped)
+    line = f"exitwave: {why}; the state so far is in {output}"
+    if result.params["checkpoint"] is not None:
+        line += f", go on with exitwave run --resume {output}"
+    click.echo(line, err=True)
+    raise click.exceptions.Exit(EXIT_STOPPED[result.stopped])
