@@ -25,7 +25,7 @@ class CpuBackend {
     const int devices = emulated ? std::min(settings.emulated, parts_) : 1;
     for (int i = 0; i < devices; ++i)
       memories_.push_back(std::make_unique<HostMemory>(
-          emulated ? "emulated device " + std::to_string(i) : "host memory", !emulated,
+          emulated ? "device " + std::to_string(i) : "host memory", !emulated,
           settings.memory_limit, settings.planning));
     if (emulated)
       host_memory_ =

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from exitwave import start
 from exitwave.checkpoint import Checkpoint, Checkpoints, Resumed, Source
 from exitwave.counts import Counts, fingerprint
-from exitwave.devices import choose_lanes
+from exitwave.devices import DescribedDevices, choose_lanes
 from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
@@ -57,9 +57,9 @@ class State:
 class Chain:
     """A chain of engines on one scan.
 
-    With ``planning`` the counts are not looked at, and it can only be planned. A ``resumed`` chain
-    gets the start values of its checkpoint and goes on from there. ``source`` tells a checkpoint
-    where the counts come from.
+    With ``planning`` the counts are not looked at, and it can only be planned, if need be on
+    ``devices`` that are not there. A ``resumed`` chain gets the start values of its checkpoint and
+    goes on from there. ``source`` tells a checkpoint where the counts come from.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Chain:
         pos: Any,
         params: Parameters,
         planning: bool = False,
+        devices: DescribedDevices | None = None,
         source: Source = Source(),  # noqa: B008  frozen
         resumed: Resumed | None = None,
     ) -> None:
@@ -83,7 +84,10 @@ class Chain:
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
         parts = params.parts if resumed is None else resumed.checkpoint.parts
-        lanes = choose_lanes(params.device, parts, params.batch, frames)
+        if devices is None:
+            lanes = choose_lanes(params.device, parts, params.batch, frames)
+        else:
+            lanes = devices.lanes(parts, params.batch, frames)
         kernel = _kernel(params, frame_shape)
         positions = start.checked_positions(pos, frames)
         self.object, self.positions = start.place_object(obj, positions, frame_shape)

@@ -15,31 +15,63 @@ _EMULATED_BATCH = 3
 _EMULATED_DEVICES = 3
 
 
+# Streams of a GPU: while one copies or waits, the other computes.
+LANES_PER_GPU = 2
+
+
+@dataclass(frozen=True)
+class DescribedDevices:
+    """GPUs that need not be there, for a plan.
+
+    ``memory_bytes``: what a run may use of each, ``host_bytes``: of the host's.
+    """
+
+    name: str
+    count: int
+    memory_bytes: int
+    host_bytes: int | None = None
+    cache_bytes: int = 40 << 20
+
+    def lanes(self, parts: int | None, batch: int | None, frames: int) -> Lanes:
+        """As a run on such devices would be spread."""
+        from exitwave import _core
+
+        settings = _core.CpuSettings()
+        settings.emulated = self.count
+        settings.batch = batch or 1
+        spread = parts or min(frames, self.count * LANES_PER_GPU)
+        return Lanes(spread, settings, False, self.cache_bytes if batch is None else None)
+
+
 @dataclass(frozen=True)
 class Lanes:
     """How a run is spread: parts of the scan, and the core's settings for the device.
 
-    ``host_is_device``: the lanes work in the host's memory.
+    ``host_is_device``: the lanes work in the host's memory. ``cache_bytes``: of a device; where
+    nobody chose a batch, the waves of its two lanes' batches take half of it.
     """
 
     parts: int
     settings: Any
     host_is_device: bool = True
+    cache_bytes: int | None = None
 
-    def limited(self, limits: MemoryLimits) -> Any:
-        """The settings with limits of memory."""
-        return self._copied(limits, planning=False)
+    def limited(self, limits: MemoryLimits, wave_bytes: int) -> Any:
+        """The settings with limits of memory, for frames whose waves take so many bytes."""
+        return self._copied(limits, wave_bytes, planning=False)
 
-    def planning(self) -> Any:
+    def planning(self, wave_bytes: int) -> Any:
         """The settings of an engine that only counts its memory."""
-        return self._copied(MemoryLimits(None, None), planning=True)
+        return self._copied(MemoryLimits(None, None), wave_bytes, planning=True)
 
-    def _copied(self, limits: MemoryLimits, planning: bool) -> Any:
+    def _copied(self, limits: MemoryLimits, wave_bytes: int, planning: bool) -> Any:
         from exitwave import _core
 
         settings = _core.CpuSettings()
         for key in ("threads", "batch", "emulated"):
             setattr(settings, key, getattr(self.settings, key))
+        if self.cache_bytes is not None:
+            settings.batch = max(1, self.cache_bytes // (2 * LANES_PER_GPU * wave_bytes))
         settings.memory_limit = (limits.host if self.host_is_device else limits.device) or 0
         settings.host_limit = limits.host or 0
         settings.planning = planning

@@ -107,10 +107,14 @@ class EngineRun:
                 stacklevel=5,
             )
 
+    def groups(self) -> list[list[int]]:
+        """Frames of each update of the next iteration; empty for engines that take all at once."""
+        if self._groups is None:
+            return []
+        return draw_groups(self.problem.order, self._groups, self.problem.random)
+
     def _iterate(self, iteration: int) -> None:
-        groups: list[list[int]] = []
-        if self._groups is not None:
-            groups = draw_groups(self.problem.order, self._groups, self.problem.random)
+        groups = self.groups()
         updates_probe = self._updates_probe(iteration)
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound

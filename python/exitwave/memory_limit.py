@@ -76,7 +76,11 @@ def _is_dict(value: Any) -> bool:
 
 
 def resolve_limits(
-    limit: Limit, *, host_is_device: bool, device_free: int | None = None
+    limit: Limit,
+    *,
+    host_is_device: bool,
+    device_free: int | None = None,
+    host_free: int | None = None,
 ) -> MemoryLimits:
     """Bytes that a limit stands for.
 
@@ -88,12 +92,14 @@ def resolve_limits(
         The work is done in the host's memory.
     device_free : int or None
         Free bytes of a device; None: not known.
+    host_free : int or None
+        Free bytes of the host; None: those of this machine.
     """
     whose = "host" if host_is_device else "device"
     each = limit if isinstance(limit, dict) else {whose: limit}
     return MemoryLimits(
         _bytes(each.get("device", "auto"), device_free),
-        _bytes(each.get("host", "auto"), free_host_bytes()),
+        _bytes(each.get("host", "auto"), free_host_bytes() if host_free is None else host_free),
     )
 
 

@@ -46,6 +46,8 @@ class EnginePlan:
         Where exit waves stay; None: none are kept.
     moved_bytes : int
         Bytes that come to the devices and go back in an iteration.
+    parts, batch : int
+        Parts that the scan is cut into, and frames per step.
     """
 
     name: str
@@ -54,6 +56,8 @@ class EnginePlan:
     counts: str
     waves: str | None
     moved_bytes: int
+    parts: int = 1
+    batch: int = 1
 
     @property
     def device_bytes(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -62,21 +62,26 @@ class Problem:
         """How an engine keeps its frames within the limits; its options are set to it."""
         from exitwave import _core
 
-        planning = self.lanes.planning()
-        return plan_engine(
+        planning = self.lanes.planning(self._wave_bytes(options))
+        plan = plan_engine(
             lambda o: _core.Engine(self.scan, o, obj, probe, planning).memory,
             options,
             self.store,
             self.limits,
         )
+        return replace(plan, parts=self.lanes.parts, batch=planning.batch)
 
     def engine(self, options: Any, obj: Complex64, probe: Complex64) -> tuple[Any, EnginePlan]:
         """An engine of the core, and the plan that it keeps to."""
         from exitwave import _core
 
         plan = self.plan(options, obj, probe)
-        settings = self.lanes.limited(self.limits)
+        settings = self.lanes.limited(self.limits, self._wave_bytes(options))
         return _core.Engine(self.scan, options, obj, probe, settings), plan
+
+    def _wave_bytes(self, options: Any) -> int:
+        """Waves of a frame: all modes, in single precision."""
+        return 8 * self.store.frame_pixels * int(options.probe_modes * options.object_modes)
 
 
 def make_problem(

@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
-
 from exitwave.chain import Chain
 from exitwave.checkpoint import Resumed, Source, remove_checkpoint
 from exitwave.counts import Counts, counts_to_plan, read_counts
-from exitwave.devices import host_is_device
+from exitwave.devices import DescribedDevices, host_is_device
 from exitwave.memory_limit import MemoryLimits, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
@@ -100,13 +98,21 @@ def _name_engines(params: Parameters) -> None:
 
 
 def _source_of(data: Any) -> Source:
-    if not isinstance(data, h5py.Dataset) or not data:
+    of_h5py = type(data).__module__.startswith("h5py")  # which need not be loaded
+    if not of_h5py or not data:
         return Source()
     return Source(path=str(Path(data.file.filename).resolve()), dataset=data.name)
 
 
-def _limits(params: Parameters) -> MemoryLimits:
-    return resolve_limits(params.memory_limit, host_is_device=host_is_device(params.device))
+def _limits(params: Parameters, devices: DescribedDevices | None = None) -> MemoryLimits:
+    if devices is None:
+        return resolve_limits(params.memory_limit, host_is_device=host_is_device(params.device))
+    return resolve_limits(
+        params.memory_limit,
+        host_is_device=False,
+        device_free=devices.memory_bytes,
+        host_free=devices.host_bytes,
+    )
 
 
 def _without(limits: MemoryLimits, counts: Counts, data: Any) -> MemoryLimits:
@@ -183,6 +189,7 @@ def plan(
     pos: Any = None,
     mask: Any = None,
     params: dict[str, Any] | Parameters | None = None,
+    devices: DescribedDevices | None = None,
 ) -> Plan:
     """Say beforehand what memory a reconstruction needs; a run with the same arguments keeps to it.
 
@@ -193,6 +200,9 @@ def plan(
         ``np.broadcast_to(np.uint16(0), (N, Y, X))`` will do.
     obj, probe, pos, mask, params
         As for :func:`ptychography`.
+    devices : DescribedDevices or None
+        GPUs that need not be there, see :func:`exitwave.described_devices`; None: the device of
+        ``params``.
 
     Raises
     ------
@@ -213,10 +223,12 @@ def plan(
                 dataset.positions_px if pos is None else pos,
                 dataset.mask if mask is None else mask,
                 validate_params(params, propagation=known, frame_shape=dataset.frame_shape),
+                devices,
             )
     checked = validate_params(params)
-    limits = _limits(checked)
+    limits = _limits(checked, devices)
     counts = counts_to_plan(data, mask, limits.host)
-    chain = Chain(counts, _without(limits, counts, data), obj, probe, pos, checked, planning=True)
+    left = _without(limits, counts, data)
+    chain = Chain(counts, left, obj, probe, pos, checked, planning=True, devices=devices)
     size = counts.frame_bytes * len(counts.data) if counts.in_memory else 0
     return Plan(chain.plan(), size)

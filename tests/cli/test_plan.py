@@ -20,7 +20,7 @@ def lines(outcome):
 
 def test_plan_of_a_simulated_scan_prints_what_the_model_predicts(command):
     outcome = command(
-        *SIMULATED, "--machine", "a100-pcie", "--nodes", 2, "--engine", "ML", "--probe-modes", 3
+        *SIMULATED, "--machine", "a100-pcie", "--nodes", 2, "--engines", "ML:9", "--probe-modes", 3
     )
 
     found = lines(outcome)
@@ -52,10 +52,54 @@ def test_options_of_load_choose_frames_and_pixels(main, scan):
 
 
 def test_plan_on_this_machine_needs_no_description(main):
-    found = lines(main(*SIMULATED, "--engine", "ePIE", "--group-size", 8))
+    found = lines(main(*SIMULATED, "--machine", "this", "--engines", "ePIE:9,group_size=8"))
 
     assert found["machine"].startswith("this machine: ")
     assert found["engine"] == "ePIE, groups of 8"
+
+
+def test_plan_of_a_run_is_what_it_holds(main, scan):
+    """As with the same options of run; the time of an iteration is from frames that were timed."""
+    found = lines(main("plan", scan, "--engines", "DM:3 ePIE:2", "--device", "emulated"))
+
+    assert found["device"] == "emulated, 3 parts"
+    assert found["DM"] == "counts: device, exit waves: device; batches of 3"
+    assert found["ePIE"] == "counts: device; batches of 3"
+    assert found["DM device 2"].split()[1] == "kB:"
+    assert found["ePIE iteration"].endswith("(a few frames were timed)")
+
+
+def test_little_memory_plans_blocks(main, scan):
+    found = lines(
+        main("plan", scan, "--engines", "DM:3", "--device", "cpu:1", "--memory-limit", "400 kB")
+    )
+
+    assert found["DM"] == "counts: host, exit waves: file; batches of 1"
+    assert found["DM blocks"].startswith("of ")
+    assert float(found["DM host memory"].split()[0]) <= 400
+
+
+def test_plan_for_gpus_that_are_not_there(main):
+    """1000 exit waves of 256 x 256 take 512 MB, which four GPUs of 300 MB hold together."""
+    big = ("plan", "--simulate", "raster:1000", "--frame-shape", 256, "--engines", "DM:9")
+
+    one = lines(main(*big, "--memory", "300MB"))
+    four = lines(main(*big, "--memory", "300MB", "--gpus", 4))
+    known = lines(main(*big, "--device", "h200"))
+
+    assert "exit waves: host" in one["DM"]
+    assert "exit waves: device" in four["DM"]
+    assert four["device"] == "4 × GPU of 300MB, 8 parts"
+    assert known["device"] == "1 × H200 SXM 141 GB, 2 parts"
+    assert known["DM iteration"].endswith("(predicted)")
+
+
+def test_memory_that_holds_nothing_is_refused_in_one_line(main):
+    outcome = main(*SIMULATED, "--memory", "1kB")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "memory_limit leaves 800 bytes on each device, but rPIE needs" in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_plan_on_a_machine_of_a_file(main, tmp_path):
@@ -83,11 +127,21 @@ def test_plan_on_a_machine_of_a_file(main, tmp_path):
         ([*SIMULATED[1:], "--machine", "dgx-a10"], "perhaps 'dgx-a100'"),
         ([*SIMULATED[1:], "--machine", "none.toml"], "none.toml: the file cannot be read"),
         ([*SIMULATED[1:], "--machine", "bad.toml"], "bad.toml: name is missing; add it"),
-        ([*SIMULATED[1:], "--nodes", "0"], "nodes was 0, but must be a whole number"),
+        ([*SIMULATED[1:], "--nodes", "2"], "--nodes, --devices and --plot need a --machine"),
+        ([*SIMULATED[1:], "--gpus", "2"], "described devices need a name, such as h200, or a mem"),
+        ([*SIMULATED[1:], "--device", "h201"], "device 'h201' is not known; known ones are"),
+        ([*SIMULATED[1:], "--memory", "much"], "memory is 'much', but must be a size such as 40"),
+        (
+            [*SIMULATED[1:], "--machine", "laptop", "--nodes", "0"],
+            "nodes was 0, but must be a whole number",
+        ),
         ([*SIMULATED[1:], "--devices", "99", "--machine", "laptop"], "devices is 99, but 1 nodes"),
-        ([*SIMULATED[1:], "--group-size", "4"], "group_size is not used by DM"),
-        ([*SIMULATED[1:], "--engine", "PIE"], "engine was 'PIE', but must be one of"),
-        ([*SIMULATED[1:], "--plot", "parts.gif"], "plot parts.gif must end in .png"),
+        ([*SIMULATED[1:], "--engines", "DM:9,group_size=4"], "group_size is not used by DM"),
+        ([*SIMULATED[1:], "--engines", "PIE:9"], "PIE"),
+        (
+            [*SIMULATED[1:], "--machine", "laptop", "--plot", "parts.gif"],
+            "plot parts.gif must end in .png",
+        ),
         (["--simulate", "raster:30"], "frame_shape is missing; give --frame-shape"),
         (["--simulate", "raster", "--frame-shape", "8"], "simulate is 'raster', but must be"),
         (["--simulate", "line:30", "--frame-shape", "8"], "scan was 'line', but must be one of"),

@@ -38,7 +38,7 @@ TEST("a device without room refuses before any work, at whatever array it ends")
     };
     const std::size_t needed = peak({2, 3, 1, 0});
     for (std::size_t limit = 1; limit < needed; limit += needed / 7 + 1)
-      test::check_throws<OutOfMemory>("emulated device 0", [&] { peak({2, 3, 1, limit}); });
+      test::check_throws<OutOfMemory>("device 0", [&] { peak({2, 3, 1, limit}); });
     CHECK(peak({2, 3, 1, needed}) == needed);
   }
 }

@@ -2,174 +2,134 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from exitwave.cli.command import Command, check_picture
-from exitwave.cli.options import Numbers, given_load_options, load_options
+from exitwave.cli.options import Numbers, load_options
+from exitwave.cli.run_options import given_parameters, run_options
 from exitwave.cli.show import print_rows
 from exitwave.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from exitwave.topology import Job, Prediction
+    import numpy as np
+    import numpy.typing as npt
+
+    from exitwave.io import Dataset
+    from exitwave.parameters import Parameters
+    from exitwave.topology import Job
 
 
 @click.command(
     cls=Command,
-    example="exitwave plan --simulate raster:16384 --frame-shape 256 --step-px 25 "
-    "--machine dgx-a100 --nodes 4",
+    example='exitwave plan scan.cxi --engines "DM:200 ML:100" --device h200 --gpus 4',
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--simulate", metavar="SCAN:FRAMES", help="A scan instead of a FILE: raster, spiral or rings."
-)
-@click.option("--frame-shape", type=Numbers(int, "Y[,X]"), help="Pixels of a simulated frame.")
-@click.option("--step-px", type=Numbers(float, "Y[,X]"), help="Step of the simulated scan.")
+@run_options
+@click.option("--gpus", type=int, help="So many GPUs, which need not be there.")
+@click.option("--memory", metavar="SIZE", help="Memory of each of these GPUs, such as 40GB.")
 @click.option(
     "--machine",
-    default="this",
     metavar="NAME|TOML",
-    help="Known machine, description in a file, or this machine.  [default: this]",
+    help="Predict for a known machine, a description in a file, or this one.",
 )
-@click.option("--nodes", type=int, default=1, show_default=True, help="Nodes of the machine.")
+@click.option("--nodes", type=int, help="Nodes of the machine; left out: one.")
 @click.option("--devices", type=int, help="Of all nodes together; left out: all.")
-@click.option("--engine", default="DM", show_default=True, metavar="NAME", help="DM, ePIE, ML ...")
-@click.option("--probe-modes", type=int, default=1, show_default=True)
-@click.option("--object-modes", type=int, default=1, show_default=True)
-@click.option("--group-size", type=int, help="Frames per update of ePIE, rPIE and mPIE.")
 @click.option(
     "--reduction",
     type=click.Choice(["levels", "tree", "ring", "star"]),
     default="levels",
     show_default=True,
-    help="How the sums of the probe meet.",
+    help="How the sums of the probe meet on the machine.",
 )
-@click.option("--plot", type=click.Path(path_type=Path), help="Picture of the parts.")
+@click.option(
+    "--simulate", metavar="SCAN:FRAMES", help="A scan instead of a FILE: raster, spiral or rings."
+)
+@click.option("--frame-shape", type=Numbers(int, "Y[,X]"), help="Pixels of a simulated frame.")
+@click.option("--step-px", type=Numbers(float, "Y[,X]"), help="Step of the simulated scan.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Picture of the parts on --machine.")
 @click.option("--overwrite", is_flag=True, help="Replace the picture if it exists.")
 @load_options
 def plan(
     file: Path | None,
+    recipe: Path | None,
+    gpus: int | None,
+    memory: str | None,
+    machine: str | None,
     simulate: str | None,
-    frame_shape: tuple[int, int] | int | None,
-    step_px: tuple[float, float] | float | None,
-    machine: str,
-    nodes: int,
-    devices: int | None,
-    reduction: str,
     plot: Path | None,
     overwrite: bool,
     **keywords: Any,
 ) -> None:
-    """Predict bytes, time and memory of an iteration on FILE, on a machine that is described.
+    """Say what a reconstruction of FILE takes, before it is run.
 
-    Without FILE, of a scan that --simulate describes. Parts are cut down the machine's levels of
-    links; times are those of a model, not of a measurement.
+    With the options of a run: what each engine will hold, to the byte, and the time of an
+    iteration from a few frames that are timed; --device h200, --gpus and --memory plan for GPUs
+    that are only described. With --machine: bytes, time and memory of an iteration of the first
+    engine on all devices of a machine, by a model. Instead of a FILE, --simulate describes a scan.
     """
-    load = given_load_options(keywords)
-    settings = {name: value for name, value in keywords.items() if not name.startswith("load_")}
     if plot is not None:
         check_picture(plot, overwrite=overwrite, inputs=[file])
     if (file is None) == (simulate is None):
         raise click.UsageError("give either a FILE or --simulate")
-    from exitwave.topology import predict, read_machine
-
-    described = read_machine(machine)
-    if file is not None:
-        if frame_shape is not None or step_px is not None:
-            raise click.UsageError("--frame-shape and --step-px are for --simulate, not for a FILE")
-        job = _job_of_file(file, load, settings)
-    else:
-        if load:
-            raise click.UsageError("options on how to read a file need a FILE")
-        job = _simulated_job(str(simulate), frame_shape, step_px, settings)
-    prediction = predict(job, described, nodes, devices=devices, reduction=reduction)
-    print_rows(prediction_rows(prediction))
-    if plot is not None:
-        from exitwave.plots import save_figure
-        from exitwave.topology.draw import draw
-
-        save_figure(draw(prediction), plot)
+    if simulate is None and (keywords["frame_shape"] is not None or keywords["step_px"]):
+        raise click.UsageError("--frame-shape and --step-px are for --simulate, not for a FILE")
+    wants_machine = any(keywords[name] is not None for name in ("nodes", "devices"))
+    if machine is None and (plot is not None or wants_machine):
+        raise click.UsageError("--nodes, --devices and --plot need a --machine")
+    if machine is not None and (gpus is not None or memory is not None):
+        raise click.UsageError("--gpus and --memory are for devices that need no --machine")
+    given, load = given_parameters(recipe, keywords)
+    if simulate is not None and load:
+        raise click.UsageError("options on how to read a file need a FILE")
+    with _scan(file, load, simulate, keywords) as scan:
+        if machine is None:
+            rows = _run_rows(scan, given, gpus, memory)
+        else:
+            rows = _machine_rows(scan, given, machine, plot, keywords)
+    print_rows(rows)
 
 
-def prediction_rows(prediction: Prediction) -> list[tuple[str, str]]:
-    """What is predicted, in words: label and value of each row."""
-    job, halo, memory = prediction.job, prediction.halo, prediction.memory
-    machine = prediction.machine
-    sizes = [len(frames) for frames in prediction.parts]
-    tile = halo.tiles[:, 2:] - halo.tiles[:, :2]
-    largest = int(memory.total.argmax())
-    frames = f"{sizes[0]}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
-    rows = [
-        ("machine", f"{machine.name}: {machine.device.name}, {machine.devices_per_node} per node"),
-        ("devices", f"{len(sizes)} on {prediction.nodes} node{'s' * (prediction.nodes > 1)}"),
-        (
-            "scan",
-            f"{job.frames} frames of {job.frame_shape[0]} × {job.frame_shape[1]}, "
-            f"object {halo.object_shape[0]} × {halo.object_shape[1]}",
-        ),
-        ("engine", f"{job.engine}{_modes(job)}"),
-        ("parts", f"{frames} frames, tiles up to {tile[:, 0].max()} × {tile[:, 1].max()}"),
-        ("memory", _memory(prediction, largest)),
-        ("compute", _seconds(prediction.compute_seconds)),
-    ]
-    if prediction.stream_seconds:
-        where = "" if prediction.tier == "nowhere" else f" from {prediction.tier}"
-        rows.append((f"stream{where}", _seconds(prediction.stream_seconds)))
-    for depth, level in enumerate(machine.levels):
-        halo_bytes, probe_bytes = (
-            traffic.bytes[depth]
-            for traffic in (prediction.object_traffic, prediction.probe_traffic)
-        )
-        if prediction.traffic.bytes[depth] == 0:
-            continue
-        seconds = float(prediction.traffic.seconds[depth])
-        rows.append(
-            (
-                level.name,
-                f"halo {_bytes(halo_bytes)}, probe {_bytes(probe_bytes)}, {_seconds(seconds)}",
-            )
-        )
-    rows.append(("iteration", f"{_seconds(prediction.seconds)} (predicted)"))
-    if len(sizes) > 1:
-        rows.append(
-            (
-                "speed",
-                f"{prediction.speedup:.3g} × one device with memory for all, "
-                f"{100 * prediction.efficiency:.0f} % of {len(sizes)}",
-            )
-        )
-    return rows
+@dataclass(frozen=True)
+class _Scan:
+    """Frames, which need not exist, with their positions."""
+
+    data: Any
+    positions: npt.NDArray[np.float64]
+    dataset: Dataset | None
 
 
-def _job_of_file(file: Path, load: dict[str, Any], settings: dict[str, Any]) -> Job:
+@contextmanager
+def _scan(
+    file: Path | None, load: dict[str, Any], simulate: str | None, keywords: dict[str, Any]
+) -> Iterator[_Scan]:
+    if file is None:
+        yield _simulated(str(simulate), keywords["frame_shape"], keywords["step_px"])
+        return
     from exitwave.io import load as open_scan
-    from exitwave.topology import Job
 
-    with open_scan(file, **load) as scan:
-        positions = scan.positions_px
-        if positions is None:
+    with open_scan(file, **load) as dataset:
+        if dataset.positions_px is None:
             raise InvalidArgument(f"{file} has no positions in pixels; give --positions or pixels.")
-        return Job(
-            positions,
-            (int(scan.data.shape[1]), int(scan.data.shape[2])),
-            count_bytes=scan.data.dtype.itemsize,
-            near_field=scan.geometry is not None and scan.geometry.regime == "near",
-            **settings,
-        )
+        yield _Scan(dataset.data, dataset.positions_px, dataset)
 
 
-def _simulated_job(
+def _simulated(
     simulate: str,
     frame_shape: tuple[int, int] | int | None,
     step_px: tuple[float, float] | float | None,
-    settings: dict[str, Any],
-) -> Job:
+) -> _Scan:
     """A scan as "raster:1000"; steps are an eighth of the frame where none are given."""
+    import numpy as np
+
     from exitwave.checks import shape2
     from exitwave.scans import make_scan
-    from exitwave.topology import Job
 
     kind, _, count = simulate.partition(":")
     if not count.isdigit():
@@ -180,44 +140,90 @@ def _simulated_job(
         raise InvalidArgument("frame_shape is missing; give --frame-shape with --simulate.")
     shape = shape2("frame_shape", frame_shape)
     step = (shape[0] / 8, shape[1] / 8) if step_px is None else step_px
-    return Job(make_scan(kind, int(count), step), shape, **settings)
+    positions = make_scan(kind, int(count), step)
+    return _Scan(np.broadcast_to(np.uint16(0), (len(positions), *shape)), positions, None)
 
 
-def _modes(job: Job) -> str:
-    counts = ((job.probe_modes, "probe"), (job.object_modes, "object"))
-    text = ", ".join(f"{count} {name} modes" for count, name in counts if count > 1)
-    groups = f"groups of {job.frames_per_update}" if job.updates > 1 else ""
-    return "".join(f", {each}" for each in (text, groups) if each)
+def _parameters(scan: _Scan, given: dict[str, Any]) -> Parameters:
+    from exitwave.cli.run import complete_parameters
+    from exitwave.parameters import validate_params
+
+    if scan.dataset is None:
+        return validate_params(given)
+    return complete_parameters(given, scan.dataset)
 
 
-def _memory(prediction: Prediction, device: int) -> str:
-    memory = prediction.memory
-    total = f"{_bytes(memory.total[device])} of {_bytes(prediction.machine.device.memory_bytes)}"
-    pieces = ", ".join(
-        f"{name} {_bytes(getattr(memory, name)[device])}"
-        for name in ("counts", "waves", "object", "probe", "halo", "scratch")
-        if getattr(memory, name)[device] > 0
+def _run_rows(
+    scan: _Scan, given: dict[str, Any], gpus: int | None, memory: str | None
+) -> list[tuple[str, str]]:
+    """The plan that a run keeps to, on the device at hand or on one that is described."""
+    from exitwave.cli.plan_rows import described_rows, run_rows
+    from exitwave.parameters.call_fields import DEVICE_PATTERN
+    from exitwave.reconstruct import plan as plan_run
+    from exitwave.topology import described_devices
+    from exitwave.topology.described import machine_with
+
+    name = given.get("device")
+    described = machine = None
+    if gpus is not None or memory is not None or not re.fullmatch(DEVICE_PATTERN, name or "auto"):
+        described = described_devices(given.pop("device", None), memory, gpus or 1)
+        machine = None if name is None else machine_with(name)
+    params = _parameters(scan, given)
+    dataset = scan.dataset
+    planned = plan_run(
+        scan.data,
+        None if dataset is None else dataset.object,
+        None if dataset is None else dataset.probe,
+        scan.positions,
+        None if dataset is None else dataset.mask,
+        params,
+        described,
     )
-    fits = {
-        "device": "",
-        "host": "; the rest streams from host memory",
-        "disk": "; the rest streams from disk",
-        "nowhere": "; does not fit: use more nodes",
-    }
-    return f"{total} per device: {pieces}{fits[prediction.tier]}"
+    if described is None:
+        return run_rows(planned, params, scan.data.shape, scan.data.dtype)
+    jobs = [_job(scan, params, number) for number in range(len(params.engines))]
+    return described_rows(planned, described, jobs, machine)
 
 
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB" if count < 999.5 else f"{count:.0f} TB"
+def _machine_rows(
+    scan: _Scan,
+    given: dict[str, Any],
+    machine: str,
+    plot: Path | None,
+    keywords: dict[str, Any],
+) -> list[tuple[str, str]]:
+    from exitwave.topology import predict, read_machine
+
+    prediction = predict(
+        _job(scan, _parameters(scan, given), 0),
+        read_machine(machine),
+        1 if keywords["nodes"] is None else keywords["nodes"],
+        devices=keywords["devices"],
+        reduction=keywords["reduction"],
+    )
+    if plot is not None:
+        from exitwave.plots import save_figure
+        from exitwave.topology.draw import draw
+
+        save_figure(draw(prediction), plot)
+    from exitwave.cli.plan_rows import prediction_rows
+
+    return prediction_rows(prediction)
 
 
-def _seconds(seconds: float) -> str:
-    if seconds == float("inf"):
-        return "never"
-    if seconds < 1e-3:
-        return f"{1e6 * seconds:.3g} µs"
-    return f"{1e3 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+def _job(scan: _Scan, params: Parameters, number: int) -> Job:
+    """One engine's work, for the model."""
+    from exitwave.topology import Job
+
+    engine = params.engines[number]
+    known = scan.dataset.probe if scan.dataset is not None else None
+    return Job(
+        scan.positions,
+        (int(scan.data.shape[1]), int(scan.data.shape[2])),
+        engine=engine.name,
+        probe_modes=engine.probe_modes or (1 if known is None else len(known)),
+        object_modes=engine.object_modes or 1,
+        count_bytes=scan.data.dtype.itemsize,
+        near_field=params.propagation.regime == "near",
+        group_size=getattr(engine, "group_size", None),
+    )

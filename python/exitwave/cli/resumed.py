@@ -9,13 +9,21 @@ import click
 from click.core import ParameterSource
 
 from exitwave.cli.command import check_output, check_picture
+from exitwave.cli.run_options import number_or_text
 from exitwave.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from exitwave.result import Result
 
 # Options that can be given anew; the others are those of the run.
-_PARAMETERS = ("device", "batch", "checkpoint_every", "checkpoint_minutes", "time_limit")
+_PARAMETERS = (
+    "device",
+    "batch",
+    "memory_limit",
+    "checkpoint_every",
+    "checkpoint_minutes",
+    "time_limit",
+)
 _OTHERS = ("file", "output", "plot", "overwrite", "quiet", "resume")
 
 
@@ -46,6 +54,8 @@ def go_on(
     if plot is not None:
         check_picture(plot, overwrite=overwrite, inputs=[file, place, output])
     params = {name: context.params[name] for name in given}
+    if "memory_limit" in params:
+        params["memory_limit"] = number_or_text(params["memory_limit"])
     checkpoint, checked = read_run(place, params | ({"progress": False} if quiet else {}))
     if not quiet:
         done = sum(map(len, checkpoint.errors)) + len(checkpoint.engine.errors)

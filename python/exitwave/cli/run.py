@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exitwave.cli.command import EXIT_STOPPED, Command, check_output, check_picture
-from exitwave.cli.options import given_load_options, load_options, overridden
+from exitwave.cli.options import load_options
+from exitwave.cli.run_options import given_parameters, run_options
 from exitwave.cli.show import lengths
 from exitwave.errors import InvalidArgument
 
@@ -20,29 +21,16 @@ if TYPE_CHECKING:
     from exitwave.result import Result
 
 
+_TIMES = ("checkpoint_every", "checkpoint_minutes", "time_limit")
+
+
 @click.command(
     cls=Command,
     example='exitwave run scan.cxi --engines "DM:200 ML:100,noise=poisson" '
     "--probe-modes 3 -o out.h5 --plot out.png",
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--engines",
-    metavar="TEXT",
-    help='Engines in order, as NAME:ITERATIONS,key=value; "3*(DM:20 ML:5)" repeats. '
-    "Left out: a default chain.",
-)
-@click.option(
-    "--recipe",
-    type=click.Path(path_type=Path),
-    help="TOML file with parameters and a table [load]; options given here win.",
-)
-@click.option("--probe-modes", type=int, help="Incoherent probe modes from the first engine on.")
-@click.option("--object-modes", type=int, help="Incoherent object modes from the first engine on.")
-@click.option("--device", help='"cpu", "cpu:4" (threads), "emulated"; left out: the best there is.')
-@click.option("--parts", type=int, help="Parts that the scan is cut into.")
-@click.option("--batch", type=int, help="Frames per step of a thread or stream.")
-@click.option("--seed", type=int, help="Seed of the order of the groups.")
+@run_options
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
@@ -101,7 +89,8 @@ def run(
         check_output(output, overwrite=overwrite, inputs=[file, recipe])
         if plot is not None:
             check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
-        given, options = _parameters(recipe, keywords)
+        given, options = given_parameters(recipe, keywords)
+        given |= {name: keywords[name] for name in _TIMES if keywords[name] is not None}
         if kept is not None:
             given.setdefault("checkpoint", str(kept))
         if quiet:
@@ -131,7 +120,7 @@ def _run_anew(
         # The result's probe fits its object; scaled to the counts once more, it would not.
         given.setdefault("scale_start", False)
     with load(file, **options) as dataset:
-        params = _complete(given, dataset)
+        params = complete_parameters(given, dataset)
         if not quiet:
             _print_plan(dataset, params)
         with naming_checkpoint(params):
@@ -171,39 +160,7 @@ def naming_checkpoint(params: Parameters) -> Iterator[None]:
         raise
 
 
-def _parameters(
-    recipe: Path | None, keywords: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters of the run and options of ``load``: the recipe's, overridden by those given."""
-    from exitwave.parameters import (
-        Recipe,
-        default_chain,
-        parse_engines,
-        read_recipe,
-        validate_params,
-    )
-
-    read = Recipe() if recipe is None else read_recipe(recipe)
-    params, options = dict(read.params), overridden(read.load, given_load_options(keywords))
-    plain = ("device", "parts", "batch", "seed")
-    for name in (*plain, "checkpoint_every", "checkpoint_minutes", "time_limit"):
-        if keywords[name] is not None:
-            params[name] = keywords[name]
-    if keywords["engines"] is not None:
-        params["engines"] = parse_engines(keywords["engines"])
-    modes = {
-        name: keywords[name]
-        for name in ("probe_modes", "object_modes")
-        if keywords[name] is not None
-    }
-    if modes:
-        engines = params.get("engines") or default_chain()
-        validate_params({"engines": engines})
-        params["engines"] = [engines[0] | modes, *engines[1:]]
-    return params, options
-
-
-def _complete(given: dict[str, Any], dataset: Dataset) -> Parameters:
+def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
     """Every parameter of the run, checked, the propagation from the file's geometry."""
     from exitwave.parameters import validate_params
 

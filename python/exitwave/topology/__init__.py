@@ -7,6 +7,7 @@ bytes, seconds and memory of an iteration; :mod:`exitwave.topology.draw` shows t
 from __future__ import annotations
 
 from exitwave.topology.cost import Prediction, Traffic, all_reduce, predict
+from exitwave.topology.described import described_devices
 from exitwave.topology.halo import Halo, find_halo
 from exitwave.topology.machine import Device, Level, Machine, Storage, known_machines, read_machine
 from exitwave.topology.work import Job, Memory, memory_of
@@ -22,6 +23,7 @@ __all__ = [
     "Storage",
     "Traffic",
     "all_reduce",
+    "described_devices",
     "find_halo",
     "known_machines",
     "memory_of",
