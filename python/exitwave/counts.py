@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import FileFormatError, InvalidArgument
+from exitwave.file_watch import FileWatch
 
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
@@ -41,6 +42,8 @@ class Counts:
         At valid pixels.
     dtype : NumPy type
         Of the counts in the core.
+    watch : FileWatch
+        Of the file that the data are in.
     """
 
     data: Any
@@ -48,6 +51,7 @@ class Counts:
     mean: npt.NDArray[np.float64]
     largest: float
     dtype: np.dtype[Any]
+    watch: FileWatch
 
     @property
     def total(self) -> float:
@@ -75,18 +79,12 @@ class Counts:
             ):
                 run += 1
             start = int(frames[first])
-            try:
-                chunk = np.asarray(self.data[start : start + run])
-            except (OSError, RuntimeError) as error:
-                raise FileFormatError(
-                    f"frames {start} to {start + run - 1} of data cannot be read any more "
-                    f"({' '.join(str(error).split())}); the file was cut or changed, or its disk "
-                    "has gone."
-                ) from error
+            chunk = _read(self.data, slice(start, start + run))
             # What stands at invalid pixels need not fit the type.
             fits = chunk.dtype == self.dtype
             target[first : first + run] = chunk if fits else np.where(self.mask, chunk, 0)
             first += run
+        self.watch.check()
 
 
 def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
@@ -124,6 +122,7 @@ def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
             f"data has type {data.dtype}, but must be counts: unsigned integers or float32."
         )
     valid = _checked_mask(mask, tuple(data.shape[1:]))
+    watch = FileWatch(data)
     in_memory = isinstance(data, np.ndarray) and data.flags.c_contiguous
     if in_memory and data.dtype in _NATIVE and data.dtype.isnative:
         target, dtype = data, data.dtype
@@ -139,9 +138,10 @@ def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
         if target is not data:
             # What stands at invalid pixels need not fit the type, and does not matter.
             target[first : first + len(chunk)] = np.where(valid, chunk, 0)
+    watch.check()
     if total.sum() == 0:
         raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
-    return Counts(target, valid, total / len(data), largest, dtype)
+    return Counts(target, valid, total / len(data), largest, dtype, watch)
 
 
 def fingerprint(counts: Counts) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Count
         data, dtype.itemsize * math.prod(data.shape), host_bytes
     ):
         data = np.broadcast_to(dtype.type(0), data.shape)
-    return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype)
+    return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype, FileWatch(None))
 
 
 def _stays_in_file(data: Any, size: int, host_bytes: int | None) -> bool:
@@ -223,7 +223,17 @@ def _chunks(data: Any) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     frame_bytes = data.dtype.itemsize * data.shape[1] * data.shape[2]
     step = max(1, _CHUNK_BYTES // frame_bytes)
     for first in range(0, data.shape[0], step):
-        yield first, np.asarray(data[first : first + step])
+        yield first, _read(data, slice(first, first + step))
+
+
+def _read(data: Any, frames: slice) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(data[frames])
+    except (OSError, RuntimeError) as error:  # h5py raises both
+        raise FileFormatError(
+            f"frames {frames.start} to {frames.stop - 1} of data cannot be read "
+            f"({' '.join(str(error).split())}); the file is damaged, or its disk has gone."
+        ) from error
 
 
 def _checked_sum(
