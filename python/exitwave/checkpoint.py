@@ -188,7 +188,7 @@ def find_checkpoint(path: str | Path) -> Path:
         There is none.
     """
     place = Path(path)
-    beside = place.with_name(place.name + SUFFIX)
+    beside = place.parent / (place.name + SUFFIX)
     if beside.is_file():
         return beside
     if not place.is_file():

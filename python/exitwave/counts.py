@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from exitwave.file_watch import FileWatch
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
 # Small, so that the allocator gives the memory back.
 _CHUNK_BYTES = 2 << 20
+# Bytes read for each byte needed that are worth a warning.
+_WASTEFUL = 2.0
 # Frames that a fingerprint looks at one by one.
 _FINGERPRINT_FRAMES = 8
 # Counts become single precision on their way through the core.
@@ -142,6 +145,28 @@ def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
     if total.sum() == 0:
         raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
     return Counts(target, valid, total / len(data), largest, dtype, watch)
+
+
+def warn_of_chunks(counts: Counts, *, in_groups: bool) -> None:
+    """Warn where counts stay in a file whose chunks make a run read much more than it needs.
+
+    ``in_groups``: some engine draws its frames from all over the scan.
+    """
+    chunks = getattr(counts.data, "chunks", None)
+    if counts.in_memory or chunks is None:
+        return
+    from exitwave.io.rechunk import reading_factor
+
+    run = 1 if in_groups else max(1, _CHUNK_BYTES // counts.frame_bytes)
+    factor = reading_factor(chunks, counts.data.shape, run)
+    if factor >= _WASTEFUL:
+        shape = " x ".join(map(str, chunks))
+        warnings.warn(
+            f"data stay in their file, whose chunks of {shape} make a pass read about "
+            f"{factor:.1f} times what it needs; write it anew with one frame per chunk: exitwave "
+            f"rechunk {counts.data.file.filename} NEW_FILE --data {counts.data.name}.",
+            stacklevel=4,
+        )
 
 
 def fingerprint(counts: Counts) -> dict[str, Any]:

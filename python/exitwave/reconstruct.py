@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from exitwave.chain import Chain
 from exitwave.checkpoint import Resumed, Source, remove_checkpoint
-from exitwave.counts import Counts, counts_to_plan, read_counts
+from exitwave.counts import Counts, counts_to_plan, read_counts, warn_of_chunks
 from exitwave.devices import DescribedDevices, host_is_device
 from exitwave.memory_limit import MemoryLimits, resolve_limits
 from exitwave.memory_plan import EnginePlan
@@ -84,6 +84,8 @@ def reconstruct(
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
     limits = _limits(params)
     counts = read_counts(data, mask, limits.host)
+    in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
+    warn_of_chunks(counts, in_groups=in_groups)
     left = _without(limits, counts, data)
     chain = Chain(counts, left, obj, probe, pos, params, source=source, resumed=resumed)
     result = chain.run()

@@ -67,6 +67,7 @@ def test_blocks_do_not_change_a_bit(name, regime, kind, engines):
     assert held == [(use.name, use.peak_bytes) for use in plan.memory]
 
 
+@pytest.mark.filterwarnings("ignore:data stay in their file, whose chunks")
 @pytest.mark.parametrize("dtype", ["uint16", "int64"])
 @pytest.mark.parametrize("device", ["cpu:2", "emulated"])
 @pytest.mark.parametrize("name", ["DM", "ePIE", "ML"])

@@ -19,6 +19,7 @@ from exitwave.cli.compare import compare
 from exitwave.cli.demo import demo
 from exitwave.cli.info import info
 from exitwave.cli.plan import plan
+from exitwave.cli.rechunk import rechunk
 from exitwave.cli.run import run
 from exitwave.cli.simulate import simulate
 
@@ -37,7 +38,7 @@ def group(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (run, plan, simulate, info, compare, demo):
+for command in (run, plan, simulate, info, compare, rechunk, demo):
     group.add_command(command)
 
 

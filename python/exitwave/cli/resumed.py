@@ -44,19 +44,19 @@ def go_on(
     context = click.get_current_context()
     given = _given(context)
     place = find_checkpoint(resume)
+    params = {name: context.params[name] for name in given}
+    if "memory_limit" in params:
+        params["memory_limit"] = number_or_text(params["memory_limit"])
+    checkpoint, checked = read_run(place, params | ({"progress": False} if quiet else {}))
     if output is not None:
         check_output(output, overwrite=overwrite, inputs=[file, place])
-    elif place.name.endswith(SUFFIX):
+    elif place.name.removesuffix(SUFFIX) not in ("", place.name):
         # What is there is the state at which the run was stopped.
         output = place.with_name(place.name.removesuffix(SUFFIX))
     else:
         raise InvalidArgument(f"{place} does not tell the result's name; give it by --output.")
     if plot is not None:
         check_picture(plot, overwrite=overwrite, inputs=[file, place, output])
-    params = {name: context.params[name] for name in given}
-    if "memory_limit" in params:
-        params["memory_limit"] = number_or_text(params["memory_limit"])
-    checkpoint, checked = read_run(place, params | ({"progress": False} if quiet else {}))
     if not quiet:
         done = sum(map(len, checkpoint.errors)) + len(checkpoint.engine.errors)
         click.echo(f"{place}: going on after {done} iterations")

@@ -89,6 +89,8 @@ def run(
         check_output(output, overwrite=overwrite, inputs=[file, recipe])
         if plot is not None:
             check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
+        if kept is not None:
+            kept.unlink(missing_ok=True)
         given, options = given_parameters(recipe, keywords)
         given |= {name: keywords[name] for name in _TIMES if keywords[name] is not None}
         if kept is not None:
@@ -134,10 +136,8 @@ def _checkpoint_of(output: Path, overwrite: bool) -> Path:
     """Where the checkpoint goes; one that nobody has gone on with is refused."""
     from exitwave.checkpoint import SUFFIX
 
-    place = output.with_name(output.name + SUFFIX)
-    if overwrite:
-        place.unlink(missing_ok=True)
-    elif place.exists():
+    place = output.parent / (output.name + SUFFIX)
+    if place.exists() and not overwrite:
         raise InvalidArgument(
             f"{place} holds a run that was stopped; go on with it by exitwave run --resume "
             f"{output}, or add --overwrite."
