@@ -98,6 +98,7 @@ class Chain:
         else:
             self.probe = find_probe(counts, positions, kernel)
         start.check_modes(params.engines, len(self.probe), len(self.object))
+        self.arrays_bytes = self._arrays_bytes(params)
         self.params = params
         self.squeeze = np.ndim(obj) != 3
         self.problem = make_problem(
@@ -109,6 +110,7 @@ class Chain:
             params.seed,
             limits,
             params.scratch_folder,
+            self.arrays_bytes,
             planning,
         )
         if params.scale_start and not planning and resumed is None:
@@ -142,6 +144,13 @@ class Chain:
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
+
+    def _arrays_bytes(self, params: Parameters) -> int:
+        """Object and probe as they start and as they come back, in the host's memory."""
+        probe_modes = max(len(self.probe), *(e.probe_modes or 1 for e in params.engines))
+        object_modes = max(len(self.object), *(e.object_modes or 1 for e in params.engines))
+        pixels = probe_modes * self.probe[0].size + object_modes * self.object[0].size
+        return 2 * 8 * int(pixels)
 
     def plan(self) -> list[EnginePlan]:
         """What each engine would hold; modes grow as they would in a run."""

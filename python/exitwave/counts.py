@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from exitwave.errors import FileFormatError, InvalidArgument
 from exitwave.file_watch import FileWatch
+from exitwave.read_ahead import ReadAhead
 
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
@@ -69,8 +71,14 @@ class Counts:
     def frame_bytes(self) -> int:
         return self.dtype.itemsize * int(self.data.shape[1]) * int(self.data.shape[2])
 
+    @cached_property
+    def ahead(self) -> ReadAhead:
+        """Where the order in which frames will be read is told."""
+        return ReadAhead(self.data, self.frame_bytes)
+
     def read(self, frames: npt.NDArray[np.int32], target: npt.NDArray[Any]) -> None:
         """Frames, by their numbers, from data that are not in memory; the core calls it."""
+        self.ahead.use(len(frames))
         step = max(1, _CHUNK_BYTES // self.frame_bytes)
         first = 0
         while first < len(frames):

@@ -168,10 +168,13 @@ class Plan:
     engines : list of EnginePlan
     counts_bytes : int
         Counts in the host's memory, the caller's own included; 0 where they stay in a file.
+    arrays_bytes : int
+        Object and probe, at the start and as result, in the host's memory.
     """
 
     engines: list[EnginePlan]
     counts_bytes: int
+    arrays_bytes: int
 
     @property
     def device_bytes(self) -> int:
@@ -181,7 +184,8 @@ class Plan:
     @property
     def host_bytes(self) -> int:
         """Most that the host holds for it at one time, counts included."""
-        return self.counts_bytes + max(engine.host_bytes for engine in self.engines)
+        engines = max(engine.host_bytes for engine in self.engines)
+        return self.counts_bytes + self.arrays_bytes + engines
 
 
 def plan(
@@ -233,4 +237,4 @@ def plan(
     left = _without(limits, counts, data)
     chain = Chain(counts, left, obj, probe, pos, checked, planning=True, devices=devices)
     size = counts.frame_bytes * len(counts.data) if counts.in_memory else 0
-    return Plan(chain.plan(), size)
+    return Plan(chain.plan(), size, chain.arrays_bytes)

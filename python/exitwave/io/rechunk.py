@@ -104,6 +104,7 @@ class _Copy:
         self._write = write
         self._folders = source.resolve().parent, target.resolve().parent
         self._copied: dict[tuple[int, ...], str] = {}
+        self._new: Any = None
 
     def run(self, data: str | None, compression: str) -> Rechunked:
         counts = _largest(self._read) if data is None else hdf5.named(self._read, "data", data)
@@ -115,7 +116,6 @@ class _Copy:
         hdf5.refuse_missing_sources(counts)
         self._counts = counts
         self._compression = compression
-        self._new: Any = None
         self._copy_group(self._read, self._write)
         if self._new is None:
             raise FileFormatError(
@@ -206,7 +206,7 @@ def _frames_at_once(counts: h5py.Dataset) -> int:
     frame_bytes = int(counts.dtype.itemsize) * math.prod(counts.shape[-2:])
     most = max(1, _BLOCK_BYTES // frame_bytes)
     deep = 1 if counts.chunks is None else int(counts.chunks[-3])
-    return most // deep * deep if most >= deep else most
+    return int(most // deep * deep if most >= deep else most)
 
 
 def _properties(counts: h5py.Dataset, compression: str) -> Any:
