@@ -37,8 +37,11 @@ def new_hdf5(path: str | Path, overwrite: bool) -> Iterator[h5py.File]:
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
     try:
         with _Stream(temporary) as stream:
-            with h5py.File(stream, "w") as file:
-                yield file
+            try:
+                with h5py.File(stream, "w") as file:
+                    yield file
+            finally:
+                stream.check()  # what HDF5 says after a refusal is no more than a consequence
             stream.finish()
         temporary.replace(place)
         _sync_folder(place.parent)
@@ -115,9 +118,12 @@ class _Stream(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        count = os.preadv(self._file, [buffer], self._at)
-        self._at += count
-        return count
+        view = memoryview(buffer).cast("B")
+        count = os.preadv(self._file, [view], self._at)
+        # What went nowhere reads as zeros, not as what was in memory before.
+        view[count:] = bytes(len(view) - count)
+        self._at += len(view)
+        return len(view)
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
