@@ -190,6 +190,7 @@ class Chain:
             standing = self._resumed.checkpoint.engine
             engine = EngineRun(number, params, self.problem, self.object, self.probe, standing)
             self._resumed.restore(engine.core)
+            self._resumed = None
             return engine
         self.probe = start.grown_probe(self.probe, params.probe_modes)
         self.object = start.grown_object(self.object, params.object_modes, self.problem.random)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import exitwave
 from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters
 
@@ -87,6 +88,8 @@ class Checkpoint:
         The present engine, which is number ``len(errors)`` of the chain.
     seconds : float
         Wall time so far.
+    version : str
+        Of the program that wrote it.
     """
 
     params: dict[str, Any]
@@ -102,6 +105,7 @@ class Checkpoint:
     errors: list[npt.NDArray[np.float64]]
     engine: EngineStanding
     seconds: float
+    version: str = exitwave.__version__
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import exitwave
 from exitwave.checkpoint import Checkpoint, Resumed, Source, find_checkpoint, remove_checkpoint
 from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters, call_keys, validate_params
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from exitwave.io import Dataset
 
 # What a resumed run may be told anew. The parts stay as they are: more or fewer of them add in
-# another order.
-_FREE = {key.name for key in call_keys() if not key.changes_result} - {"parts"}
+# another order; and so does the file.
+_FREE = {key.name for key in call_keys() if not key.changes_result} - {"parts", "checkpoint"}
 
 
 def resume(path: str | Path, data: Any = None, params: dict[str, Any] | None = None) -> Result:
@@ -74,6 +76,13 @@ def read_run(place: Path, params: dict[str, Any] | None) -> tuple[Checkpoint, Pa
                 f"it out, or give some of {', '.join(sorted(_FREE))}."
             )
     changed = {"checkpoint": str(place)} | given
+    if checkpoint.version != exitwave.__version__:
+        warnings.warn(
+            f"{place} was written by exitwave {checkpoint.version}, and this is "
+            f"{exitwave.__version__}; the result may differ in its last digits from that of a run "
+            "that was never stopped.",
+            stacklevel=3,
+        )
     return checkpoint, validate_params(checkpoint.params | changed)
 
 

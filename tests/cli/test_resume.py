@@ -142,8 +142,7 @@ def test_sigterm_ends_with_a_checkpoint_and_its_own_code(main, scan, tmp_path):
     assert sum(map(len, after.errors)) > sum(map(len, before.errors))
 
 
-def test_an_error_says_that_the_last_checkpoint_is_kept(main, scan, tmp_path):
-    """Here the counts are cut between two runs."""
+def test_a_cut_file_is_refused(main, scan, tmp_path):
     shutil.copy(scan, tmp_path / "scan.h5")
     main("run", "scan.h5", *CHAIN, "--time-limit", "0.001s", "-o", "out.h5")
     os.truncate(tmp_path / "scan.h5", 5000)
@@ -154,3 +153,31 @@ def test_an_error_says_that_the_last_checkpoint_is_kept(main, scan, tmp_path):
     assert outcome.err.count("\n") == 1
     assert "scan.h5: the file is damaged" in outcome.err
     assert (tmp_path / "out.h5.checkpoint").exists()
+
+
+def test_a_failure_says_that_the_last_checkpoint_is_kept(main, scan, tmp_path, stopped):
+    """Here the disk is full, or so it seems."""
+    code = (
+        "import resource, signal, sys; from exitwave.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        'main(["run", "--resume", "out.h5", "--time-limit", "1h", "--checkpoint-every", "3"])\n'
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "exitwave: the last checkpoint is kept; go on with exitwave run --resume out.h5.checkpoint",
+        "exitwave: out.h5.checkpoint cannot be written (File too large); free space or choose "
+        "another folder.",
+    ]
+    assert {path.name for path in tmp_path.iterdir()} == {"out.h5", "out.h5.checkpoint"}
+    assert main("run", "--resume", "out.h5", "--time-limit", "1h").code == 0

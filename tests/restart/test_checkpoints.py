@@ -194,7 +194,7 @@ def test_other_data_are_refused(tmp_path):
 def test_what_would_change_the_result_cannot_be_given_anew(tmp_path):
     stop_at_once(tmp_path / "run")
 
-    for params in ({"seed": 3}, {"engines": [ML]}, {"parts": 2}, {"nonsense": 1}):
+    for params in ({"seed": 3}, {"engines": [ML]}, {"parts": 2}, {"checkpoint": "x"}):
         with pytest.raises(exitwave.InvalidArgument, match=f"params has '{next(iter(params))}'"):
             exitwave.resume(tmp_path / "run", small_scan().data, params)
 
@@ -234,4 +234,12 @@ def test_a_checkpoint_of_a_later_version_is_refused(tmp_path):
         file.attrs["exitwave_checkpoint"] = 99
 
     with pytest.raises(exitwave.FileFormatError, match="update exitwave"):
+        exitwave.resume(tmp_path / "run", small_scan().data)
+
+
+def test_another_version_is_warned_of(tmp_path, monkeypatch):
+    stop_at_once(tmp_path / "run")
+    monkeypatch.setattr(exitwave, "__version__", "99")
+
+    with pytest.warns(UserWarning, match=r"written by exitwave 0\.1\.0, and this is 99"):
         exitwave.resume(tmp_path / "run", small_scan().data)

@@ -73,7 +73,7 @@ def test_killed_at_many_moments(tmp_path: Path):
     script = f"import sys; sys.path.insert(0, {str(tests)!r})\n" + SCRIPT
 
     done = subprocess.run(
-        [sys.executable, "-c", script, "40"],
+        [sys.executable, "-c", script, "25"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -13,7 +13,7 @@ from exitwave.cli.command import EXIT_STOPPED, Command, check_output, check_pict
 from exitwave.cli.options import load_options
 from exitwave.cli.run_options import given_parameters, run_options
 from exitwave.cli.show import lengths
-from exitwave.errors import InvalidArgument
+from exitwave.errors import DivergenceError, InvalidArgument
 
 if TYPE_CHECKING:
     from exitwave.io import Dataset
@@ -150,6 +150,8 @@ def naming_checkpoint(params: Parameters) -> Iterator[None]:
     """Where the work fails, say that there is a checkpoint."""
     try:
         yield
+    except DivergenceError:  # which would come again
+        raise
     except Exception:
         if params.checkpoint is not None and Path(params.checkpoint).exists():
             click.echo(

@@ -88,7 +88,7 @@ class _Stream(io.RawIOBase):
         self._file = os.open(path, flags, 0o666)
         self._at = 0
         self._end = 0
-        self._refusal: OSError | None = None
+        self._refusal: BaseException | None = None
 
     def check(self) -> None:
         """Raise the first refusal of the operating system."""
@@ -131,7 +131,7 @@ class _Stream(io.RawIOBase):
         try:
             while self._refusal is None and done < len(view):
                 done += os.pwrite(self._file, view[done:], self._at + done)
-        except OSError as error:
+        except BaseException as error:  # an interruption in the midst of HDF5 is as bad
             self._refusal = error
         self._at += len(view)
         self._end = max(self._end, self._at)

@@ -12,7 +12,6 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-import exitwave
 from exitwave.checkpoint import Checkpoint, EngineStanding, Source
 from exitwave.errors import ExitwaveError, FileFormatError
 from exitwave.io import hdf5
@@ -32,7 +31,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, core: Any) -> None:
         The operating system refuses to write; the last checkpoint stays, and nothing else.
     """
     with new_hdf5(path, overwrite=True) as file:
-        file.attrs.update({MARK: LAYOUT_VERSION, "version": exitwave.__version__})
+        file.attrs.update({MARK: LAYOUT_VERSION, "creator": "exitwave"})
         parts = {"source": asdict(checkpoint.source), "engine": asdict(checkpoint.engine)}
         write_tree(file.create_group("run"), vars(checkpoint) | parts)
         engine = file.create_group("engine")
