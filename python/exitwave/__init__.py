@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exitwave import metrics, plots
+    from exitwave import metrics, plots, prepare, probes
     from exitwave.config import show_config
     from exitwave.errors import (
         DeviceError,
@@ -43,6 +43,8 @@ _HOME = {
     "metrics": "metrics",
     "plan": "reconstruct",
     "plots": "plots",
+    "prepare": "prepare",
+    "probes": "probes",
     "ptychography": "reconstruct",
     "resume": "restart",
     "save_result": "io",
@@ -67,6 +69,8 @@ __all__ = [
     "metrics",
     "plan",
     "plots",
+    "prepare",
+    "probes",
     "ptychography",
     "resume",
     "save_result",

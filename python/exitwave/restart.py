@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 # What a resumed run may be told anew. The parts stay as they are: more or fewer of them add in
 # another order; and so does the file.
-_FREE = {key.name for key in call_keys() if not key.changes_result} - {"parts", "checkpoint"}
+_FREE = {key.name for key in call_keys() if not key.changes_result} - {
+    "parts",
+    "deterministic",
+    "checkpoint",
+}
 
 
 def resume(path: str | Path, data: Any = None, params: dict[str, Any] | None = None) -> Result:

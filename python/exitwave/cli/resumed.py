@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from exitwave.cli.checkpoint_options import TIMES, naming_checkpoint
 from exitwave.cli.command import check_output, check_picture
 from exitwave.cli.run_options import number_or_text
 from exitwave.errors import InvalidArgument
@@ -16,14 +17,7 @@ if TYPE_CHECKING:
     from exitwave.result import Result
 
 # Options that can be given anew; the others are those of the run.
-_PARAMETERS = (
-    "device",
-    "batch",
-    "memory_limit",
-    "checkpoint_every",
-    "checkpoint_minutes",
-    "time_limit",
-)
+_PARAMETERS = ("device", "batch", "memory_limit", *TIMES)
 _OTHERS = ("file", "output", "plot", "overwrite", "quiet", "resume")
 
 
@@ -37,7 +31,6 @@ def go_on(
 ) -> tuple[Path, Result]:
     """Run what is left and save the result, by default where the run was to save it."""
     from exitwave.checkpoint import SUFFIX, find_checkpoint, remove_checkpoint
-    from exitwave.cli.run import naming_checkpoint
     from exitwave.io import save_result
     from exitwave.restart import continue_run, opened_data, read_run
 

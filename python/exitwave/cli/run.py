@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from exitwave.cli.checkpoint_options import (
+    checkpoint_of,
+    checkpoint_options,
+    given_times,
+    naming_checkpoint,
+)
 from exitwave.cli.command import EXIT_STOPPED, Command, check_output, check_picture
 from exitwave.cli.options import load_options
 from exitwave.cli.run_options import given_parameters, run_options
 from exitwave.cli.show import lengths
-from exitwave.errors import DivergenceError, InvalidArgument
+from exitwave.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from exitwave.io import Dataset
     from exitwave.parameters import Parameters
     from exitwave.result import Result
-
-
-_TIMES = ("checkpoint_every", "checkpoint_minutes", "time_limit")
 
 
 @click.command(
@@ -36,21 +38,12 @@ _TIMES = ("checkpoint_every", "checkpoint_minutes", "time_limit")
     type=click.Path(path_type=Path),
     help="Result file to go on from: its object, probe and positions.",
 )
+@checkpoint_options
 @click.option(
-    "--resume",
-    metavar="RESULT",
-    type=click.Path(path_type=Path),
-    help="Go on with the run that was to write this result, from the checkpoint beside it.",
+    "--mask-misfits",
+    is_flag=True,
+    help="With --start: mask pixels at which the counts contradict that result's model.",
 )
-@click.option(
-    "--checkpoint/--no-checkpoint",
-    "checkpoint",
-    default=True,
-    help="Keep <output>.checkpoint, from which --resume goes on.  [default: yes]",
-)
-@click.option("--checkpoint-every", type=int, help="Iterations from one checkpoint to the next.")
-@click.option("--checkpoint-minutes", type=float, help="Minutes between them; left out: 15.")
-@click.option("--time-limit", metavar="TIME", help='Stop by itself before: "1h30m", "01:30:00".')
 @click.option(
     "-o",
     "--output",
@@ -71,6 +64,7 @@ def run(
     start: Path | None,
     resume: Path | None,
     checkpoint: bool,
+    mask_misfits: bool,
     **keywords: Any,
 ) -> None:
     """Reconstruct object and probe from the scan in FILE.
@@ -84,20 +78,24 @@ def run(
     elif file is None:
         raise click.UsageError("Missing argument 'FILE'")
     else:
+        if mask_misfits and start is None:
+            raise InvalidArgument(
+                "mask-misfits needs a result to compare with; add --start RESULT."
+            )
         output = output or Path(f"{file.stem}_result.h5")
-        kept = _checkpoint_of(output, overwrite) if checkpoint else None
+        kept = checkpoint_of(output, overwrite) if checkpoint else None
         check_output(output, overwrite=overwrite, inputs=[file, recipe])
         if plot is not None:
             check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
+        given, options, probe = given_parameters(recipe, keywords)
+        given |= given_times(keywords)
         if kept is not None:
             kept.unlink(missing_ok=True)
-        given, options = given_parameters(recipe, keywords)
-        given |= {name: keywords[name] for name in _TIMES if keywords[name] is not None}
-        if kept is not None:
             given.setdefault("checkpoint", str(kept))
         if quiet:
             given["progress"] = False
-        result = _run_anew(file, options, given, start, output, overwrite, quiet)
+        work = _Work(file, options, given, start, probe, mask_misfits)
+        result = work.run(output, overwrite, quiet)
     if plot is not None:
         save_plot(plot, result)
     if not quiet:
@@ -105,61 +103,57 @@ def run(
     leave_if_stopped(result, output)
 
 
-def _run_anew(
-    file: Path,
-    options: dict[str, Any],
-    given: dict[str, Any],
-    start: Path | None,
-    output: Path,
-    overwrite: bool,
-    quiet: bool,
-) -> Result:
-    """Load, reconstruct and save; ``options`` are those of ``load``, ``given`` the parameters."""
-    from exitwave.checkpoint import remove_checkpoint
-    from exitwave.io import load, save_result
+@dataclass(frozen=True)
+class _Work:
+    """A run from its beginning: options of ``load``, parameters, and what it starts from."""
 
-    if start is not None:
-        # The result's probe fits its object; scaled to the counts once more, it would not.
-        given.setdefault("scale_start", False)
-    with load(file, **options) as dataset:
-        params = complete_parameters(given, dataset)
-        if not quiet:
-            _print_plan(dataset, params)
-        with naming_checkpoint(params):
-            result = _reconstruct(dataset, options, start, params)
-            save_result(output, result, dataset=dataset, overwrite=overwrite)
-    remove_checkpoint(params, result.stopped)
-    return result
+    file: Path
+    options: dict[str, Any]
+    given: dict[str, Any]
+    start: Path | None
+    probe: dict[str, Any] | None
+    mask_misfits: bool
 
+    def run(self, output: Path, overwrite: bool, quiet: bool) -> Result:
+        """Load, reconstruct and save."""
+        from exitwave.checkpoint import remove_checkpoint
+        from exitwave.io import load, save_result
 
-def _checkpoint_of(output: Path, overwrite: bool) -> Path:
-    """Where the checkpoint goes; one that nobody has gone on with is refused."""
-    from exitwave.checkpoint import SUFFIX
+        given = self.given
+        if self.start is not None:
+            # The result's probe fits its object; scaled to the counts once more, it would not.
+            given = {"scale_start": self.probe is not None} | given
+        with load(self.file, **self.options) as dataset:
+            params = complete_parameters(given, dataset)
+            if self.start is not None and self.mask_misfits:
+                _mask_misfits(dataset, self.start)
+            if not quiet:
+                _print_plan(dataset, params)
+            with naming_checkpoint(params):
+                result = self._reconstruct(dataset, params)
+                save_result(output, result, dataset=dataset, overwrite=overwrite)
+        remove_checkpoint(params, result.stopped)
+        return result
 
-    place = output.parent / (output.name + SUFFIX)
-    if place.exists() and not overwrite:
-        raise InvalidArgument(
-            f"{place} holds a run that was stopped; go on with it by exitwave run --resume "
-            f"{output}, or add --overwrite."
-        )
-    return place
+    def _reconstruct(self, dataset: Dataset, params: Parameters) -> Result:
+        from exitwave.io import load_result
+        from exitwave.reconstruct import reconstruct, source_of_file
+        from exitwave.start_probe import with_geometry
 
-
-@contextmanager
-def naming_checkpoint(params: Parameters) -> Iterator[None]:
-    """Where the work fails, say that there is a checkpoint."""
-    try:
-        yield
-    except DivergenceError:  # which would come again
-        raise
-    except Exception:
-        if params.checkpoint is not None and Path(params.checkpoint).exists():
-            click.echo(
-                "exitwave: the last checkpoint is kept; go on with exitwave run --resume "
-                f"{params.checkpoint}",
-                err=True,
-            )
-        raise
+        obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
+        if self.start is not None:
+            before = load_result(self.start)
+            if len(before.positions) != len(positions):
+                raise InvalidArgument(
+                    f"start {self.start} has {len(before.positions)} positions, but "
+                    f"{dataset.source} has {len(positions)} frames; start from a result of the "
+                    "same scan."
+                )
+            obj, probe, positions = before.object, before.probe, before.positions
+        if self.probe is not None:
+            probe = with_geometry(self.probe, dataset.geometry)
+        source = source_of_file(dataset, self.options)
+        return reconstruct(dataset.data, obj, probe, positions, dataset.mask, params, source)
 
 
 def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
@@ -174,23 +168,14 @@ def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
 
 
-def _reconstruct(
-    dataset: Dataset, options: dict[str, Any], start: Path | None, params: Parameters
-) -> Result:
+def _mask_misfits(dataset: Dataset, start: Path) -> None:
+    """Take the pixels that the start result cannot explain out of the mask, with a note."""
     from exitwave.io import load_result
-    from exitwave.reconstruct import reconstruct, source_of_file
+    from exitwave.prepare import find_misfits
 
-    obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
-    if start is not None:
-        before = load_result(start)
-        if len(before.positions) != len(positions):
-            raise InvalidArgument(
-                f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
-                f"{len(positions)} frames; start from a result of the same scan."
-            )
-        obj, probe, positions = before.object, before.probe, before.positions
-    source = source_of_file(dataset, options)
-    return reconstruct(dataset.data, obj, probe, positions, dataset.mask, params, source)
+    bad = find_misfits(dataset.data, load_result(start), dataset.mask).bad
+    dataset.mask = ~bad if dataset.mask is None else dataset.mask & ~bad
+    dataset.notes.append(f"{int(bad.sum())} pixels that contradict {start} are masked.")
 
 
 def _print_plan(dataset: Dataset, params: Parameters) -> None:
