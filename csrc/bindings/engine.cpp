@@ -237,6 +237,34 @@ class BoundEngine {
   std::unique_ptr<Engine> engine_;
 };
 
+py::dtype dtype_of(ElementType type) {
+  switch (type) {
+    case ElementType::byte:
+      return py::dtype::of<std::uint8_t>();
+    case ElementType::int64:
+      return py::dtype::of<std::int64_t>();
+    case ElementType::float32:
+      return py::dtype::of<float>();
+    case ElementType::float64:
+      return py::dtype::of<double>();
+    case ElementType::complex64:
+      return py::dtype::of<std::complex<float>>();
+  }
+  throw InvalidArgument("state: unknown type");
+}
+
+// Gives each piece of the state to transfer(name, total, first, piece), which reads the piece when
+// the state is saved and fills it when it is restored.
+void pass_state(Engine& engine, bool saving, const py::function& transfer) {
+  Archive archive(saving, [&](const Archive::Piece& piece) {
+    // With a base, the array is a view.
+    const py::array view(dtype_of(piece.type), std::vector<py::ssize_t>{py::ssize_t(piece.count)},
+                         piece.data, py::none());
+    transfer(piece.name, piece.total, piece.first, view);
+  });
+  engine.state(archive);
+}
+
 void bind_options(py::module_& m) {
   py::enum_<Noise>(m, "Noise")
       .value("poisson", Noise::poisson)
@@ -276,6 +304,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("clip", &EngineOptions::clip)
       .def_readwrite("clip_low", &EngineOptions::clip_low)
       .def_readwrite("clip_high", &EngineOptions::clip_high)
+      .def_readwrite("resumed", &EngineOptions::resumed)
       .def_readwrite("storage", &EngineOptions::storage)
       .def_readwrite("probe_support", &EngineOptions::probe_support)
       .def_readwrite("probe_fourier_support", &EngineOptions::probe_fourier_support);
@@ -355,6 +384,15 @@ void bind_engine(py::module_& m) {
       .def(
           "move_probe", [](BoundEngine& e, int dy, int dx) { e.engine().move_probe(dy, dx); },
           "dy"_a, "dx"_a, Release(), "Move probe and object by whole pixels.")
+      .def(
+          "save",
+          [](BoundEngine& e, const py::function& write) { pass_state(e.engine(), true, write); },
+          "write"_a,
+          "All that an engine holds between iterations: write(name, total, first, piece).")
+      .def(
+          "restore",
+          [](BoundEngine& e, const py::function& read) { pass_state(e.engine(), false, read); },
+          "read"_a, "The way back: read(name, total, first, piece) fills the piece.")
       .def_property_readonly("object", &BoundEngine::object, "Copy, (K, A, B) complex64.")
       .def_property_readonly("probe", &BoundEngine::probe, "Copy, (M, Y, X) complex64.")
       .def_property_readonly(

@@ -7,6 +7,7 @@
 
 #include "core/complex.hpp"
 #include "core/scan.hpp"
+#include "storage/archive.hpp"
 #include "storage/plan.hpp"
 
 namespace exitwave {
@@ -35,6 +36,7 @@ struct EngineOptions {
   bool clip = false;
   double clip_low = 0;
   double clip_high = 0;
+  bool resumed = false;  // state() restores what start() would compute
   StoragePlan storage;
   std::vector<Real> probe_support;          // (ny, nx), 0 or 1; empty: none
   std::vector<Real> probe_fourier_support;  // (ny, nx), zero frequency first; empty: none
@@ -74,6 +76,10 @@ class Engine {
   virtual double model_power() = 0;
   // Moves probe and object by whole pixels against the windows; exit waves follow.
   virtual void move_probe(int dy, int dx) = 0;
+
+  // All that an engine holds between iterations, out or back in: one that is made for the same scan
+  // and parts, and gets this back, goes on as if it had never stopped.
+  virtual void state(Archive& archive) = 0;
 
   virtual void get_object(Complex* target) = 0;
   virtual void get_probe(Complex* target) = 0;

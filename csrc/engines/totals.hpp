@@ -1,11 +1,13 @@
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "core/buffer.hpp"
 #include "core/communicator.hpp"
 #include "kernels/scalar.hpp"
+#include "storage/archive.hpp"
 
 namespace exitwave {
 
@@ -63,6 +65,11 @@ class Totals {
     }
     if (ranks_.communicator != nullptr) gather(rows);
     return rows;
+  }
+
+  void state(Archive& archive) {
+    for (std::size_t i = 0; i < tables_.size(); ++i)
+      archive.buffer("totals/" + std::to_string(i), tables_[i]);
   }
 
  private:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from exitwave.io import Dataset, load_result, save_result
     from exitwave.io.load import load
     from exitwave.reconstruct import Plan, plan, ptychography
+    from exitwave.restart import resume
     from exitwave.result import Result
     from exitwave.simulator import simulate
 
@@ -45,6 +46,7 @@ _HOME = {
     "prepare": "prepare",
     "probes": "probes",
     "ptychography": "reconstruct",
+    "resume": "restart",
     "save_result": "io",
     "show_config": "config",
     "simulate": "simulator",
@@ -70,6 +72,7 @@ __all__ = [
     "prepare",
     "probes",
     "ptychography",
+    "resume",
     "save_result",
     "show_config",
     "simulate",

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave import start
-from exitwave.counts import Counts
+from exitwave.checkpoint import Checkpoint, Checkpoints, Resumed, Source
+from exitwave.counts import Counts, fingerprint
 from exitwave.division import Division
+from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
-from exitwave.errors import DivergenceError
+from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.first_probe import gather_middle
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
@@ -58,7 +60,8 @@ class Chain:
     """A chain of engines on one scan.
 
     With ``planning`` the counts are not looked at, and it can only be planned. Under MPI each rank
-    has one, and all call the same methods.
+    has one, and all call the same methods. A ``resumed`` chain gets the start values of its
+    checkpoint and goes on from there. ``source`` tells a checkpoint where the counts come from.
     """
 
     def __init__(
@@ -70,7 +73,10 @@ class Chain:
         division: Division,
         params: Parameters,
         planning: bool = False,
+        source: Source = Source(),  # noqa: B008  frozen
+        resumed: Resumed | None = None,
     ) -> None:
+        self._began = time.perf_counter()
         self.params = params
         self.ranks = division.ranks
         self.positions = division.positions
@@ -98,11 +104,33 @@ class Chain:
             self.arrays_bytes,
             planning,
         )
-        if params.scale_start and not planning:
+        if params.scale_start and not planning and resumed is None:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start_probe = self.probe
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
+        self._source = source
+        self._resumed = resumed
+        self._seconds_before = 0.0
+        if not planning:
+            self._checkpoints = Checkpoints(params, resumed is not None)
+            self._fingerprint = (
+                fingerprint(counts) if self._checkpoints.wanted or resumed is not None else {}
+            )
+        if resumed is not None:
+            self._go_back_to(resumed.checkpoint)
+
+    def _go_back_to(self, checkpoint: Checkpoint) -> None:
+        if self._fingerprint != checkpoint.fingerprint:
+            raise InvalidArgument(
+                "data are not those that the checkpoint was made with: their shape, type or counts "
+                "differ; give the same data."
+            )
+        self.squeeze = checkpoint.squeeze
+        self.object, self.probe = checkpoint.object, checkpoint.probe
+        self.errors = list(checkpoint.errors)
+        self.problem.random.bit_generator.state = checkpoint.random
+        self._seconds_before = checkpoint.seconds
 
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
@@ -135,17 +163,11 @@ class Chain:
         return plans
 
     def run(self) -> Result:
-        began = time.perf_counter()
         error = np.nan
-        progress_shown = progress_of(self.params, shown=self.ranks.first)
-        with Interruption() as interruption, progress_shown as progress:
-            for number, engine_params in enumerate(self.params.engines):
-                modes = engine_params.probe_modes, engine_params.object_modes
-                self.probe = start.grown_probe(self.probe, modes[0])
-                self.object = self.start_object.grow(
-                    self.object, modes[1], self.box, self.problem.random
-                )
-                engine = EngineRun(number, engine_params, self.problem, self.object, self.probe)
+        shown = progress_of(self.params, shown=self.ranks.first)
+        with Interruption() as interruption, shown as progress:
+            for number in range(len(self.errors), len(self.params.engines)):
+                engine = self._engine(number)
                 progress.begin(engine)
                 try:
                     self._iterate(engine, interruption, progress)
@@ -153,24 +175,82 @@ class Chain:
                     # All ranks have the same error, and are here.
                     self.ranks.mark_agreed(divergence)
                     self._take(engine)
-                    divergence.result = self._result(engine.errors[-1], began)
+                    divergence.result = self._result(engine.errors[-1])
                     raise
                 self._take(engine)
                 if self.stopped or number == len(self.params.engines) - 1:
                     error = engine.error()
                     break
-        return self._result(error, began)
+        return self._result(error)
+
+    def _engine(self, number: int) -> EngineRun:
+        """An engine at its start, or where the checkpoint left it."""
+        params = self.params.engines[number]
+        if self._resumed is not None and number == len(self._resumed.checkpoint.errors):
+            standing = self._resumed.checkpoint.engine
+            engine = EngineRun(number, params, self.problem, self.object, self.probe, standing)
+            self._resumed.restore(engine.core)
+            self._resumed = None
+            return engine
+        self.probe = start.grown_probe(self.probe, params.probe_modes)
+        self.object = self.start_object.grow(
+            self.object, params.object_modes, self.box, self.problem.random
+        )
+        return EngineRun(number, params, self.problem, self.object, self.probe)
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
+        before = time.perf_counter()
+        longest = 0.0
         for iteration in engine.iterations():
+            now = time.perf_counter()
+            longest, before = max(longest, now - before), now
             progress.advance(engine)
             if self._callback_stops(engine, iteration):
                 self.stopped = "callback"
-            if self.ranks.any(interruption.requested):
-                self.stopped = "interrupted"
+            else:
+                late = "time_limit" if self._next_is_too_late(engine, longest) else None
+                self.stopped = self.ranks.first_given(interruption.reason or late)
+            self._keep(engine)
             if self.stopped:
                 return engine.finish()
         return None
+
+    def _next_is_too_late(self, engine: EngineRun, iteration_seconds: float) -> bool:
+        """Whether another iteration, and a checkpoint after it, would pass the time limit."""
+        left = engine.params.iterations - len(engine.errors)
+        if self.params.time_limit is None or (
+            left == 0 and engine.number == len(self.params.engines) - 1
+        ):
+            return False
+        end = time.perf_counter() + iteration_seconds + self._checkpoints.seconds
+        return end - self._began > seconds_of(self.params.time_limit)
+
+    def _keep(self, engine: EngineRun) -> None:
+        """Write a checkpoint where one is due, or the run stops."""
+        iterations = len(engine.errors) + sum(map(len, self.errors))
+        if not self._checkpoints.wanted:
+            return
+        if not self._checkpoints.due(iterations) and self.stopped is None:
+            return
+        checkpoint = Checkpoint(
+            params=self.params.to_dict(),
+            source=self._source,
+            fingerprint=self._fingerprint,
+            mask=self.problem.counts.mask,
+            start=self._start(),
+            squeeze=self.squeeze,
+            parts=self.problem.lanes.parts,
+            random=dict(self.problem.random.bit_generator.state),
+            object=engine.core.object,
+            probe=engine.core.probe,
+            errors=self.errors,
+            engine=engine.standing,
+            seconds=self._seconds(),
+        )
+        self._checkpoints.write(checkpoint, engine.core)
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._began
 
     def _callback_stops(self, engine: EngineRun, iteration: int) -> bool:
         callback = self.params.callback
@@ -196,7 +276,7 @@ class Chain:
         self.object, self.probe = engine.core.object, engine.core.probe
         self.errors.append(np.array(engine.errors))
 
-    def _result(self, error: float, began: float) -> Result:
+    def _result(self, error: float) -> Result:
         probe = start.orthogonal_modes(self.probe) if self.params.orthogonalise else self.probe
         parts = self._object_parts()
         obj = self._gathered(self.object)
@@ -212,15 +292,19 @@ class Chain:
             error=float(error),
             engines=[engine.name for engine in self.params.engines[: len(self.errors)]],
             params=self.params.to_dict(),
-            seconds=time.perf_counter() - began,
+            seconds=self._seconds(),
             stopped=self.stopped,
-            start={
-                "object": self.start_object.cut(None if whole else self.box),
-                "probe": self.start_probe,
-                "positions": self.positions,
-            },
+            start=self._start(whole),
             parts=parts,
         )
+
+    def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
+        """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
+        return {
+            "object": self.start_object.cut(None if whole else self.box),
+            "probe": self.start_probe,
+            "positions": self.positions,
+        }
 
     def _object_parts(self) -> ObjectParts | None:
         """Where the object is, if it is spread over ranks."""

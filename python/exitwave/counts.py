@@ -6,7 +6,9 @@ one array that the core works on - and that is the caller's own where its type a
 
 from __future__ import annotations
 
+import hashlib
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exitwave.errors import InvalidArgument
+from exitwave.errors import FileFormatError, InvalidArgument
+from exitwave.file_watch import FileWatch
 from exitwave.ranks import ALONE
 from exitwave.read_ahead import ReadAhead
 
@@ -28,6 +31,10 @@ Index = npt.NDArray[np.int64]
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
 # Small, so that the allocator gives the memory back.
 _CHUNK_BYTES = 2 << 20
+# Bytes read for each byte needed that are worth a warning.
+_WASTEFUL = 2.0
+# Frames that a fingerprint looks at one by one.
+_FINGERPRINT_FRAMES = 8
 # Counts become single precision on their way through the core.
 _LARGEST = np.finfo(np.float32).max
 
@@ -46,6 +53,8 @@ class Counts:
         At valid pixels.
     dtype : NumPy type
         Of the counts in the core.
+    watch : FileWatch
+        Of the file that the data are in.
     frames : int
         Of the scan; mean and largest are of all of them.
     held : int64 array or None
@@ -59,6 +68,7 @@ class Counts:
     mean: npt.NDArray[np.float64]
     largest: float
     dtype: np.dtype[Any]
+    watch: FileWatch
     frames: int
     held: Index | None = None
     place: Index | None = None
@@ -115,11 +125,12 @@ class Counts:
             ):
                 run += 1
             start = int(frames[first])
-            chunk = np.asarray(self.data[start : start + run])
+            chunk = _read(self.data, slice(start, start + run))
             # What stands at invalid pixels need not fit the type.
             fits = chunk.dtype == self.dtype
             target[first : first + run] = chunk if fits else np.where(self.mask, chunk, 0)
             first += run
+        self.watch.check()
 
 
 def checked_data(data: Any) -> Any:
@@ -173,17 +184,18 @@ def read_counts(
     """
     ranks = ALONE if division is None else division.ranks
     held = None if division is None else division.held_frames
-    own = ranks.agree(lambda: _read(data, mask, host_bytes, held))
+    own = ranks.agree(lambda: _look_at(data, mask, host_bytes, held))
     total = ranks.sum(own.mean)
     if total.sum() == 0:
         raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
     return replace(own, mean=total / own.frames, largest=ranks.largest(own.largest))
 
 
-def _read(data: Any, mask: Any, host_bytes: int | None, held: Index | None) -> Counts:
+def _look_at(data: Any, mask: Any, host_bytes: int | None, held: Index | None) -> Counts:
     """The held frames; ``mean`` is their sum yet."""
     data = checked_data(data)
     valid = _checked_mask(mask, tuple(data.shape[1:]))
+    watch = FileWatch(data)
     frames, *shape = data.shape
     count = frames if held is None else len(held)
     place = None
@@ -208,7 +220,51 @@ def _read(data: Any, mask: Any, host_bytes: int | None, held: Index | None) -> C
             # What stands at invalid pixels need not fit the type, and does not matter.
             target[done : done + len(chunk)] = np.where(valid, chunk, 0)
         done += len(chunk)
-    return Counts(target, valid, total, largest, dtype, frames, held, place)
+    watch.check()
+    return Counts(target, valid, total, largest, dtype, watch, frames, held, place)
+
+
+def warn_of_chunks(counts: Counts, *, in_groups: bool) -> None:
+    """Warn where counts stay in a file whose chunks make a run read much more than it needs.
+
+    ``in_groups``: some engine draws its frames from all over the scan.
+    """
+    chunks = getattr(counts.data, "chunks", None)
+    if counts.in_memory or chunks is None:
+        return
+    from exitwave.io.rechunk import reading_factor
+
+    run = 1 if in_groups else max(1, _CHUNK_BYTES // counts.frame_bytes)
+    factor = reading_factor(chunks, counts.data.shape, run)
+    if factor >= _WASTEFUL:
+        shape = " x ".join(map(str, chunks))
+        warnings.warn(
+            f"data stay in their file, whose chunks of {shape} make a pass read about "
+            f"{factor:.1f} times what it needs; write it anew with one frame per chunk: exitwave "
+            f"rechunk {counts.data.file.filename} NEW_FILE --data {counts.data.name}.",
+            stacklevel=4,
+        )
+
+
+def fingerprint(counts: Counts) -> dict[str, Any]:
+    """What tells these counts from any others: shape, type, digests of their mean and of frames."""
+    chosen = np.unique(np.linspace(0, len(counts.data) - 1, _FINGERPRINT_FRAMES).astype(np.int32))
+    frames = np.empty((len(chosen), *counts.data.shape[1:]), counts.dtype)
+    if counts.in_memory:
+        frames[:] = counts.data[chosen]
+    else:
+        counts.read(chosen, frames)
+    frames[:, ~counts.mask] = 0
+    return {
+        "shape": tuple(int(n) for n in counts.data.shape),
+        "dtype": str(counts.dtype),
+        "mean": _digest(counts.mean),
+        "frames": _digest(frames),
+    }
+
+
+def _digest(array: npt.NDArray[Any]) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
 
 
 def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
@@ -226,7 +282,7 @@ def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Count
         data, dtype.itemsize * math.prod(data.shape), host_bytes
     ):
         data = np.broadcast_to(dtype.type(0), data.shape)
-    return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype, len(data))
+    return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype, FileWatch(None), len(data))
 
 
 def _stays_in_file(data: Any, size: int, host_bytes: int | None) -> bool:
@@ -271,13 +327,23 @@ def _chunks(data: Any, held: Index | None = None) -> Iterator[tuple[int, npt.NDA
     step = max(1, _CHUNK_BYTES // frame_bytes)
     for begin, end in [(0, data.shape[0])] if held is None else _runs(held):
         for first in range(begin, end, step):
-            yield first, np.asarray(data[first : min(first + step, end)])
+            yield first, _read(data, slice(first, min(first + step, end)))
 
 
 def _runs(frames: Index) -> list[tuple[int, int]]:
     """First and last + 1 of frames that follow each other."""
     breaks = np.flatnonzero(np.diff(frames) != 1) + 1
     return [(int(run[0]), int(run[-1]) + 1) for run in np.split(frames, breaks)]
+
+
+def _read(data: Any, frames: slice) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(data[frames])
+    except (OSError, RuntimeError) as error:  # h5py raises both
+        raise FileFormatError(
+            f"frames {frames.start} to {frames.stop - 1} of data cannot be read "
+            f"({' '.join(str(error).split())}); the file is damaged, or its disk has gone."
+        ) from error
 
 
 def _checked_sum(

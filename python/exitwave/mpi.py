@@ -168,6 +168,9 @@ class MpiRanks(Ranks):
     def largest(self, value: float) -> float:
         return float(max(self._comm.allgather(value)))
 
+    def first_given(self, value: T | None) -> T | None:
+        return next((each for each in self._comm.allgather(value) if each is not None), None)
+
     def any(self, flag: bool) -> bool:
         return any(self._comm.allgather(flag))
 

@@ -74,6 +74,10 @@ class Ranks:
         """Largest over ranks."""
         return value
 
+    def first_given(self, value: T | None) -> T | None:
+        """The value of the first rank that has one."""
+        return value
+
     def any(self, flag: bool) -> bool:
         """Whether it is true on any rank."""
         return flag

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exitwave.chain import Chain
-from exitwave.counts import Counts, checked_data, counts_to_plan, read_counts
+from exitwave.checkpoint import Resumed, Source, remove_checkpoint
+from exitwave.counts import Counts, checked_data, counts_to_plan, read_counts, warn_of_chunks
 from exitwave.devices import (
     DescribedDevices,
     Lanes,
@@ -24,6 +25,9 @@ from exitwave.parameters import Parameters, validate_params
 from exitwave.ranks import ALONE, Ranks
 from exitwave.result import Result
 from exitwave.start_probe import with_geometry
+
+if TYPE_CHECKING:
+    from exitwave.io import Dataset
 
 
 def ptychography(
@@ -75,7 +79,12 @@ def ptychography(
         if isinstance(data, str | Path):
             return _from_file(ranks, data, obj, probe, pos, mask, params)
         checked = ranks.agree(lambda: validate_params(params))
-        return _reconstruct(ranks, data, obj, probe, pos, mask, checked, _left_out(params))
+        if _left_out(params):
+            _name_engines(checked, ranks)
+        source = _source_of(data)
+        result = reconstruct(data, obj, probe, pos, mask, checked, source, ranks=ranks)
+    remove_checkpoint(checked, result.stopped)
+    return result
 
 
 def ranks_of(params: dict[str, Any] | Parameters | None) -> Ranks:
@@ -96,25 +105,59 @@ def ranks_of(params: dict[str, Any] | Parameters | None) -> Ranks:
     return find_ranks(given)
 
 
-def _reconstruct(
-    ranks: Ranks,
+def reconstruct(
     data: Any,
     obj: Any,
     probe: Any,
     pos: Any,
     mask: Any,
     params: Parameters,
-    by_default: bool,
+    source: Source,
+    resumed: Resumed | None = None,
+    ranks: Ranks = ALONE,
 ) -> Result:
-    """``by_default``: the engines are not the user's choice, so they are named."""
-    division = divide_scan(data, obj, pos, params, ranks)
+    """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
+    ranks.agree(lambda: _check_checkpoint(params, ranks))
+    division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
     limits = ranks.agree(lambda: _limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
-    chain = Chain(counts, _without(limits, counts, data), obj, probe, division, params)
-    if by_default and params.progress is not False and ranks.first:
+    if ranks.first:
+        in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
+        warn_of_chunks(counts, in_groups=in_groups)
+    left = _without(limits, counts, data)
+    chain = Chain(counts, left, obj, probe, division, params, source=source, resumed=resumed)
+    result = chain.run()
+    result.source = source.name
+    result.pixel_size_m = source.pixel_size_m
+    return result
+
+
+def _check_checkpoint(params: Parameters, ranks: Ranks) -> None:
+    if params.checkpoint is not None and ranks.size > 1:
+        raise InvalidArgument(
+            f"checkpoint is {params.checkpoint!r}, but runs over several MPI processes write none; "
+            "set it to None."
+        )
+
+
+def _with_parts(params: Parameters, resumed: Resumed | None) -> Parameters:
+    """Parameters with the parts of a resumed run, which stay as they were."""
+    if resumed is None:
+        return params
+    return params.model_copy(update={"parts": resumed.checkpoint.parts})
+
+
+def _name_engines(params: Parameters, ranks: Ranks) -> None:
+    if params.progress is not False and ranks.first:
         engines = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
         print(f"exitwave: no engines given, running the default chain {engines}")
-    return chain.run()
+
+
+def _source_of(data: Any) -> Source:
+    of_h5py = type(data).__module__.startswith("h5py")  # which need not be loaded
+    if not of_h5py or not data:
+        return Source()
+    return Source(path=str(Path(data.file.filename).resolve()), dataset=data.name)
 
 
 def divide_scan(
@@ -194,20 +237,30 @@ def _from_file(
         checked = ranks.agree(
             lambda: validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
         )
-        result = _reconstruct(
-            ranks,
+        if _left_out(params):
+            _name_engines(checked, ranks)
+        result = reconstruct(
             dataset.data,
             dataset.object if obj is None else obj,
             dataset.probe if probe is None else with_geometry(probe, dataset.geometry),
             dataset.positions_px if pos is None else pos,
             dataset.mask if mask is None else mask,
             checked,
-            _left_out(params),
+            source_of_file(dataset, {}),
+            ranks=ranks,
         )
-        result.source = dataset.source
-        if dataset.geometry is not None:
-            result.pixel_size_m = dataset.geometry.pixel_size_m
+        remove_checkpoint(checked, result.stopped)
     return result
+
+
+def source_of_file(dataset: Dataset, options: dict[str, Any]) -> Source:
+    """How a scan that was loaded with these options is found again."""
+    return Source(
+        path=str(Path(dataset.source).resolve()),
+        name=dataset.source,
+        load=options,
+        pixel_size_m=None if dataset.geometry is None else dataset.geometry.pixel_size_m,
+    )
 
 
 def _left_out(params: Any) -> bool:

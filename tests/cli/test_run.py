@@ -194,7 +194,10 @@ def test_interrupted_run_saves_what_it_has(scan, tmp_path):
     _, err = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "exitwave: interrupted; the state so far is in out.h5"
+    assert err.splitlines()[-1] == (
+        "exitwave: interrupted; the state so far is in out.h5, go on with exitwave run --resume "
+        "out.h5"
+    )
     assert "Traceback" not in err
     result = exitwave.load_result(tmp_path / "out.h5")
     assert result.stopped == "interrupted"

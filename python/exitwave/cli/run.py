@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from exitwave.cli.command import EXIT_INTERRUPTED, Command, check_output, check_picture
+from exitwave.cli.checkpoint_options import (
+    checkpoint_of,
+    checkpoint_options,
+    given_times,
+    naming_checkpoint,
+)
+from exitwave.cli.command import EXIT_STOPPED, Command, check_output, check_picture
 from exitwave.cli.options import load_options
 from exitwave.cli.run_options import given_parameters, run_options
 from exitwave.cli.show import lengths
@@ -25,13 +32,14 @@ if TYPE_CHECKING:
     example='exitwave run scan.cxi --engines "DM:200 ML:100,noise=poisson" '
     "--probe-modes 3 -o out.h5 --plot out.png",
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @run_options
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
     help="Result file to go on from: its object, probe and positions.",
 )
+@checkpoint_options
 @click.option(
     "--mask-misfits",
     is_flag=True,
@@ -48,55 +56,148 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @load_options
 def run(
-    file: Path,
+    file: Path | None,
     output: Path | None,
     plot: Path | None,
     overwrite: bool,
     quiet: bool,
     recipe: Path | None,
     start: Path | None,
+    resume: Path | None,
+    checkpoint: bool,
     mask_misfits: bool,
     **keywords: Any,
 ) -> None:
-    """Reconstruct object and probe from the scan in FILE."""
-    from exitwave.io import load
+    """Reconstruct object and probe from the scan in FILE.
+
+    With --resume, FILE is needed only where it is in another place than before.
+    """
     from exitwave.reconstruct import ranks_of
 
-    if mask_misfits and start is None:
-        raise InvalidArgument("mask-misfits needs a result to compare with; add --start RESULT.")
-    output = output or Path(f"{file.stem}_result.h5")
-    job = ranks_of(None)
-    given, options, probe = job.agree(lambda: given_parameters(recipe, keywords))
-    ranks = job if given.get("comm") is None else ranks_of(given)
-    if quiet:
-        given["progress"] = False
-    if start is not None:
-        # The result's probe fits its object; scaled to the counts once more, it would not.
-        given.setdefault("scale_start", probe is not None)
-    if plot is None and ranks.size > 1:
-        # The file is written part by part.
-        given.setdefault("gather", False)
-
-    def check_files() -> None:
-        check_output(output, overwrite=overwrite, inputs=[file, recipe])
-        if plot is not None:
-            check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
-
+    if resume is None and file is None:
+        raise click.UsageError("Missing argument 'FILE'")
+    ranks = ranks_of(None)
     with ranks.together():
-        ranks.by_first(check_files)
-        with ranks.agree(lambda: load(file, **options)) as dataset:
-            params = ranks.agree(lambda: complete_parameters(given, dataset))
-            if start is not None and mask_misfits:
-                ranks.agree(lambda: _mask_misfits(dataset, start))
-            if not quiet and ranks.first:
-                _print_plan(dataset, params)
-            result = _reconstruct(ranks, dataset, start, probe, params)
-            _save(ranks, output, result, dataset, overwrite)
+        if resume is not None:
+            from exitwave.cli.resumed import go_on
+
+            output, result = go_on(resume, file, output, plot, overwrite, quiet)
+        else:
+            assert file is not None
+            output = output or Path(f"{file.stem}_result.h5")
+            work = ranks.agree(lambda: _Work.of(file, start, recipe, mask_misfits, keywords))
+            kept = ranks.by_first(lambda: work.check_files(output, plot, overwrite, checkpoint))
+            if kept is not None and ranks.size == 1:
+                work.given.setdefault("checkpoint", str(kept))
+            if plot is None and ranks.size > 1:
+                # The file is written part by part.
+                work.given.setdefault("gather", False)
+            if quiet:
+                work.given["progress"] = False
+            result = work.run(ranks, output, overwrite, quiet)
         if plot is not None:
             ranks.by_first(lambda: save_plot(plot, result))
     if not quiet and ranks.first:
         print_outcome(result, output, plot)
-    leave_if_interrupted(result, output, told=ranks.first)
+    leave_if_stopped(result, output, told=ranks.first)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A run from its beginning: options of ``load``, parameters, and what it starts from."""
+
+    file: Path
+    options: dict[str, Any]
+    given: dict[str, Any]
+    start: Path | None
+    recipe: Path | None
+    probe: dict[str, Any] | None
+    mask_misfits: bool
+
+    @classmethod
+    def of(
+        cls,
+        file: Path,
+        start: Path | None,
+        recipe: Path | None,
+        mask_misfits: bool,
+        keywords: dict[str, Any],
+    ) -> _Work:
+        """From what the command line says."""
+        if mask_misfits and start is None:
+            raise InvalidArgument(
+                "mask-misfits needs a result to compare with; add --start RESULT."
+            )
+        given, options, probe = given_parameters(recipe, keywords)
+        given |= given_times(keywords)
+        if "comm" in given:
+            raise InvalidArgument(
+                f"comm of {recipe} is {given['comm']!r}, but a command takes the processes that it "
+                "was started with; leave it out."
+            )
+        if start is not None:
+            # The result's probe fits its object; scaled to the counts once more, it would not.
+            given = {"scale_start": probe is not None} | given
+        return cls(file, options, given, start, recipe, probe, mask_misfits)
+
+    def check_files(
+        self, output: Path, plot: Path | None, overwrite: bool, checkpoint: bool
+    ) -> Path | None:
+        """Refuse files that could not be written; the path for the checkpoint, which is free."""
+        kept = checkpoint_of(output, overwrite) if checkpoint else None
+        check_output(output, overwrite=overwrite, inputs=[self.file, self.recipe])
+        if plot is not None:
+            inputs = [self.file, self.recipe, self.start, output]
+            check_picture(plot, overwrite=overwrite, inputs=inputs)
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+        return kept
+
+    def run(self, ranks: Ranks, output: Path, overwrite: bool, quiet: bool) -> Result:
+        """Load, reconstruct and save."""
+        from exitwave.checkpoint import remove_checkpoint
+        from exitwave.io import load
+
+        with ranks.agree(lambda: load(self.file, **self.options)) as dataset:
+            params = ranks.agree(lambda: complete_parameters(self.given, dataset))
+            if self.start is not None and self.mask_misfits:
+                place = self.start
+                ranks.agree(lambda: _mask_misfits(dataset, place))
+            if not quiet and ranks.first:
+                _print_plan(dataset, params)
+            with naming_checkpoint(params):
+                result = self._reconstruct(ranks, dataset, params)
+                _save(ranks, output, result, dataset, overwrite)
+        remove_checkpoint(params, result.stopped)
+        return result
+
+    def _reconstruct(self, ranks: Ranks, dataset: Dataset, params: Parameters) -> Result:
+        from exitwave.reconstruct import reconstruct, source_of_file
+        from exitwave.start_probe import with_geometry
+
+        obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
+        if self.start is not None:
+            place = self.start
+            obj, probe, positions = ranks.agree(lambda: _start_values(place, dataset))
+        if self.probe is not None:
+            probe = with_geometry(self.probe, dataset.geometry)
+        source = source_of_file(dataset, self.options)
+        return reconstruct(
+            dataset.data, obj, probe, positions, dataset.mask, params, source, ranks=ranks
+        )
+
+
+def _start_values(start: Path, dataset: Dataset) -> tuple[Any, Any, Any]:
+    """Object, probe and positions of a result of the same scan."""
+    from exitwave.io import load_result
+
+    before = load_result(start)
+    if len(before.positions) != len(dataset.positions_px):
+        raise InvalidArgument(
+            f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
+            f"{len(dataset.positions_px)} frames; start from a result of the same scan."
+        )
+    return before.object, before.probe, before.positions
 
 
 def _save(ranks: Ranks, output: Path, result: Result, dataset: Dataset, overwrite: bool) -> None:
@@ -122,41 +223,6 @@ def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
         )
     known = None if dataset.geometry is None else dataset.geometry.propagation()
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
-
-
-def _reconstruct(
-    ranks: Ranks,
-    dataset: Dataset,
-    start: Path | None,
-    start_probe: dict[str, Any] | None,
-    params: Parameters,
-) -> Result:
-    from exitwave.reconstruct import ptychography
-    from exitwave.start_probe import with_geometry
-
-    obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
-    if start is not None:
-        obj, probe, positions = ranks.agree(lambda: _start_values(start, dataset))
-    if start_probe is not None:
-        probe = with_geometry(start_probe, dataset.geometry)
-    result = ptychography(dataset.data, obj, probe, positions, dataset.mask, params)
-    result.source = dataset.source
-    if dataset.geometry is not None:
-        result.pixel_size_m = dataset.geometry.pixel_size_m
-    return result
-
-
-def _start_values(start: Path, dataset: Dataset) -> tuple[Any, Any, Any]:
-    """Object, probe and positions of a result of the same scan."""
-    from exitwave.io import load_result
-
-    before = load_result(start)
-    if len(before.positions) != len(dataset.positions_px):
-        raise InvalidArgument(
-            f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
-            f"{len(dataset.positions_px)} frames; start from a result of the same scan."
-        )
-    return before.object, before.probe, before.positions
 
 
 def _mask_misfits(dataset: Dataset, start: Path) -> None:
@@ -199,9 +265,15 @@ def print_outcome(result: Result, output: Path, plot: Path | None) -> None:
     click.echo(f"written: {output}" if plot is None else f"written: {output} and {plot}")
 
 
-def leave_if_interrupted(result: Result, output: Path, told: bool = True) -> None:
-    """End with the exit code of an interruption if Ctrl-C ended the run, and tell so."""
-    if result.stopped == "interrupted":
-        if told:
-            click.echo(f"exitwave: interrupted; the state so far is in {output}", err=True)
-        raise click.exceptions.Exit(EXIT_INTERRUPTED)
+def leave_if_stopped(result: Result, output: Path, told: bool = True) -> None:
+    """End with the exit code of what ended the run early, and tell so."""
+    if result.stopped not in EXIT_STOPPED:
+        return
+    if not told:
+        raise click.exceptions.Exit(EXIT_STOPPED[result.stopped])
+    why = {"time_limit": "stopped at the time limit"}.get(result.stopped, result.stopped)
+    line = f"exitwave: {why}; the state so far is in {output}"
+    if result.params["checkpoint"] is not None:
+        line += f", go on with exitwave run --resume {output}"
+    click.echo(line, err=True)
+    raise click.exceptions.Exit(EXIT_STOPPED[result.stopped])

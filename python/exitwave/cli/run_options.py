@@ -72,7 +72,7 @@ def given_parameters(
         if keywords[name] is not None:
             params[name] = keywords[name]
     if keywords["memory_limit"] is not None:
-        params["memory_limit"] = _number_or_text(keywords["memory_limit"])
+        params["memory_limit"] = number_or_text(keywords["memory_limit"])
     if keywords["engines"] is not None:
         params["engines"] = parse_engines(keywords["engines"])
     modes = {
@@ -92,7 +92,7 @@ def given_parameters(
     return params, options, probe
 
 
-def _number_or_text(text: str) -> str | float:
+def number_or_text(text: str) -> str | float:
     """A share of what is free, else a size."""
     try:
         return float(text) if float(text) <= 1 else text

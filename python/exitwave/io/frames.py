@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import FileFormatError, InvalidArgument
+from exitwave.file_watch import FileWatch
 from exitwave.io.dataset import Bool, Frames
 from exitwave.io.window import Window
 
@@ -91,18 +92,22 @@ def _check_stack(stack: Frames, first: Frames) -> None:
 
 
 def _split(stack: Frames) -> Iterator[_Part]:
+    watch = FileWatch(stack)
+
     def reader(*index: int) -> Callable[[range, slice, slice], Counts]:
         def read(frames: range, rows: slice, columns: slice) -> Counts:
             chosen = slice(frames.start, frames.stop, frames.step)
             piece: tuple[Any, ...] = (*index, chosen, rows, columns)
             try:
-                return np.asarray(stack[piece])
+                block = np.asarray(stack[piece])
             except OSError as error:
                 raise FileFormatError(
                     f"frames {frames[0]} to {frames[-1]} of {getattr(stack, 'name', 'data')} "
                     "cannot be read; the file is damaged or lacks a decompression filter "
                     f"({error})."
                 ) from error
+            watch.check()
+            return block
 
         return read
 

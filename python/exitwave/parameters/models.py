@@ -161,6 +161,10 @@ class Parameters(Model):
     gather: call.Gather = True
     callback: call.Callback = None
     callback_every: call.CallbackEvery = 1
+    checkpoint: call.Checkpoint = None
+    checkpoint_every: call.CheckpointEvery = None
+    checkpoint_minutes: call.CheckpointMinutes = None
+    time_limit: call.TimeLimit = None
 
     def to_dict(self) -> dict[str, Any]:
         """Every value used, defaults included, as a dict that starts the same run again.
