@@ -62,17 +62,35 @@ class PartialSums {
   // The same, restricted to what the present group reaches.
   const Region& active_owned(int part) const { return active_owned_[std::size_t(part)]; }
 
-  // Restricts the exchange to `touched` pixels (null: all) and sends.
-  void send(Lane& lane, int part, const Region* touched) {
+  // Restricts the exchange to `touched` pixels (null: all) and sends: to parts of other ranks, to
+  // those here, or both.
+  void send_away(Lane& lane, int part, const Region* touched) {
+    restrict(part, touched);
+    for (Message& m : messages_)
+      if (m.sender == part && m.other_rank >= 0) pack(lane, m, part, m.at_sender);
+  }
+  void send_here(Lane& lane, int part, const Region* touched) {
     restrict(part, touched);
     for (Message& m : messages_) {
-      if (m.sender != part) continue;
+      if (m.sender != part || m.other_rank >= 0) continue;
       pack(lane, m, part, m.at_sender);
       if (shared_)
         clear(lane, m.active, part);
-      else if (m.other_rank < 0)
+      else
         pass(lane, m, m.at_sender, m.at_owner);
     }
+  }
+  void send(Lane& lane, int part, const Region* touched) {
+    send_away(lane, part, touched);
+    send_here(lane, part, touched);
+  }
+  // Pixels whose sums go to other ranks.
+  Region sent_away(int part) const {
+    std::vector<Span> spans;
+    for (const Message& m : messages_)
+      if (m.sender == part && m.other_rank >= 0)
+        spans.insert(spans.end(), m.region.spans().begin(), m.region.spans().end());
+    return Region::from_spans(std::move(spans));
   }
 
   void collect(Lane& lane, int part) {
@@ -101,8 +119,10 @@ class PartialSums {
   }
 
   // Between send and collect (`to_owners`), and between give_back and take_back. The communicator
-  // finishes what was posted before it has arrived.
+  // finishes what was posted before it has arrived. What was posted already stays so.
   void post(bool to_owners) {
+    if (posted_) return;
+    posted_ = true;
     std::vector<Communicator::Message> posted;
     for (Message& m : messages_) {
       if (m.other_rank < 0 || m.active.empty()) continue;
@@ -113,6 +133,7 @@ class PartialSums {
     if (!posted.empty()) ranks_.communicator->start(posted);
   }
   void arrive(bool to_owners) {
+    posted_ = false;
     for (Message& m : messages_)
       if (m.other_rank >= 0 && m.sender_is_here != to_owners) here(m).unstage(bytes(m.active));
   }
@@ -214,6 +235,7 @@ class PartialSums {
 
   int modes_;
   bool shared_;
+  bool posted_ = false;
   Ranks ranks_;
   std::vector<Rect> tiles_;
   std::vector<Region> owned_;

@@ -48,8 +48,9 @@ class Reconstruction : public Engine {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
       all_frames_.push_back(std::move(all));
+      touches_others_.push_back(find_touching(part));
     }
-    frames_ = all_frames_;
+    set_all_frames();
   }
 
   void start() override {
@@ -120,16 +121,27 @@ class Reconstruction : public Engine {
 
   int parts() const { return problem_.parts(); }
 
-  // Frames of the next pass, as numbers in their parts.
-  void set_frames(std::vector<std::vector<int>> numbers) { frames_ = std::move(numbers); }
+  // Frames of the next pass, as numbers in their parts. Those whose sums go to other ranks come
+  // first, so that these travel while the others are worked on.
+  void set_frames(std::vector<std::vector<int>> numbers) {
+    frames_ = std::move(numbers);
+    for (int part = 0; part < parts() && backend_.ranks().communicator != nullptr; ++part) {
+      const std::vector<bool>& touches = touches_others_[std::size_t(part)];
+      std::vector<int>& frames = frames_[std::size_t(part)];
+      if (!touches.empty())
+        std::stable_partition(frames.begin(), frames.end(),
+                              [&](int number) { return touches[std::size_t(number)]; });
+    }
+  }
   void set_all_frames() { set_frames(all_frames_); }
 
-  // f(scratch, batch) over the part's frames of the pass
+  // f(scratch, batch) over the part's frames of the pass, or some of them
   template <class F>
-  void for_each_batch(Lane& lane, int lane_number, int part, WaveAccess waves, F&& f) {
+  void for_each_batch(Lane& lane, int lane_number, int part, FrameRange range, WaveAccess waves,
+                      F&& f) {
     Scratch& scratch = model_.scratch(lane_number);
     blocks_.for_each(
-        lane, lane_number, part, frames_[std::size_t(part)], waves, [&](const Block& block) {
+        lane, lane_number, part, frames_[std::size_t(part)], range, waves, [&](const Block& block) {
           for (int first = 0; first < block.count; first += model_.batch())
             f(scratch,
               Batch{part, block.frame + first, std::min(model_.batch(), block.count - first),
@@ -137,14 +149,20 @@ class Reconstruction : public Engine {
         });
   }
   template <class F>
+  void for_each_batch(Lane& lane, int lane_number, int part, WaveAccess waves, F&& f) {
+    for_each_batch(lane, lane_number, part, whole_pass(part), waves, f);
+  }
+  template <class F>
   void for_each_batch(Lane& lane, int lane_number, int part, F&& f) {
     for_each_batch(lane, lane_number, part, {}, f);
   }
 
   // All frames of the pass at once, for operations that need no scratch.
-  Batch all_frames(int part) {
-    return {part, blocks_.order(part), int(frames_[std::size_t(part)].size())};
+  Batch all_frames(int part) { return some_frames(part, whole_pass(part)); }
+  Batch some_frames(int part, FrameRange range) {
+    return {part, blocks_.order(part) + range.begin, range.end - range.begin};
   }
+  FrameRange whole_pass(int part) const { return {0, int(frames_[std::size_t(part)].size())}; }
 
   // f(lane, part) for every part that holds a probe of its own
   template <class F>
@@ -162,8 +180,8 @@ class Reconstruction : public Engine {
   // (null: all). Sums of the probe without weights are kept: more is to come.
   template <class Rule>
   void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
-    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
-      for_each_batch(lane, lane_number, part, waves, [&](Scratch& s, const Batch& b) {
+    const auto work = [&](Lane& lane, int lane_number, int part, FrameRange range) {
+      for_each_batch(lane, lane_number, part, range, waves, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
@@ -173,11 +191,20 @@ class Reconstruction : public Engine {
           model_.add_both(lane, s, b, p, object_sums_.sum(part), probe_sums_.sum(part));
         model_.add_object_weight(lane, b, p, object_sums_.weight(part));
       });
-      const Batch all = all_frames(part);
-      model_.add_object_weights(lane, all, object_sums_.weight(part));
+      model_.add_object_weights(lane, some_frames(part, range), object_sums_.weight(part));
+    };
+    if (backend_.ranks().communicator != nullptr) {
+      backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+        work(lane, lane_number, part, {0, touching(part)});
+        object_sums_.send_away(lane, part, touched);
+      });
+      object_sums_.post(true);
+    }
+    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      work(lane, lane_number, part, {touching(part), whole_pass(part).end});
       if (probe_sums == ProbeSums::terms_and_weights)
-        model_.add_probe_weights(lane, all, probe_sums_.weight(part));
-      object_sums_.send(lane, part, touched);
+        model_.add_probe_weights(lane, all_frames(part), probe_sums_.weight(part));
+      object_sums_.send_here(lane, part, touched);
       if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
   }
@@ -329,6 +356,27 @@ class Reconstruction : public Engine {
   double power_ = 0;  // of the probe at the start
 
  private:
+  // Which frames of a part reach pixels whose sums go to other ranks.
+  std::vector<bool> find_touching(int part) const {
+    if (backend_.ranks().communicator == nullptr || !backend_.holds(part)) return {};
+    const Region away = object_sums_.sent_away(part);
+    std::vector<bool> touching;
+    for (const int frame : problem_.scan().parts[std::size_t(part)]) {
+      const Corner c = problem_.scan().corner[std::size_t(frame)];
+      const Rect window{c.y, c.x, c.y + problem_.scan().ny, c.x + problem_.scan().nx};
+      touching.push_back(!away.intersected(window).empty());
+    }
+    return touching;
+  }
+  // How many of the pass do, which come first; 0 without other ranks.
+  int touching(int part) const {
+    const std::vector<bool>& touches = touches_others_[std::size_t(part)];
+    if (touches.empty()) return 0;
+    const std::vector<int>& frames = frames_[std::size_t(part)];
+    return int(std::count_if(frames.begin(), frames.end(),
+                             [&](int number) { return touches[std::size_t(number)]; }));
+  }
+
   // What goes to other ranks, and comes from them; the totals with the sums that return.
   void exchange(bool object, bool probe, bool to_owners) {
     Communicator* communicator = backend_.ranks().communicator;
@@ -379,6 +427,7 @@ class Reconstruction : public Engine {
   }
 
   std::vector<std::vector<int>> all_frames_;
+  std::vector<std::vector<bool>> touches_others_;
   std::vector<std::vector<int>> frames_;  // of the next pass
 };
 

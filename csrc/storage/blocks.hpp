@@ -22,6 +22,12 @@ struct WaveAccess {
   bool write = false;
 };
 
+// Frames [begin, end) of a pass.
+struct FrameRange {
+  int begin;
+  int end;
+};
+
 // Frames that a lane has at hand, with their counts and exit waves.
 struct Block {
   const int* frame;  // numbers in the part
@@ -54,29 +60,31 @@ class Blocks {
     for (int lane = 0; lane < backend.lanes(); ++lane) slots_.push_back(make_slots(backend, lane));
   }
 
-  // f(block) over the frames of a pass, which are numbers in the part.
+  // f(block) over some frames of a pass, whose frames are numbers in the part; the first ones come
+  // first.
   template <class F>
   void for_each(Lane& lane, int lane_number, int part, const std::vector<int>& numbers,
-                WaveAccess access, F&& f) {
-    if (numbers.empty()) return;
+                FrameRange range, WaveAccess access, F&& f) {
+    if (range.begin == range.end) return;
     Part& p = parts_[std::size_t(part)];
-    upload_order(lane, p, numbers);
-    if (slots_.empty()) return f(resident_block(p, 0, int(numbers.size())));
+    if (range.begin == 0) upload_order(lane, p, numbers);
+    if (slots_.empty()) return f(resident_block(p, range.begin, range.end - range.begin));
     Slots& slots = *slots_[std::size_t(lane_number)];
-    const int all = int(numbers.size());
+    const auto slot_of = [&](int first) -> Slot& { return slot_at(slots, first - range.begin); };
     const auto fetch_at = [&](int first) {
-      const int last = std::min(first + plan_.block_frames, all);
+      const int last = std::min(first + plan_.block_frames, range.end);
       if (first < last)
-        fetch(lane, p, slots, slot_at(slots, first), access.read,
+        fetch(lane, p, slots, slot_of(first), access.read,
               {numbers.begin() + first, numbers.begin() + last});
     };
-    fetch_at(0);
-    for (int first = 0; first < all; first += plan_.block_frames) {
+    fetch_at(range.begin);
+    for (int first = range.begin; first < range.end; first += plan_.block_frames) {
       fetch_at(first + plan_.block_frames);
-      Slot& slot = slot_at(slots, first);
+      Slot& slot = slot_of(first);
       slots.jobs.wait(slot.fetched_by);
       lane.after_copies(slot.fetched);
-      const Block here = block(p, slots, slot, first, std::min(plan_.block_frames, all - first));
+      const Block here =
+          block(p, slots, slot, first, std::min(plan_.block_frames, range.end - first));
       f(here);
       lane.mark(slot.released);
       if (streams_waves() && access.write)
