@@ -34,8 +34,8 @@ py::dict build_info() {
 
 void bind_build(py::module_& m) {
   m.def("build_info", &build_info, "Compiler, SIMD level, FFT library, and why no GPU is used.");
-  m.def("load_fft_library", &load_fft_library, "library_path"_a, "wisdom_path"_a,
-        "Bind the FFTW3 single-precision interface of a shared library.");
+  m.def("load_fft_library", &load_fft_library, "library_path"_a, "wisdom_path"_a, "always"_a,
+        "Bind the FFTW3 single-precision interface of a shared library; `always` for all sizes.");
   m.def("time_transforms", &time_transforms, "ny"_a, "nx"_a, "images"_a, "threads"_a,
         py::call_guard<py::gil_scoped_release>(),
         "Seconds for so many pairs of transforms, each thread on one image in its cache.");
