@@ -14,12 +14,28 @@ struct Lanes {
   Vector im;
 };
 
+// From and to kLanes neighbours in memory. Which lane holds which of them is up to the shuffles
+// that need the least, and the same for both.
+EXITWAVE_INLINE Lanes read_neighbours(const Complex* from) {
+  const Vector a = read(&from->re);
+  const Vector b = read(&from->re + kLanes);
+  return {shuffle<EverySecond<false>>(a, b), shuffle<EverySecond<true>>(a, b)};
+}
+EXITWAVE_INLINE void write_neighbours(Complex* to, Lanes v) {
+  write(&to->re, shuffle<Alternate<false>>(v.re, v.im));
+  write(&to->re + kLanes, shuffle<Alternate<true>>(v.re, v.im));
+}
+
 EXITWAVE_INLINE Lanes operator+(Lanes a, Lanes b) { return {a.re + b.re, a.im + b.im}; }
 EXITWAVE_INLINE Lanes operator-(Lanes a, Lanes b) { return {a.re - b.re, a.im - b.im}; }
 EXITWAVE_INLINE Lanes operator*(Lanes a, Complex w) {
   return {a.re * w.re - a.im * w.im, a.im * w.re + a.re * w.im};
 }
+EXITWAVE_INLINE Lanes operator*(Lanes a, Lanes b) {
+  return {a.re * b.re - a.im * b.im, a.im * b.re + a.re * b.im};
+}
 EXITWAVE_INLINE Lanes operator*(Real s, Lanes a) { return {s * a.re, s * a.im}; }
+EXITWAVE_INLINE Lanes exchanged(Lanes a) { return {a.im, a.re}; }
 EXITWAVE_INLINE Lanes times_minus_i(Lanes a) { return {a.im, -a.re}; }
 
 template <int R>

@@ -19,15 +19,13 @@ using vector::kLanes;
 using vector::Lanes;
 using vector::Vector;
 
-// Complex numbers in one register, and reals of one number of all lanes.
-constexpr int kPairs = kLanes / 2;
-constexpr int kPoint = 2 * kLanes;
+constexpr int kPairs = kLanes / 2;  // complex numbers in a register
+constexpr int kPoint = 2 * kLanes;  // reals of one point of all lines
 
-// --- where a pass reads and writes
-// ----------------------------------------------------------------
-
+// Where a pass reads and writes: points of a scratch, or rows of an image whose columns are lines.
+template <class T>
 struct Scratch {
-  Real* first;
+  T* first;
 
   EXITWAVE_INLINE Lanes read(int i) const {
     return {vector::read(first + i * kPoint), vector::read(first + i * kPoint + kLanes)};
@@ -37,33 +35,16 @@ struct Scratch {
     vector::write(first + i * kPoint + kLanes, v.im);
   }
 };
-
-// Lanes are columns; their order in a register is whatever shuffles least.
 struct Columns {
-  Complex* first;
+  const Complex* first;
   std::ptrdiff_t stride;
-  const int* frequency;
 
-  EXITWAVE_INLINE Lanes read(int i) const {
-    const Real* row = &first[i * stride].re;
-    const Vector a = vector::read(row);
-    const Vector b = vector::read(row + kLanes);
-    return {vector::shuffle<vector::EverySecond<false>>(a, b),
-            vector::shuffle<vector::EverySecond<true>>(a, b)};
-  }
-  EXITWAVE_INLINE void write(int i, Lanes v) const {
-    Real* row = &first[frequency[i] * stride].re;
-    vector::write(row, vector::shuffle<vector::Alternate<false>>(v.re, v.im));
-    vector::write(row + kLanes, vector::shuffle<vector::Alternate<true>>(v.re, v.im));
-  }
+  EXITWAVE_INLINE Lanes read(int i) const { return vector::read_neighbours(first + i * stride); }
 };
-
-// --- passes
-// ---------------------------------------------------------------------------------------
 
 // One transform of R times `stride` points into R of `stride`.
 template <int R, class From>
-void divide(int stride, const Complex* twiddle, From from, Scratch to) {
+void divide(int stride, const Complex* twiddle, From from, Scratch<Real> to) {
   for (int j = 0; j < stride; ++j, twiddle += R - 1) {
     Lanes v[R];
     for (int q = 0; q < R; ++q) v[q] = from.read(j + q * stride);
@@ -73,14 +54,26 @@ void divide(int stride, const Complex* twiddle, From from, Scratch to) {
   }
 }
 
-// Neighbouring transforms of R points.
-template <int R, class To>
-void conclude(int offset, int blocks, Scratch from, To to) {
-  for (int i = offset; i < offset + blocks * R; i += R) {
+// The mirror image: R transforms of `stride` points into one.
+template <int R>
+void combine(int stride, const Complex* twiddle, Scratch<Real> scratch) {
+  for (int j = 0; j < stride; ++j, twiddle += R - 1) {
     Lanes v[R];
-    for (int q = 0; q < R; ++q) v[q] = from.read(i + q);
+    v[0] = scratch.read(j);
+    for (int k = 1; k < R; ++k) v[k] = scratch.read(j + k * stride) * twiddle[k - 1];
     Butterfly<R>::run(v);
-    for (int k = 0; k < R; ++k) to.write(i + k, v[k]);
+    for (int q = 0; q < R; ++q) scratch.write(j + q * stride, v[q]);
+  }
+}
+
+// Neighbouring transforms of R points.
+template <int R>
+void conclude(int blocks, Scratch<Real> scratch) {
+  for (int i = 0; i < blocks * R; i += R) {
+    Lanes v[R];
+    for (int q = 0; q < R; ++q) v[q] = scratch.read(i + q);
+    Butterfly<R>::run(v);
+    for (int k = 0; k < R; ++k) scratch.write(i + k, v[k]);
   }
 }
 
@@ -98,14 +91,13 @@ void with_radix(int radix, const F& f) {
       return f(std::integral_constant<int, 5>{});
     case 7:
       return f(std::integral_constant<int, 7>{});
-    case 8:
-      return f(std::integral_constant<int, 8>{});
     default:
-      return f(std::integral_constant<int, 16>{});
+      return f(std::integral_constant<int, 8>{});
   }
 }
 
-// Radices of the passes: few passes, and at least two.
+// Radices of the passes: few passes, and at least two. 16 would save some, but its numbers do not
+// fit the registers, and it is slower.
 std::vector<int> radices_of(int length) {
   std::vector<int> radices;
   for (const int prime : {7, 5, 3})
@@ -122,10 +114,7 @@ std::vector<int> radices_of(int length) {
   return radices;
 }
 
-// --- rows
-// -----------------------------------------------------------------------------------------
-
-// Rows of the image, one per lane; a register holds kPairs points of one row.
+// Rows of an image, one for each lane.
 struct Rows {
   Complex* line[kLanes];
   int length;
@@ -162,10 +151,13 @@ struct Rows {
   }
 };
 
-// --- memory of a thread
-// ---------------------------------------------------------------------------
+// Registers of columns that are written back together. Rows are often a power of two apart, and
+// caches then have few places for them: the wider a row is written, the better, but the scratch has
+// to stay in the second cache.
+constexpr int kMostTogether = 4;
+int columns_together(int rows) { return rows < 512 ? 2 : kMostTogether; }
 
-// Grows to what the thread's largest transform needs.
+// Memory of a thread; grows to what its largest transform needs.
 class ThreadScratch {
  public:
   ThreadScratch() = default;
@@ -192,18 +184,16 @@ thread_local ThreadScratch thread_scratch;
 
 }  // namespace
 
-// --- lines
-// ----------------------------------------------------------------------------------------
-
 bool LineTransform::supports(int length) {
   int rest = length;
   for (const int prime : {2, 3, 5, 7})
-    while (rest % prime == 0) rest /= prime;
-  return rest == 1 && radices_of(length).size() > 1 && length > 3;
+    while (rest > 1 && rest % prime == 0) rest /= prime;
+  return rest == 1 && length > 3 && radices_of(length).size() > 1;
 }
 
-LineTransform::LineTransform(int length) : length_(length) {
-  forward_.frequency.assign(std::size_t(length), 0);
+LineTransform::LineTransform(int length)
+    : length_(length), forward_place_(std::size_t(length)), backward_place_(std::size_t(length)) {
+  std::vector<int> frequency(std::size_t(length), 0);
   int rest = length;
   for (const int radix : radices_of(length)) {
     passes_.push_back({radix, rest, twiddles_.size()});
@@ -214,96 +204,156 @@ LineTransform::LineTransform(int length) : length_(length) {
         twiddles_.push_back({Real(std::cos(angle)), Real(std::sin(angle))});
       }
     for (int i = 0; i < length; ++i)
-      forward_.frequency[std::size_t(i)] += length / rest * (i / shorter % radix);
+      frequency[std::size_t(i)] += length / rest * (i / shorter % radix);
     rest = shorter;
   }
-  forward_.place.resize(std::size_t(length));
-  backward_ = forward_;
   for (int i = 0; i < length; ++i) {
-    const int k = forward_.frequency[std::size_t(i)];
-    const int reversed = (length - k) % length;
-    backward_.frequency[std::size_t(i)] = reversed;
-    forward_.place[std::size_t(k)] = i;
-    backward_.place[std::size_t(reversed)] = i;
+    const int k = frequency[std::size_t(i)];
+    forward_place_[std::size_t(k)] = i;
+    backward_place_[std::size_t((length - k) % length)] = i;
   }
 }
 
 std::size_t LineTransform::scratch_size() const { return std::size_t(length_) * kPoint; }
 
-template <class Last>
-void LineTransform::run_passes(std::size_t pass, int offset, int blocks, Real* scratch,
-                               const Last& last) const {
-  if (pass + 1 == passes_.size()) return last(offset, blocks);
+void LineTransform::run_passes(std::size_t pass, int blocks, Real* scratch) const {
   const Pass& p = passes_[pass];
-  for (int block = 0; block < blocks; ++block, offset += p.length) {
-    const Scratch part{scratch + offset * kPoint};
+  if (pass + 1 == passes_.size())
+    return with_radix(p.radix, [&](auto radix) { conclude<radix>(blocks, Scratch{scratch}); });
+  for (int block = 0; block < blocks; ++block, scratch += p.length * kPoint) {
     with_radix(p.radix, [&](auto radix) {
-      divide<radix>(p.length / radix, &twiddles_[p.twiddles], part, part);
+      divide<radix>(p.length / radix, &twiddles_[p.twiddles], Scratch{scratch}, Scratch{scratch});
     });
-    run_passes(pass + 1, offset, p.radix, scratch, last);
+    run_passes(pass + 1, p.radix, scratch);
   }
 }
 
-void LineTransform::columns(Complex* first, std::ptrdiff_t stride, Direction direction,
-                            Real* scratch) const {
-  const Columns image{first, stride, order(direction).frequency.data()};
+void LineTransform::run_mirrored_passes(std::size_t pass, int blocks, Real* scratch) const {
+  const Pass& p = passes_[pass];
+  if (pass + 1 == passes_.size()) return run_passes(pass, blocks, scratch);
+  for (int block = 0; block < blocks; ++block, scratch += p.length * kPoint) {
+    run_mirrored_passes(pass + 1, p.radix, scratch);
+    with_radix(p.radix, [&](auto radix) {
+      combine<radix>(p.length / radix, &twiddles_[p.twiddles], Scratch{scratch});
+    });
+  }
+}
+
+void LineTransform::run_mirrored(Real* scratch) const { run_mirrored_passes(0, 1, scratch); }
+
+void LineTransform::run(Real* scratch) const { run_passes(0, 1, scratch); }
+
+void LineTransform::run_columns(const Complex* first, std::ptrdiff_t stride, Real* scratch) const {
   const Pass& p = passes_.front();
   with_radix(p.radix, [&](auto radix) {
-    divide<radix>(p.length / radix, &twiddles_[p.twiddles], image, Scratch{scratch});
+    divide<radix>(p.length / radix, &twiddles_[p.twiddles], Columns{first, stride},
+                  Scratch{scratch});
   });
-  run_passes(1, 0, p.radix, scratch, [&](int offset, int blocks) {
-    with_radix(passes_.back().radix,
-               [&](auto radix) { conclude<radix>(offset, blocks, Scratch{scratch}, image); });
-  });
+  run_passes(1, p.radix, scratch);
 }
 
-void LineTransform::in_scratch(Real* scratch) const {
-  run_passes(0, 0, 1, scratch, [&](int offset, int blocks) {
-    with_radix(passes_.back().radix, [&](auto radix) {
-      conclude<radix>(offset, blocks, Scratch{scratch}, Scratch{scratch});
-    });
-  });
-}
+bool FastFft::pays() { return kLanes >= 8; }
 
-// --- images
-// ---------------------------------------------------------------------------------------
+Real* FastFft::scratch() const {
+  // One more register of columns, for those that do not fill it.
+  const std::size_t columns =
+      std::size_t(columns_together(along_y_.length()) + 1) * along_y_.scratch_size();
+  const std::size_t rows = along_x_.scratch_size() + std::size_t(along_x_.length()) * 2;
+  return thread_scratch.get(std::max(columns, rows));
+}
 
 void FastFft::execute(Complex* image, Direction direction) const {
-  // A second scratch of the same size is for lines that do not fill a register.
-  const std::size_t size = std::max(along_y_.scratch_size(), along_x_.scratch_size());
-  Real* scratch = thread_scratch.get(2 * size);
-  columns(image, direction, scratch);
+  Real* scratch = this->scratch();
+  const int* place = along_y_.place(direction);
+  for_each_band([&](Band band) {
+    read_band(image, band, scratch);
+    write_band(image, band, scratch,
+               [&](const Real* lines, int y) { return Scratch{lines}.read(place[y]); });
+  });
   rows(image, direction, scratch);
 }
 
-void FastFft::columns(Complex* image, Direction direction, Real* scratch) const {
-  const int ny = along_y_.length();
+void FastFft::filter(Complex* image, const Factors& factors) const {
+  Real* scratch = this->scratch();
+  rows(image, Direction::forward, scratch);
+  // Exchanging real and imaginary parts, before and after, makes forward backward.
+  for_each_band([&](Band band) {
+    read_band(image, band, scratch);
+    multiply_band(factors, band, scratch);
+    write_band(image, band, scratch,
+               [](const Real* lines, int y) { return vector::exchanged(Scratch{lines}.read(y)); });
+  });
+  rows(image, Direction::backward, scratch);
+}
+
+template <class F>
+void FastFft::for_each_band(const F& f) const {
+  const int width = columns_together(along_y_.length()) * kLanes;
+  for (int x = 0; x < along_x_.length(); x += width)
+    f(Band{x, std::min(width, along_x_.length() - x)});
+}
+
+// Transforms columns of the image into lines of the scratch.
+void FastFft::read_band(const Complex* image, Band band, Real* scratch) const {
   const int nx = along_x_.length();
+  const Complex* first = image + band.x;
   int x = 0;
-  for (; x + kLanes <= nx; x += kLanes) along_y_.columns(image + x, nx, direction, scratch);
-  if (x == nx) return;
-  Complex* last = reinterpret_cast<Complex*>(scratch + along_y_.scratch_size());
-  for (int y = 0; y < ny; ++y) {
-    std::fill_n(last + y * kLanes, kLanes, Complex{0, 0});
-    std::copy_n(image + std::ptrdiff_t(y) * nx + x, nx - x, last + y * kLanes);
+  for (; x + kLanes <= band.width; x += kLanes, scratch += along_y_.scratch_size())
+    along_y_.run_columns(first + x, nx, scratch);
+  if (x == band.width) return;
+  Complex* whole = reinterpret_cast<Complex*>(scratch + along_y_.scratch_size());
+  for (int y = 0; y < along_y_.length(); ++y) {
+    Complex* row = whole + y * kLanes;
+    std::fill(std::copy_n(first + std::ptrdiff_t(y) * nx + x, band.width - x, row), row + kLanes,
+              Complex{0, 0});
   }
-  along_y_.columns(last, kLanes, direction, scratch);
-  for (int y = 0; y < ny; ++y)
-    std::copy_n(last + y * kLanes, nx - x, image + std::ptrdiff_t(y) * nx + x);
+  along_y_.run_columns(whole, kLanes, scratch);
+}
+
+// Multiplies the lines and transforms them back, with real and imaginary parts exchanged.
+void FastFft::multiply_band(const Factors& factors, Band band, Real* scratch) const {
+  const std::size_t size = along_y_.scratch_size();
+  const int* place = along_y_.place(Direction::forward);
+  Complex factor[kMostTogether * kLanes] = {};
+  for (int y = 0; y < along_y_.length(); ++y) {
+    factors(y, band.x, band.width, factor);
+    Real* lines = scratch;
+    for (int x = 0; x < band.width; x += kLanes, lines += size) {
+      const Lanes product = Scratch{lines}.read(place[y]) * vector::read_neighbours(factor + x);
+      Scratch{lines}.write(place[y], vector::exchanged(product));
+    }
+  }
+  for (int x = 0; x < band.width; x += kLanes, scratch += size) along_y_.run_mirrored(scratch);
+}
+
+// point(lines, y): what goes to row y
+template <class Point>
+void FastFft::write_band(Complex* image, Band band, const Real* scratch, const Point& point) const {
+  for (int y = 0; y < along_y_.length(); ++y) {
+    Complex* row = image + std::ptrdiff_t(y) * along_x_.length() + band.x;
+    const Real* lines = scratch;
+    int x = 0;
+    for (; x + kLanes <= band.width; x += kLanes, lines += along_y_.scratch_size())
+      vector::write_neighbours(row + x, point(lines, y));
+    if (x == band.width) continue;
+    Complex whole[kLanes];
+    vector::write_neighbours(whole, point(lines, y));
+    std::copy_n(whole, band.width - x, row + x);
+  }
 }
 
 void FastFft::rows(Complex* image, Direction direction, Real* scratch) const {
   const int ny = along_y_.length();
   const int nx = along_x_.length();
-  Complex* spare = reinterpret_cast<Complex*>(scratch + along_x_.scratch_size());
-  if (ny % kLanes != 0) std::fill_n(spare, nx, Complex{0, 0});
+  Complex* none = reinterpret_cast<Complex*>(scratch + along_x_.scratch_size());
+  if (ny % kLanes != 0) std::fill_n(none, nx, Complex{0, 0});
   for (int y = 0; y < ny; y += kLanes) {
-    Rows block{{}, nx};
+    Rows rows{{}, nx};
     for (int r = 0; r < kLanes; ++r)
-      block.line[r] = y + r < ny ? image + std::ptrdiff_t(y + r) * nx : spare;
-    block.read(scratch);
-    along_x_.in_scratch(scratch);
-    block.write(scratch, along_x_.place(direction));
+      rows.line[r] = y + r < ny ? image + std::ptrdiff_t(y + r) * nx : none;
+    rows.read(scratch);
+    along_x_.run(scratch);
+    rows.write(scratch, along_x_.place(direction));
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "core/complex.hpp"
@@ -8,9 +9,10 @@
 
 namespace exitwave {
 
-// Transforms of one length, of as many lines at a time as a vector register has lanes: decimation
-// in frequency, in place in a scratch that fits the first cache; results are put in order while
-// they are written to the image. Forward and backward differ in that order alone.
+// Transforms of one length, of as many lines at a time as a vector register has lanes, in place in
+// a scratch: (length, re and im, lanes) reals. Decimation in frequency, so that results do not
+// stand in order; whoever reads them asks for their place. Forward and backward differ in that
+// place alone. The way back from there is the mirror image, decimation in time, whose results do.
 class LineTransform {
  public:
   explicit LineTransform(int length);
@@ -21,14 +23,18 @@ class LineTransform {
   static bool supports(int length);
 
   int length() const { return length_; }
-  // Reals of scratch that a transform needs: (length, re and im, lanes).
+  // Reals in the scratch.
   std::size_t scratch_size() const;
 
-  // The columns of the image from `first` on; rows are `stride` apart.
-  void columns(Complex* first, std::ptrdiff_t stride, Direction direction, Real* scratch) const;
-  // Lines that stand in the scratch; frequency k of the result is at place(direction)[k].
-  void in_scratch(Real* scratch) const;
-  const int* place(Direction direction) const { return order(direction).place.data(); }
+  void run(Real* scratch) const;
+  // The same of the columns of an image from `first` on; rows are `stride` apart.
+  void run_columns(const Complex* first, std::ptrdiff_t stride, Real* scratch) const;
+  // Forward transform of points that stand at place(forward) into points in order.
+  void run_mirrored(Real* scratch) const;
+  // Frequency -> point of the scratch.
+  const int* place(Direction d) const {
+    return d == Direction::forward ? forward_place_.data() : backward_place_.data();
+  }
 
  private:
   // Of `length` points into `radix` transforms of length / radix.
@@ -37,21 +43,15 @@ class LineTransform {
     int length;
     std::size_t twiddles;  // the first of (length / radix, radix - 1)
   };
-  struct Order {
-    std::vector<int> frequency;  // of what stands at a place of the scratch
-    std::vector<int> place;      // of a frequency
-  };
-
-  const Order& order(Direction d) const { return d == Direction::forward ? forward_ : backward_; }
-  // Passes from `pass` on for neighbouring transforms; last(offset, blocks) is the last of them.
-  template <class Last>
-  void run_passes(std::size_t pass, int offset, int blocks, Real* scratch, const Last& last) const;
+  // Passes from `pass` on, of neighbouring transforms.
+  void run_passes(std::size_t pass, int blocks, Real* scratch) const;
+  void run_mirrored_passes(std::size_t pass, int blocks, Real* scratch) const;
 
   int length_;
   std::vector<Pass> passes_;
   std::vector<Complex> twiddles_;
-  Order forward_;
-  Order backward_;
+  std::vector<int> forward_place_;
+  std::vector<int> backward_place_;
 };
 
 // Transforms of images, (ny, nx), unscaled and in place, by this project's own code, which is
@@ -63,12 +63,31 @@ class FastFft {
   static bool supports(int ny, int nx) {
     return LineTransform::supports(ny) && LineTransform::supports(nx);
   }
+  // Whether registers are wide enough for it to be faster than a library.
+  static bool pays();
 
   void execute(Complex* image, Direction direction) const;
 
+  // to[i] <- factor at (y, x + i) for i < count
+  using Factors = std::function<void(int y, int x, int count, Complex* to)>;
+  // image <- backward[factors forward[image]]. Columns stay in a cache from the first of their
+  // transforms to the last.
+  void filter(Complex* image, const Factors& factors) const;
+
  private:
-  // Along y and along x.
-  void columns(Complex* image, Direction direction, Real* scratch) const;
+  // Neighbouring columns of an image.
+  struct Band {
+    int x;
+    int width;
+  };
+
+  Real* scratch() const;
+  template <class F>
+  void for_each_band(const F& f) const;
+  void read_band(const Complex* image, Band band, Real* scratch) const;
+  void multiply_band(const Factors& factors, Band band, Real* scratch) const;
+  template <class Point>
+  void write_band(Complex* image, Band band, const Real* scratch, const Point& point) const;
   void rows(Complex* image, Direction direction, Real* scratch) const;
 
   LineTransform along_y_;

@@ -88,7 +88,8 @@ std::string fft_library_version() {
 }
 
 FftPlan::FftPlan(int ny, int nx, FftMaker maker) {
-  if (maker == FftMaker::fastest && !library.always && FastFft::supports(ny, nx)) {
+  const bool own = maker == FftMaker::fastest && !library.always && FastFft::pays();
+  if (own && FastFft::supports(ny, nx)) {
     fast_ = std::make_unique<const FastFft>(ny, nx);
     return;
   }

@@ -252,6 +252,27 @@ class CpuLane {
         plan_->execute(wave.at(Pixel{frame, mode, 0, 0}), direction);
   }
 
+  // F^-1[body(F[.])], unscaled and in place, of a body that multiplies: body.spectrum by
+  // body.factor.
+  template <class Body>
+  void filter(Extent n, const Body& shared) {
+    const Body body = shared;
+    const FastFft* fast = plan_->fast();
+    if (fast == nullptr) {
+      fft2(n, body.spectrum, Direction::forward);
+      map(n, body);
+      return fft2(n, body.spectrum, Direction::backward);
+    }
+    for (int frame = 0; frame < n.frames; ++frame)
+      for (int mode = 0; mode < n.modes; ++mode)
+        fast->filter(body.spectrum.at(Pixel{frame, mode, 0, 0}),
+                     [&](int y, int x, int count, Complex* to) {
+                       EXITWAVE_SIMD_LOOP
+                       for (int i = 0; i < count; ++i)
+                         store(to[i], body.factor(Pixel{frame, mode, y, x + i}));
+                     });
+  }
+
   // body(mode, y, x) over a region of a canvas
   template <class Body>
   void map(const Region& region, int modes, const Body& shared) {
