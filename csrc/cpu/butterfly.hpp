@@ -31,11 +31,7 @@ EXITWAVE_INLINE Lanes operator-(Lanes a, Lanes b) { return {a.re - b.re, a.im - 
 EXITWAVE_INLINE Lanes operator*(Lanes a, Complex w) {
   return {a.re * w.re - a.im * w.im, a.im * w.re + a.re * w.im};
 }
-EXITWAVE_INLINE Lanes operator*(Lanes a, Lanes b) {
-  return {a.re * b.re - a.im * b.im, a.im * b.re + a.re * b.im};
-}
 EXITWAVE_INLINE Lanes operator*(Real s, Lanes a) { return {s * a.re, s * a.im}; }
-EXITWAVE_INLINE Lanes exchanged(Lanes a) { return {a.im, a.re}; }
 EXITWAVE_INLINE Lanes times_minus_i(Lanes a) { return {a.im, -a.re}; }
 
 template <int R>

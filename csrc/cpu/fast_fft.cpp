@@ -54,18 +54,6 @@ void divide(int stride, const Complex* twiddle, From from, Scratch<Real> to) {
   }
 }
 
-// The mirror image: R transforms of `stride` points into one.
-template <int R>
-void combine(int stride, const Complex* twiddle, Scratch<Real> scratch) {
-  for (int j = 0; j < stride; ++j, twiddle += R - 1) {
-    Lanes v[R];
-    v[0] = scratch.read(j);
-    for (int k = 1; k < R; ++k) v[k] = scratch.read(j + k * stride) * twiddle[k - 1];
-    Butterfly<R>::run(v);
-    for (int q = 0; q < R; ++q) scratch.write(j + q * stride, v[q]);
-  }
-}
-
 // Neighbouring transforms of R points.
 template <int R>
 void conclude(int blocks, Scratch<Real> scratch) {
@@ -154,8 +142,7 @@ struct Rows {
 // Registers of columns that are written back together. Rows are often a power of two apart, and
 // caches then have few places for them: the wider a row is written, the better, but the scratch has
 // to stay in the second cache.
-constexpr int kMostTogether = 4;
-int columns_together(int rows) { return rows < 512 ? 2 : kMostTogether; }
+int columns_together(int rows) { return rows < 512 ? 2 : 4; }
 
 // Memory of a thread; grows to what its largest transform needs.
 class ThreadScratch {
@@ -228,19 +215,6 @@ void LineTransform::run_passes(std::size_t pass, int blocks, Real* scratch) cons
   }
 }
 
-void LineTransform::run_mirrored_passes(std::size_t pass, int blocks, Real* scratch) const {
-  const Pass& p = passes_[pass];
-  if (pass + 1 == passes_.size()) return run_passes(pass, blocks, scratch);
-  for (int block = 0; block < blocks; ++block, scratch += p.length * kPoint) {
-    run_mirrored_passes(pass + 1, p.radix, scratch);
-    with_radix(p.radix, [&](auto radix) {
-      combine<radix>(p.length / radix, &twiddles_[p.twiddles], Scratch{scratch});
-    });
-  }
-}
-
-void LineTransform::run_mirrored(Real* scratch) const { run_mirrored_passes(0, 1, scratch); }
-
 void LineTransform::run(Real* scratch) const { run_passes(0, 1, scratch); }
 
 void LineTransform::run_columns(const Complex* first, std::ptrdiff_t stride, Real* scratch) const {
@@ -263,34 +237,18 @@ Real* FastFft::scratch() const {
 }
 
 void FastFft::execute(Complex* image, Direction direction) const {
-  Real* scratch = this->scratch();
-  const int* place = along_y_.place(direction);
-  for_each_band([&](Band band) {
-    read_band(image, band, scratch);
-    write_band(image, band, scratch,
-               [&](const Real* lines, int y) { return Scratch{lines}.read(place[y]); });
-  });
-  rows(image, direction, scratch);
+  columns(image, direction);
+  rows(image, 0, along_y_.length(), direction);
 }
 
-void FastFft::filter(Complex* image, const Factors& factors) const {
+void FastFft::columns(Complex* image, Direction direction) const {
   Real* scratch = this->scratch();
-  rows(image, Direction::forward, scratch);
-  // Exchanging real and imaginary parts, before and after, makes forward backward.
-  for_each_band([&](Band band) {
-    read_band(image, band, scratch);
-    multiply_band(factors, band, scratch);
-    write_band(image, band, scratch,
-               [](const Real* lines, int y) { return vector::exchanged(Scratch{lines}.read(y)); });
-  });
-  rows(image, Direction::backward, scratch);
-}
-
-template <class F>
-void FastFft::for_each_band(const F& f) const {
   const int width = columns_together(along_y_.length()) * kLanes;
-  for (int x = 0; x < along_x_.length(); x += width)
-    f(Band{x, std::min(width, along_x_.length() - x)});
+  for (int x = 0; x < along_x_.length(); x += width) {
+    const Band band{x, std::min(width, along_x_.length() - x)};
+    read_band(image, band, scratch);
+    write_band(image, band, direction, scratch);
+  }
 }
 
 // Transforms columns of the image into lines of the scratch.
@@ -310,47 +268,33 @@ void FastFft::read_band(const Complex* image, Band band, Real* scratch) const {
   along_y_.run_columns(whole, kLanes, scratch);
 }
 
-// Multiplies the lines and transforms them back, with real and imaginary parts exchanged.
-void FastFft::multiply_band(const Factors& factors, Band band, Real* scratch) const {
-  const std::size_t size = along_y_.scratch_size();
-  const int* place = along_y_.place(Direction::forward);
-  Complex factor[kMostTogether * kLanes] = {};
-  for (int y = 0; y < along_y_.length(); ++y) {
-    factors(y, band.x, band.width, factor);
-    Real* lines = scratch;
-    for (int x = 0; x < band.width; x += kLanes, lines += size) {
-      const Lanes product = Scratch{lines}.read(place[y]) * vector::read_neighbours(factor + x);
-      Scratch{lines}.write(place[y], vector::exchanged(product));
-    }
-  }
-  for (int x = 0; x < band.width; x += kLanes, scratch += size) along_y_.run_mirrored(scratch);
-}
-
-// point(lines, y): what goes to row y
-template <class Point>
-void FastFft::write_band(Complex* image, Band band, const Real* scratch, const Point& point) const {
+void FastFft::write_band(Complex* image, Band band, Direction direction,
+                         const Real* scratch) const {
+  const int* place = along_y_.place(direction);
   for (int y = 0; y < along_y_.length(); ++y) {
     Complex* row = image + std::ptrdiff_t(y) * along_x_.length() + band.x;
-    const Real* lines = scratch;
+    const Real* point = scratch + place[y] * kPoint;
     int x = 0;
-    for (; x + kLanes <= band.width; x += kLanes, lines += along_y_.scratch_size())
-      vector::write_neighbours(row + x, point(lines, y));
+    for (; x + kLanes <= band.width; x += kLanes, point += along_y_.scratch_size())
+      vector::write_neighbours(row + x, Scratch{point}.read(0));
     if (x == band.width) continue;
     Complex whole[kLanes];
-    vector::write_neighbours(whole, point(lines, y));
+    vector::write_neighbours(whole, Scratch{point}.read(0));
     std::copy_n(whole, band.width - x, row + x);
   }
 }
 
-void FastFft::rows(Complex* image, Direction direction, Real* scratch) const {
-  const int ny = along_y_.length();
+int FastFft::rows_together() { return kLanes; }
+
+void FastFft::rows(Complex* image, int first, int last, Direction direction) const {
   const int nx = along_x_.length();
+  Real* scratch = this->scratch();
   Complex* none = reinterpret_cast<Complex*>(scratch + along_x_.scratch_size());
-  if (ny % kLanes != 0) std::fill_n(none, nx, Complex{0, 0});
-  for (int y = 0; y < ny; y += kLanes) {
+  if ((last - first) % kLanes != 0) std::fill_n(none, nx, Complex{0, 0});
+  for (int y = first; y < last; y += kLanes) {
     Rows rows{{}, nx};
     for (int r = 0; r < kLanes; ++r)
-      rows.line[r] = y + r < ny ? image + std::ptrdiff_t(y + r) * nx : none;
+      rows.line[r] = y + r < last ? image + std::ptrdiff_t(y + r) * nx : none;
     rows.read(scratch);
     along_x_.run(scratch);
     rows.write(scratch, along_x_.place(direction));

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <vector>
 
 #include "core/complex.hpp"
@@ -29,8 +28,6 @@ class LineTransform {
   void run(Real* scratch) const;
   // The same of the columns of an image from `first` on; rows are `stride` apart.
   void run_columns(const Complex* first, std::ptrdiff_t stride, Real* scratch) const;
-  // Forward transform of points that stand at place(forward) into points in order.
-  void run_mirrored(Real* scratch) const;
   // Frequency -> point of the scratch.
   const int* place(Direction d) const {
     return d == Direction::forward ? forward_place_.data() : backward_place_.data();
@@ -45,7 +42,6 @@ class LineTransform {
   };
   // Passes from `pass` on, of neighbouring transforms.
   void run_passes(std::size_t pass, int blocks, Real* scratch) const;
-  void run_mirrored_passes(std::size_t pass, int blocks, Real* scratch) const;
 
   int length_;
   std::vector<Pass> passes_;
@@ -68,11 +64,11 @@ class FastFft {
 
   void execute(Complex* image, Direction direction) const;
 
-  // to[i] <- factor at (y, x + i) for i < count
-  using Factors = std::function<void(int y, int x, int count, Complex* to)>;
-  // image <- backward[factors forward[image]]. Columns stay in a cache from the first of their
-  // transforms to the last.
-  void filter(Complex* image, const Factors& factors) const;
+  // Its two halves, in any order: along y, and along x for rows [first, last).
+  void columns(Complex* image, Direction direction) const;
+  void rows(Complex* image, int first, int last, Direction direction) const;
+  // Rows that are best taken together.
+  static int rows_together();
 
  private:
   // Neighbouring columns of an image.
@@ -82,13 +78,8 @@ class FastFft {
   };
 
   Real* scratch() const;
-  template <class F>
-  void for_each_band(const F& f) const;
   void read_band(const Complex* image, Band band, Real* scratch) const;
-  void multiply_band(const Factors& factors, Band band, Real* scratch) const;
-  template <class Point>
-  void write_band(Complex* image, Band band, const Real* scratch, const Point& point) const;
-  void rows(Complex* image, Direction direction, Real* scratch) const;
+  void write_band(Complex* image, Band band, Direction direction, const Real* scratch) const;
 
   LineTransform along_y_;
   LineTransform along_x_;

@@ -200,10 +200,11 @@ class Model {
   template <bool Forward>
   void near_field(Lane& lane, const Batch& b, BatchView<Complex> wave) {
     if (problem_.fractional()) {
-      lane.filter(waves(b), kernels::PropagateFraction<Forward>{wave, problem_.kernel(),
-                                                                problem_.phase(b.part, b.frame)});
+      lane.filter(waves(b), wave,
+                  kernels::PropagateFraction<Forward>{wave, problem_.kernel(),
+                                                      problem_.phase(b.part, b.frame)});
     } else {
-      lane.filter(waves(b), kernels::Propagate<Forward>{wave, problem_.kernel()});
+      lane.filter(waves(b), wave, kernels::Propagate<Forward>{wave, problem_.kernel()});
     }
   }
 

@@ -54,11 +54,10 @@ struct Propagate {
   BatchView<Complex> spectrum;      // (frames, modes, ny, nx), changed
   BatchView<const Complex> kernel;  // (1, 1, ny, nx), FFT order, scaled by 1 / (ny nx)
 
-  EXITWAVE_HD Complex factor(Pixel p) const {
+  EXITWAVE_HD void operator()(Pixel p) const {
     const Complex h = kernel({0, 0, p.y, p.x});
-    return Forward ? h : conj(h);
+    spectrum(p) = (Forward ? h : conj(h)) * spectrum(p);
   }
-  EXITWAVE_HD void operator()(Pixel p) const { spectrum(p) = factor(p) * spectrum(p); }
 };
 
 // Near field with a fraction of a position: the beam stands still on the detector, so the wave is
@@ -69,11 +68,10 @@ struct PropagateFraction {
   BatchView<const Complex> kernel;
   FractionPhase phase;
 
-  EXITWAVE_HD Complex factor(Pixel p) const {
+  EXITWAVE_HD void operator()(Pixel p) const {
     const Complex h = kernel({0, 0, p.y, p.x}) * conj(phase(p));
-    return Forward ? h : conj(h);
+    spectrum(p) = (Forward ? h : conj(h)) * spectrum(p);
   }
-  EXITWAVE_HD void operator()(Pixel p) const { spectrum(p) = factor(p) * spectrum(p); }
 };
 
 // Moves all waves at the detector, as a move of probe and object moves the exit waves.
