@@ -1,106 +1,21 @@
 #include "cpu/fast_fft.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <new>
-#include <numbers>
-#include <type_traits>
 
-#include "cpu/butterfly.hpp"
-#include "cpu/vector.hpp"
+#include "cpu/passes.hpp"
 
 namespace exitwave {
 
 namespace {
 
-using vector::Butterfly;
 using vector::kLanes;
-using vector::Lanes;
+using vector::kPoint;
+using vector::Scratch;
 using vector::Vector;
 
 constexpr int kPairs = kLanes / 2;  // complex numbers in a register
-constexpr int kPoint = 2 * kLanes;  // reals of one point of all lines
-
-// Where a pass reads and writes: points of a scratch, or rows of an image whose columns are lines.
-template <class T>
-struct Scratch {
-  T* first;
-
-  EXITWAVE_INLINE Lanes read(int i) const {
-    return {vector::read(first + i * kPoint), vector::read(first + i * kPoint + kLanes)};
-  }
-  EXITWAVE_INLINE void write(int i, Lanes v) const {
-    vector::write(first + i * kPoint, v.re);
-    vector::write(first + i * kPoint + kLanes, v.im);
-  }
-};
-struct Columns {
-  const Complex* first;
-  std::ptrdiff_t stride;
-
-  EXITWAVE_INLINE Lanes read(int i) const { return vector::read_neighbours(first + i * stride); }
-};
-
-// One transform of R times `stride` points into R of `stride`.
-template <int R, class From>
-void divide(int stride, const Complex* twiddle, From from, Scratch<Real> to) {
-  for (int j = 0; j < stride; ++j, twiddle += R - 1) {
-    Lanes v[R];
-    for (int q = 0; q < R; ++q) v[q] = from.read(j + q * stride);
-    Butterfly<R>::run(v);
-    to.write(j, v[0]);
-    for (int k = 1; k < R; ++k) to.write(j + k * stride, v[k] * twiddle[k - 1]);
-  }
-}
-
-// Neighbouring transforms of R points.
-template <int R>
-void conclude(int blocks, Scratch<Real> scratch) {
-  for (int i = 0; i < blocks * R; i += R) {
-    Lanes v[R];
-    for (int q = 0; q < R; ++q) v[q] = scratch.read(i + q);
-    Butterfly<R>::run(v);
-    for (int k = 0; k < R; ++k) scratch.write(i + k, v[k]);
-  }
-}
-
-// f with the radix as a compile-time constant
-template <class F>
-void with_radix(int radix, const F& f) {
-  switch (radix) {
-    case 2:
-      return f(std::integral_constant<int, 2>{});
-    case 3:
-      return f(std::integral_constant<int, 3>{});
-    case 4:
-      return f(std::integral_constant<int, 4>{});
-    case 5:
-      return f(std::integral_constant<int, 5>{});
-    case 7:
-      return f(std::integral_constant<int, 7>{});
-    default:
-      return f(std::integral_constant<int, 8>{});
-  }
-}
-
-// Radices of the passes: few passes, and at least two. 16 would save some, but its numbers do not
-// fit the registers, and it is slower.
-std::vector<int> radices_of(int length) {
-  std::vector<int> radices;
-  for (const int prime : {7, 5, 3})
-    for (; length % prime == 0; length /= prime) radices.push_back(prime);
-  int twos = 0;
-  for (; length % 2 == 0; length /= 2) ++twos;
-  int passes = (twos + 2) / 3;
-  if (radices.empty()) passes = std::max(passes, 2);
-  for (; passes > 0; --passes) {
-    const int share = (twos + passes - 1) / passes;
-    radices.push_back(1 << share);
-    twos -= share;
-  }
-  return radices;
-}
 
 // Rows of an image, one for each lane.
 struct Rows {
@@ -171,60 +86,10 @@ thread_local ThreadScratch thread_scratch;
 
 }  // namespace
 
-bool LineTransform::supports(int length) {
-  int rest = length;
-  for (const int prime : {2, 3, 5, 7})
-    while (rest > 1 && rest % prime == 0) rest /= prime;
-  return rest == 1 && length > 3 && radices_of(length).size() > 1;
-}
-
-LineTransform::LineTransform(int length)
-    : length_(length), forward_place_(std::size_t(length)), backward_place_(std::size_t(length)) {
-  std::vector<int> frequency(std::size_t(length), 0);
-  int rest = length;
-  for (const int radix : radices_of(length)) {
-    passes_.push_back({radix, rest, twiddles_.size()});
-    const int shorter = rest / radix;
-    for (int j = 0; j < shorter; ++j)
-      for (int k = 1; k < radix; ++k) {
-        const double angle = -2 * std::numbers::pi * j * k / rest;
-        twiddles_.push_back({Real(std::cos(angle)), Real(std::sin(angle))});
-      }
-    for (int i = 0; i < length; ++i)
-      frequency[std::size_t(i)] += length / rest * (i / shorter % radix);
-    rest = shorter;
-  }
-  for (int i = 0; i < length; ++i) {
-    const int k = frequency[std::size_t(i)];
-    forward_place_[std::size_t(k)] = i;
-    backward_place_[std::size_t((length - k) % length)] = i;
-  }
-}
-
-std::size_t LineTransform::scratch_size() const { return std::size_t(length_) * kPoint; }
-
-void LineTransform::run_passes(std::size_t pass, int blocks, Real* scratch) const {
-  const Pass& p = passes_[pass];
-  if (pass + 1 == passes_.size())
-    return with_radix(p.radix, [&](auto radix) { conclude<radix>(blocks, Scratch{scratch}); });
-  for (int block = 0; block < blocks; ++block, scratch += p.length * kPoint) {
-    with_radix(p.radix, [&](auto radix) {
-      divide<radix>(p.length / radix, &twiddles_[p.twiddles], Scratch{scratch}, Scratch{scratch});
-    });
-    run_passes(pass + 1, p.radix, scratch);
-  }
-}
-
-void LineTransform::run(Real* scratch) const { run_passes(0, 1, scratch); }
-
-void LineTransform::run_columns(const Complex* first, std::ptrdiff_t stride, Real* scratch) const {
-  const Pass& p = passes_.front();
-  with_radix(p.radix, [&](auto radix) {
-    divide<radix>(p.length / radix, &twiddles_[p.twiddles], Columns{first, stride},
-                  Scratch{scratch});
-  });
-  run_passes(1, p.radix, scratch);
-}
+FastFft::FastFft(int ny, int nx)
+    : along_y_(ny),
+      along_x_(nx),
+      row_(RowTransform::supports(nx) ? std::make_unique<const RowTransform>(nx) : nullptr) {}
 
 bool FastFft::pays() { return kLanes >= 8; }
 
@@ -289,6 +154,11 @@ int FastFft::rows_together() { return kLanes; }
 void FastFft::rows(Complex* image, int first, int last, Direction direction) const {
   const int nx = along_x_.length();
   Real* scratch = this->scratch();
+  if (row_) {
+    for (int y = first; y < last; ++y)
+      row_->run(image + std::ptrdiff_t(y) * nx, direction, scratch);
+    return;
+  }
   Complex* none = reinterpret_cast<Complex*>(scratch + along_x_.scratch_size());
   if ((last - first) % kLanes != 0) std::fill_n(none, nx, Complex{0, 0});
   for (int y = first; y < last; y += kLanes) {
