@@ -93,21 +93,17 @@ FastFft::FastFft(int ny, int nx)
 
 bool FastFft::pays() { return kLanes >= 8; }
 
-Real* FastFft::scratch() const {
-  // One more register of columns, for those that do not fill it.
-  const std::size_t columns =
-      std::size_t(columns_together(along_y_.length()) + 1) * along_y_.scratch_size();
-  const std::size_t rows = along_x_.scratch_size() + std::size_t(along_x_.length()) * 2;
-  return thread_scratch.get(std::max(columns, rows));
-}
-
 void FastFft::execute(Complex* image, Direction direction) const {
-  columns(image, direction);
-  rows(image, 0, along_y_.length(), direction);
+  // One more register of columns, for those that do not fill it.
+  const std::size_t for_columns =
+      std::size_t(columns_together(along_y_.length()) + 1) * along_y_.scratch_size();
+  const std::size_t for_rows = along_x_.scratch_size() + std::size_t(along_x_.length()) * 2;
+  Real* scratch = thread_scratch.get(std::max(for_columns, for_rows));
+  columns(image, direction, scratch);
+  rows(image, direction, scratch);
 }
 
-void FastFft::columns(Complex* image, Direction direction) const {
-  Real* scratch = this->scratch();
+void FastFft::columns(Complex* image, Direction direction, Real* scratch) const {
   const int width = columns_together(along_y_.length()) * kLanes;
   for (int x = 0; x < along_x_.length(); x += width) {
     const Band band{x, std::min(width, along_x_.length() - x)};
@@ -149,22 +145,19 @@ void FastFft::write_band(Complex* image, Band band, Direction direction,
   }
 }
 
-int FastFft::rows_together() { return kLanes; }
-
-void FastFft::rows(Complex* image, int first, int last, Direction direction) const {
+void FastFft::rows(Complex* image, Direction direction, Real* scratch) const {
+  const int ny = along_y_.length();
   const int nx = along_x_.length();
-  Real* scratch = this->scratch();
   if (row_) {
-    for (int y = first; y < last; ++y)
-      row_->run(image + std::ptrdiff_t(y) * nx, direction, scratch);
+    for (int y = 0; y < ny; ++y) row_->run(image + std::ptrdiff_t(y) * nx, direction, scratch);
     return;
   }
   Complex* none = reinterpret_cast<Complex*>(scratch + along_x_.scratch_size());
-  if ((last - first) % kLanes != 0) std::fill_n(none, nx, Complex{0, 0});
-  for (int y = first; y < last; y += kLanes) {
+  if (ny % kLanes != 0) std::fill_n(none, nx, Complex{0, 0});
+  for (int y = 0; y < ny; y += kLanes) {
     Rows rows{{}, nx};
     for (int r = 0; r < kLanes; ++r)
-      rows.line[r] = y + r < last ? image + std::ptrdiff_t(y + r) * nx : none;
+      rows.line[r] = y + r < ny ? image + std::ptrdiff_t(y + r) * nx : none;
     rows.read(scratch);
     along_x_.run(scratch);
     rows.write(scratch, along_x_.place(direction));

@@ -23,12 +23,6 @@ class FastFft {
 
   void execute(Complex* image, Direction direction) const;
 
-  // Its two halves, in any order: along y, and along x for rows [first, last).
-  void columns(Complex* image, Direction direction) const;
-  void rows(Complex* image, int first, int last, Direction direction) const;
-  // Rows that are best taken together.
-  static int rows_together();
-
  private:
   // Neighbouring columns of an image.
   struct Band {
@@ -36,7 +30,8 @@ class FastFft {
     int width;
   };
 
-  Real* scratch() const;
+  void columns(Complex* image, Direction direction, Real* scratch) const;
+  void rows(Complex* image, Direction direction, Real* scratch) const;
   void read_band(const Complex* image, Band band, Real* scratch) const;
   void write_band(Complex* image, Band band, Direction direction, const Real* scratch) const;
 

@@ -252,34 +252,6 @@ class CpuLane {
         plan_->execute(wave.at(Pixel{frame, mode, 0, 0}), direction);
   }
 
-  // body(pixel) of spectra: waves are transformed, changed and transformed back. Rows stay in the
-  // cache in between.
-  template <class Body>
-  void filter(Extent n, BatchView<Complex> wave, const Body& shared) {
-    const Body body = shared;
-    const FastFft* fast = plan_->fast();
-    if (fast == nullptr) {
-      fft2(n, wave, Direction::forward);
-      map(n, body);
-      return fft2(n, wave, Direction::backward);
-    }
-    for (int frame = 0; frame < n.frames; ++frame)
-      for (int mode = 0; mode < n.modes; ++mode) {
-        Complex* image = wave.at(Pixel{frame, mode, 0, 0});
-        fast->columns(image, Direction::forward);
-        for (int first = 0; first < n.ny; first += FastFft::rows_together()) {
-          const int last = std::min(first + FastFft::rows_together(), n.ny);
-          fast->rows(image, first, last, Direction::forward);
-          for (int y = first; y < last; ++y) {
-            EXITWAVE_SIMD_LOOP
-            for (int x = 0; x < n.nx; ++x) body(Pixel{frame, mode, y, x});
-          }
-          fast->rows(image, first, last, Direction::backward);
-        }
-        fast->columns(image, Direction::backward);
-      }
-  }
-
   // body(mode, y, x) over a region of a canvas
   template <class Body>
   void map(const Region& region, int modes, const Body& shared) {

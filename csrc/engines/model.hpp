@@ -100,13 +100,14 @@ class Model {
 
   // Exit wave to detector, in place.
   void forward(Lane& lane, const Batch& b, BatchView<Complex> wave) {
-    if (problem_.scan().near_field) return near_field<true>(lane, b, wave);
     lane.fft2(waves(b), wave, Direction::forward);
+    if (problem_.scan().near_field) near_field<true>(lane, b, wave);
   }
   // Detector to exit wave; its adjoint.
   void backward(Lane& lane, const Batch& b, BatchView<Complex> wave) {
-    if (problem_.scan().near_field) return near_field<false>(lane, b, wave);
-    lane.fft2(waves(b), wave, Direction::backward);
+    if (!problem_.scan().near_field) return lane.fft2(waves(b), wave, Direction::backward);
+    lane.fft2(waves(b), wave, Direction::forward);
+    near_field<false>(lane, b, wave);
   }
 
   // wave <- D[P O]; returns the probe of the batch, which the adjoint needs again.
@@ -200,12 +201,12 @@ class Model {
   template <bool Forward>
   void near_field(Lane& lane, const Batch& b, BatchView<Complex> wave) {
     if (problem_.fractional()) {
-      lane.filter(waves(b), wave,
-                  kernels::PropagateFraction<Forward>{wave, problem_.kernel(),
-                                                      problem_.phase(b.part, b.frame)});
+      lane.map(waves(b), kernels::PropagateFraction<Forward>{wave, problem_.kernel(),
+                                                             problem_.phase(b.part, b.frame)});
     } else {
-      lane.filter(waves(b), wave, kernels::Propagate<Forward>{wave, problem_.kernel()});
+      lane.map(waves(b), kernels::Propagate<Forward>{wave, problem_.kernel()});
     }
+    lane.fft2(waves(b), wave, Direction::backward);
   }
 
   void add_unshifted(Lane& lane, Scratch& s, const Batch& b, const kernels::ObjectWindow& o,

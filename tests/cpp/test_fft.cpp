@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <cstdlib>
@@ -142,26 +141,6 @@ TEST("own transforms equal their definition for all lengths that they are made f
     check_own(48, 1024, direction);
     check_own(20, 768, direction);
     check_own(1024, 90, direction);
-  }
-}
-
-TEST("the halves of a transform are the whole, in any order and by any rows") {
-  for (const auto& [ny, nx] : {std::pair(12, 20), std::pair(70, 48), std::pair(640, 105)}) {
-    const Wave wave = random_wave(ny * nx);
-    const FastFft fft(ny, nx);
-    const Wave whole = own(wave, ny, nx, Direction::forward);
-
-    const Wave halves = changed(wave, ny, nx, [&, ny = ny](Complex* image) {
-      fft.columns(image, Direction::forward);
-      for (int y = 0; y < ny; y += 5) fft.rows(image, y, std::min(y + 5, ny), Direction::forward);
-    });
-    const Wave other_order = changed(wave, ny, nx, [&, ny = ny](Complex* image) {
-      fft.rows(image, 0, ny, Direction::forward);
-      fft.columns(image, Direction::forward);
-    });
-
-    CHECK(halves == whole);
-    CHECK(relative(other_order, whole) < 2 * tolerance(ny, nx));
   }
 }
 
