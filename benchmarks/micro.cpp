@@ -71,17 +71,18 @@ int main(int argc, char** argv) {
   const BatchView<Real> row{measured.view().data, 0, 0, 0};
   using Widen = kernels::Widen<std::uint16_t>;
   const CpuLane::MapRolled<Widen> load{
-      kSize, kSize / 2, kSize / 2, {row, counts_view, {valid.data(), 0, 0, kSize}, frame, frame}};
+      kSize, kSize / 2, kSize / 2, {row, counts_view, {valid.data(), 0, 0, kSize}, frame}};
   const CpuLane::SumModes<kernels::ModulusResidual> modulus{1, {row, wave.view(), 1}, totals};
-  const CpuLane::SumModes<kernels::ReflectedModulus> reflected{
-      1, {row, wave.view(), stored.view(), frame, 1}, totals};
+  const kernels::KeptWaves<Complex> kept{stored.view(), frame, 1};
+  const CpuLane::SumModes<kernels::ReflectedModulus<Complex>> reflected{
+      1, {row, wave.view(), kept, 1}, totals};
   const CpuLane::SumModes<kernels::LossResidual<kernels::Poisson>> loss{
       1, {row, wave.view(), 1}, totals};
   const CpuLane::SumModes<kernels::LineSearch<kernels::Poisson>> search{
       1, {row, wave.view(), stored.view(), probe.view(), 1}, totals};
   const CpuLane::Map<kernels::ScaleWave> scale{1, {wave.view(), row, keep, 1}};
-  const CpuLane::Map<kernels::ReflectWave> reflect{
-      1, {wave.view(), stored.view(), row, keep, frame, -1, 1, 1}};
+  const CpuLane::Map<kernels::ReflectWave<Complex>> reflect{
+      1, {wave.view(), kept, row, keep, -1, 1, 1}};
   const CpuLane::ScatterOverlap<kernels::OverlapTerms> overlap{
       1, 1, c, s, {wave.view(), p, window}, frame, corner};
   const CpuLane::ScatterAdd<Real, kernels::ProbeIntensity> weights{

@@ -1,6 +1,6 @@
 """Check that dependencies in csrc/ point one way, and that backends keep to themselves.
 
-    core <- kernels <- engines <- {cpu, cuda} <- bindings <- python
+    core <- {kernels, storage} <- engines <- {cpu, cuda} <- bindings <- python
 
 Prints one line per violation and leaves with 1 if there is any. Rules:
 
@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-RANK = {"core": 0, "kernels": 1, "engines": 2, "cpu": 3, "cuda": 3, "bindings": 4}
+RANK = {"core": 0, "kernels": 1, "storage": 1, "engines": 2, "cpu": 3, "cuda": 3, "bindings": 4}
 BACKENDS = ("cpu", "cuda")
 PRIVATE = ("lane.hpp", "backend.hpp", "lane.cuh", "backend.cuh")
 FACTORY = "engines/factory.hpp"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from results import Measurement
 
-GROUPS = ("quality", "speed", "threads", "memory")
+GROUPS = ("quality", "speed", "threads", "memory", "streaming")
 
 
 class CaseSkippedError(Exception):
@@ -34,7 +34,7 @@ CaseFunction = Callable[[Settings], Iterator[Measurement]]
 
 def all_cases() -> dict[str, CaseFunction]:
     """Functions of all cases by "group/name", in the order in which they run."""
-    from cases import memory, quality, speed
+    from cases import memory, quality, speed, streaming
 
     named = {}
     for group, functions in (
@@ -42,6 +42,7 @@ def all_cases() -> dict[str, CaseFunction]:
         ("speed", speed.SPEED),
         ("threads", speed.THREADS),
         ("memory", memory.CASES),
+        ("streaming", streaming.CASES),
     ):
         named |= {f"{group}/{name}": function for name, function in functions.items()}
     return named

@@ -38,23 +38,53 @@ Counts counts_of(const py::array& data) {
   throw InvalidArgument("data: expected uint8, uint16, uint32 or float32");
 }
 
-// A scan and the arrays that it borrows.
-struct BoundScan {
-  Scan scan;
-  py::array data;
+// Frames that are not in memory: like `empty` (0, Y, X), which gives shape and type, and read by
+// read(frames, target) into target (len(frames), Y, X). Without read there is only a plan of them,
+// as if they were `lent` from memory or not.
+struct FrameSource {
+  int frames;
+  py::array empty;
+  py::object read;
+  bool lent;
 };
 
-std::unique_ptr<BoundScan> make_scan(const py::array& data, const Array<bool>& mask,
+// Calls Python, from whatever thread.
+ReadFrames reader_of(const FrameSource& source) {
+  if (source.read.is_none()) return {};
+  return [read = source.read, empty = source.empty](const std::vector<int>& frames, void* target) {
+    const py::gil_scoped_acquire acquire;
+    const py::array_t<int> numbers(py::ssize_t(frames.size()), frames.data());
+    const std::vector<py::ssize_t> shape{py::ssize_t(frames.size()), empty.shape(1),
+                                         empty.shape(2)};
+    // With a base, the array is a view.
+    read(numbers, py::array(empty.dtype(), shape, target, py::none()));
+  };
+}
+
+// A scan and what it borrows.
+struct BoundScan {
+  Scan scan;
+  py::object data;
+};
+
+std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& mask,
                                      const Array<int>& corner, const Array<Real>& fraction,
                                      std::pair<int, int> object_shape,
                                      const std::optional<ComplexArray>& kernel,
                                      std::vector<std::vector<int>> parts) {
   auto bound = std::make_unique<BoundScan>();
   Scan& s = bound->scan;
-  s.counts = counts_of(data);
-  s.frames = int(data.shape(0));
-  s.ny = int(data.shape(1));
-  s.nx = int(data.shape(2));
+  const bool in_memory = !py::isinstance<FrameSource>(data);
+  const py::array like = in_memory ? data.cast<py::array>() : data.cast<FrameSource>().empty;
+  s.counts = counts_of(like);
+  s.frames = in_memory ? int(like.shape(0)) : data.cast<FrameSource>().frames;
+  s.ny = int(like.shape(1));
+  s.nx = int(like.shape(2));
+  if (!in_memory) {
+    // For a plan any address will do.
+    s.counts.data = data.cast<FrameSource>().lent ? like.data() : nullptr;
+    s.read_counts = reader_of(data.cast<FrameSource>());
+  }
   s.object_ny = object_shape.first;
   s.object_nx = object_shape.second;
   if (mask.ndim() != 2 || mask.shape(0) != s.ny || mask.shape(1) != s.nx)
@@ -150,6 +180,18 @@ void bind_options(py::module_& m) {
       .value("amplitude", Noise::amplitude)
       .value("gaussian", Noise::gaussian)
       .value("anscombe", Noise::anscombe);
+  py::enum_<WaveTier>(m, "WaveTier")
+      .value("device", WaveTier::device)
+      .value("host", WaveTier::host)
+      .value("file", WaveTier::file);
+  py::class_<StoragePlan>(m, "StoragePlan")
+      .def(py::init<>())
+      .def_readwrite("block_frames", &StoragePlan::block_frames)
+      .def_readwrite("stream_counts", &StoragePlan::stream_counts)
+      .def_readwrite("waves", &StoragePlan::waves)
+      .def_readwrite("half", &StoragePlan::half)
+      .def_readwrite("half_scale", &StoragePlan::half_scale)
+      .def_readwrite("scratch_folder", &StoragePlan::scratch_folder);
   py::class_<EngineOptions>(m, "EngineOptions")
       .def(py::init<>())
       .def_readwrite("name", &EngineOptions::name)
@@ -171,6 +213,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("clip", &EngineOptions::clip)
       .def_readwrite("clip_low", &EngineOptions::clip_low)
       .def_readwrite("clip_high", &EngineOptions::clip_high)
+      .def_readwrite("storage", &EngineOptions::storage)
       .def_readwrite("probe_support", &EngineOptions::probe_support)
       .def_readwrite("probe_fourier_support", &EngineOptions::probe_fourier_support);
   py::class_<CpuSettings>(m, "CpuSettings")
@@ -178,22 +221,30 @@ void bind_options(py::module_& m) {
       .def_readwrite("threads", &CpuSettings::threads)
       .def_readwrite("batch", &CpuSettings::batch)
       .def_readwrite("emulated", &CpuSettings::emulated)
-      .def_readwrite("memory_limit", &CpuSettings::memory_limit);
+      .def_readwrite("memory_limit", &CpuSettings::memory_limit)
+      .def_readwrite("host_limit", &CpuSettings::host_limit)
+      .def_readwrite("planning", &CpuSettings::planning);
+  py::class_<MemoryUse>(m, "MemoryUse")
+      .def_readonly("name", &MemoryUse::name)
+      .def_readonly("peak", &MemoryUse::peak)
+      .def_readonly("uses", &MemoryUse::uses);
   py::class_<IterationReport>(m, "IterationReport")
       .def_readonly("deviation", &IterationReport::deviation)
       .def_readonly("frames_in_bound", &IterationReport::frames_in_bound)
-      .def_readonly("cut_power", &IterationReport::cut_power)
-      .def_readonly("step", &IterationReport::step);
+      .def_readonly("cut_power", &IterationReport::cut_power);
 }
 
 }  // namespace
 
 void bind_engine(py::module_& m) {
   bind_options(m);
+  py::class_<FrameSource>(m, "FrameSource")
+      .def(py::init<int, py::array, py::object, bool>(), "frames"_a, "empty"_a, "read"_a, "lent"_a,
+           "Frames that read(numbers, target) reads; `empty` (0, Y, X) has their shape and type.");
   py::class_<BoundScan>(m, "Scan").def(
-      py::init(&make_scan), "data"_a.noconvert(), "mask"_a.noconvert(), "corner"_a.noconvert(),
+      py::init(&make_scan), "data"_a, "mask"_a.noconvert(), "corner"_a.noconvert(),
       "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
-      "Counts (N, Y, X), positions and parts of a scan; borrows the counts.");
+      "Counts (N, Y, X) or FrameSource, positions and parts of a scan; borrows the counts.");
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init<const py::object&, const EngineOptions&, const ComplexArray&,
                     const ComplexArray&, const CpuSettings&>(),
@@ -222,7 +273,9 @@ void bind_engine(py::module_& m) {
           "The array itself where the host can see it, else a copy.")
       .def_property_readonly("probe_view",
                              [](const py::object& self) { return BoundEngine::view(self, false); })
-      .def_property_readonly("peak_bytes", [](BoundEngine& e) { return e.engine().peak_bytes(); });
+      .def_property_readonly(
+          "memory", [](BoundEngine& e) { return e.engine().memory(); },
+          "MemoryUse of each device, then of the host where that is another.");
 }
 
 }  // namespace exitwave

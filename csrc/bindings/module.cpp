@@ -28,7 +28,7 @@ PYBIND11_MODULE(_core, m) {
     } catch (const exitwave::DeviceError& e) {
       raise("DeviceError", e);
     } catch (const exitwave::OutOfMemory& e) {
-      PyErr_SetString(PyExc_MemoryError, e.what());
+      raise("OutOfMemory", e);
     }
   });
 

@@ -43,6 +43,10 @@ class Buffer {
   void upload(const T* source) {
     if (size_ != 0) memory_->copy_from_host(data_, source, bytes());
   }
+  // Elements [first, first + count).
+  void upload(const T* source, std::size_t first, std::size_t count) {
+    if (count != 0) memory_->copy_from_host(data_ + first, source, count * sizeof(T));
+  }
   void download(T* target) const {
     if (size_ != 0) memory_->copy_to_host(target, data_, bytes());
   }

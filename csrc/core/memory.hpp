@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
+#include <string>
 
 namespace exitwave {
 
@@ -17,8 +19,24 @@ class Memory {
   virtual void set_zero(void* target, std::size_t bytes) = 0;
   // True where the host and all lanes see the same bytes, so that nothing needs to be copied.
   virtual bool shared_with_host() const = 0;
+  // True where bytes are only counted: nothing is allocated, and copies do nothing.
+  virtual bool planning() const { return false; }
+
+  virtual const std::string& name() const = 0;
   virtual std::size_t bytes_in_use() const = 0;
   virtual std::size_t peak_bytes() const = 0;
+
+  // What is allocated from now on is used for.
+  void account(const char* use) { use_ = use; }
+  // Bytes allocated for each use since the beginning.
+  const std::map<std::string, std::size_t>& uses() const { return uses_; }
+
+ protected:
+  void count(std::size_t bytes) { uses_[use_] += bytes; }
+
+ private:
+  std::string use_ = "other";
+  std::map<std::string, std::size_t> uses_;
 };
 
 }  // namespace exitwave

@@ -1,51 +1,80 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
+#include "core/scan.hpp"
+#include "core/thread_pool.hpp"
 #include "cpu/fast_rows.hpp"
 #include "cpu/lane.hpp"
 #include "cpu/memory.hpp"
 #include "cpu/settings.hpp"
-#include "cpu/thread_pool.hpp"
 
 namespace exitwave {
 
-// Owns memory, lanes and their threads.
+// Owns the memories, the lanes and their threads. Neighbouring parts belong to one device.
 class CpuBackend {
  public:
   using Lane = CpuLane;
   using Settings = CpuSettings;
 
-  CpuBackend(const CpuSettings& settings, int ny, int nx)
-      : memory_(!settings.emulated, settings.memory_limit),
-        batch_(settings.batch),
-        pool_(settings.threads) {
-    for (int i = 0; i < settings.threads; ++i) lanes_.push_back(std::make_unique<Lane>(ny, nx));
+  CpuBackend(const CpuSettings& settings, const Scan& scan)
+      : parts_(int(scan.parts.size())), batch_(settings.batch), pool_(settings.threads) {
+    const bool emulated = settings.emulated > 0;
+    const int devices = emulated ? std::min(settings.emulated, parts_) : 1;
+    for (int i = 0; i < devices; ++i)
+      memories_.push_back(
+          std::make_unique<HostMemory>(emulated ? "device " + std::to_string(i) : "host memory",
+                                       !emulated, settings.memory_limit, settings.planning));
+    if (emulated)
+      host_memory_ =
+          std::make_unique<HostMemory>("host memory", true, settings.host_limit, settings.planning);
+    lane_count_ = emulated ? parts_ : settings.threads;
+    for (int i = 0; i < lane_count_ && !settings.planning; ++i)
+      lanes_.push_back(std::make_unique<Lane>(scan.ny, scan.nx));
   }
 
-  Memory& memory() { return memory_; }
-  int lanes() const { return int(lanes_.size()); }
+  int lanes() const { return lane_count_; }
   // Frames that a lane takes through a step together.
   int batch() const { return batch_; }
   // True where all parts see the same memory: object and probe exist once, and a part updates only
   // the pixels that it owns.
-  bool shared() const { return memory_.shared_with_host(); }
-  // The lane that works on a part: neighbouring parts share one.
-  int lane_of(int part, int parts) const { return int((long(part) * lanes()) / parts); }
+  bool shared() const { return memories_.size() == 1; }
+  // Memory of the device that a part belongs to.
+  Memory& memory(int part) { return *memories_[std::size_t(spread(part, int(memories_.size())))]; }
+  Memory& lane_memory(int lane) { return memory(int((long(lane) * parts_) / lanes())); }
+  // Memory of the host, for what stays with no device.
+  Memory& host_memory() { return host_memory_ ? *host_memory_ : *memories_[0]; }
+  // Devices first, then the host where that is another.
+  std::vector<const Memory*> memories() const {
+    std::vector<const Memory*> all;
+    for (const auto& memory : memories_) all.push_back(memory.get());
+    if (host_memory_) all.push_back(host_memory_.get());
+    return all;
+  }
 
-  // f(lane, lane number, part) for every part; all done on return.
+  // f(lane, lane number, part) for every part. What f does comes after everything that earlier
+  // calls did.
   template <class F>
-  void for_each_part(int parts, F&& f) {
+  void for_each_part(F&& f) {
     pool_.run([&](int member) {
-      for (int part = 0; part < parts; ++part)
-        if (lane_of(part, parts) == member) f(*lanes_[std::size_t(member)], member, part);
+      for (int part = 0; part < parts_; ++part) {
+        const int lane = spread(part, lanes());
+        if (lane * pool_.size() / lanes() == member) f(*lanes_[std::size_t(lane)], lane, part);
+      }
     });
   }
 
  private:
-  HostMemory memory_;
+  // Neighbouring parts get the same of `count` things.
+  int spread(int part, int count) const { return int((long(part) * count) / parts_); }
+
+  int parts_;
   int batch_;
+  int lane_count_;
+  std::vector<std::unique_ptr<HostMemory>> memories_;
+  std::unique_ptr<HostMemory> host_memory_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   ThreadPool pool_;
 };

@@ -3,15 +3,15 @@
 #include <chrono>
 
 #include "core/images.hpp"
+#include "core/thread_pool.hpp"
 #include "cpu/fft.hpp"
 #include "cpu/memory.hpp"
-#include "cpu/thread_pool.hpp"
 
 namespace exitwave {
 
 double time_transforms(int ny, int nx, int images, int threads) {
   const auto plan = fft_plan(ny, nx, FftMaker::library);
-  HostMemory memory(true, 0);
+  HostMemory memory("host memory", true, 0);
   Images<Complex> image(memory, {threads, 1, ny, nx});
   ThreadPool pool(threads);
   const auto work = [&](int member) {

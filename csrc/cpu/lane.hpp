@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -243,6 +244,27 @@ class CpuLane {
     run(n, Map<Body>{n.modes, body});
   }
 
+  // Memory of lanes; `target` of copy may belong to another device.
+  void copy(void* target, const void* source, std::size_t bytes) {
+    std::memcpy(target, source, bytes);
+  }
+  void clear(void* target, std::size_t bytes) { std::memset(target, 0, bytes); }
+  // From host memory, which may change when the call returns.
+  void upload(void* target, const void* source, std::size_t bytes) {
+    std::memcpy(target, source, bytes);
+  }
+
+  // Copies between host and device on a thread beside the lane. Here they are made at once, and the
+  // lane works at once, so that there is nothing to wait for.
+  struct Mark {};
+  void fetch(void* device, const void* host, std::size_t bytes) { copy(device, host, bytes); }
+  void put_back(void* host, const void* device, std::size_t bytes) { copy(host, device, bytes); }
+  void mark(Mark&) {}         // what the lane has done
+  void mark_copies(Mark&) {}  // copies made
+  void after_copies(const Mark&) {}
+  void copies_after(const Mark&) {}
+  void finish_copies() {}
+
   // total[i] += sum over frames of totals[frame][i], frames in order
   void add_totals(int frames, int count, const double* totals, double* total) {
     for (int frame = 0; frame < frames; ++frame)
@@ -256,10 +278,10 @@ class CpuLane {
         plan_->execute(wave.at(Pixel{frame, mode, 0, 0}), direction);
   }
 
-  // body(mode, y, x) over a region of a canvas
+  // body(mode, y, x) over a region of a canvas; a body that has prepare() is prepared first
   template <class Body>
   void map(const Region& region, int modes, const Body& shared) {
-    const Body body = shared;
+    const Body body = prepared(shared);
     for (int mode = 0; mode < modes; ++mode) {
       for (const Span& s : region.spans()) {
         EXITWAVE_SIMD_LOOP
@@ -271,7 +293,7 @@ class CpuLane {
   // totals[i] += sum of body(mode, y, x).v[i]
   template <class Body>
   void sum(const Region& region, int modes, const Body& shared, double* totals) {
-    const Body body = shared;
+    const Body body = prepared(shared);
     for (int mode = 0; mode < modes; ++mode) {
       for (const Span& s : region.spans()) {
         for (int x0 = s.x0; x0 < s.x1; x0 += nx_) {
@@ -284,14 +306,15 @@ class CpuLane {
     }
   }
 
-  Real largest(const Region& region, CanvasView<const Real> canvas) {
+  // *most <- largest value, 0 where all are less
+  void largest(const Region& region, CanvasView<const Real> canvas, double* most) {
     Real result = 0;
     for (const Span& s : region.spans()) {
       const Real* row = canvas.at(0, s.y, s.x0);
 #pragma omp simd reduction(max : result)
       for (int x = 0; x < s.x1 - s.x0; ++x) result = row[x] > result ? row[x] : result;
     }
-    return result;
+    *most = double(result);
   }
 
   // A region of a canvas, packed mode by mode into one message, and back.
@@ -324,6 +347,12 @@ class CpuLane {
   Sums<N>* sums() {
     static_assert(N <= kMostRows);
     return reinterpret_cast<Sums<N>*>(rows_);
+  }
+
+  template <class Body>
+  static Body prepared(Body body) {
+    if constexpr (requires { body.prepare(); }) body.prepare();
+    return body;
   }
 
   template <class F>

@@ -24,12 +24,17 @@ std::size_t rounded(std::size_t bytes) {
 
 void* HostMemory::allocate(std::size_t bytes) {
   const std::size_t in_use = in_use_ += bytes;
-  if (limit_ != 0 && in_use > limit_) {
+  if (limit_ != 0 && in_use > limit_ && !planning_) {
     in_use_ -= bytes;
-    throw OutOfMemory("device memory: " + std::to_string(bytes) + " bytes asked for, " +
+    throw OutOfMemory(name_ + ": " + std::to_string(bytes) + " bytes asked for, " +
                       std::to_string(limit_ - std::min(limit_, in_use - bytes)) + " of " +
-                      std::to_string(limit_) + " free; use more parts or smaller frames");
+                      std::to_string(limit_) + " free; raise memory_limit or use more devices");
   }
+  count(bytes);
+  for (std::size_t peak = peak_; peak < in_use && !peak_.compare_exchange_weak(peak, in_use);) {
+  }
+  // Never looked at, but aligned as all pointers are.
+  if (planning_) return reinterpret_cast<void*>(kAlignment);
   void* pointer = std::aligned_alloc(bytes >= kHugePage ? kHugePage : kAlignment, rounded(bytes));
   if (pointer == nullptr) {
     in_use_ -= bytes;
@@ -40,24 +45,24 @@ void* HostMemory::allocate(std::size_t bytes) {
   // Waves and canvases are walked row by row: small pages would miss the address cache.
   if (bytes >= kHugePage) madvise(pointer, rounded(bytes), MADV_HUGEPAGE);
 #endif
-  for (std::size_t peak = peak_; peak < in_use && !peak_.compare_exchange_weak(peak, in_use);) {
-  }
   return pointer;
 }
 
 void HostMemory::deallocate(void* pointer, std::size_t bytes) noexcept {
-  std::free(pointer);
+  if (!planning_) std::free(pointer);
   in_use_ -= bytes;
 }
 
 void HostMemory::copy_from_host(void* target, const void* source, std::size_t bytes) {
-  std::memcpy(target, source, bytes);
+  if (!planning_) std::memcpy(target, source, bytes);
 }
 
 void HostMemory::copy_to_host(void* target, const void* source, std::size_t bytes) {
-  std::memcpy(target, source, bytes);
+  if (!planning_) std::memcpy(target, source, bytes);
 }
 
-void HostMemory::set_zero(void* target, std::size_t bytes) { std::memset(target, 0, bytes); }
+void HostMemory::set_zero(void* target, std::size_t bytes) {
+  if (!planning_) std::memset(target, 0, bytes);
+}
 
 }  // namespace exitwave

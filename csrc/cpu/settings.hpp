@@ -5,12 +5,15 @@
 namespace exitwave {
 
 // How a CPU works on parts: one thread per lane, one frame at a time through the whole round trip.
-// The emulated device is the same with larger batches and memory of its own.
+// Emulated devices are the same with larger batches, a lane for each part, and memories that the
+// host does not see.
 struct CpuSettings {
   int threads = 1;
   int batch = 1;
-  bool emulated = false;
-  std::size_t memory_limit = 0;  // bytes, 0: no limit
+  int emulated = 0;              // emulated devices, each with its parts; 0: the host itself
+  std::size_t memory_limit = 0;  // bytes of a device, 0: no limit
+  std::size_t host_limit = 0;    // bytes that devices may take of the host's memory, 0: no limit
+  bool planning = false;         // memory is only counted; the engine cannot run
 };
 
 }  // namespace exitwave

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/complex.hpp"
-#include "engines/scan.hpp"
+#include "core/scan.hpp"
+#include "storage/plan.hpp"
 
 namespace exitwave {
 
@@ -33,6 +35,7 @@ struct EngineOptions {
   bool clip = false;
   double clip_low = 0;
   double clip_high = 0;
+  StoragePlan storage;
   std::vector<Real> probe_support;          // (ny, nx), 0 or 1; empty: none
   std::vector<Real> probe_fourier_support;  // (ny, nx), zero frequency first; empty: none
 };
@@ -42,7 +45,13 @@ struct IterationReport {
   double deviation = 0;      // sum of (sqrt I - sqrt model)^2 over valid pixels
   long frames_in_bound = 0;  // frames that the power bound left alone
   double cut_power = 0;      // fraction of the probe's power that its supports took away
-  double step = 0;           // length of a line search
+};
+
+// Bytes in one memory.
+struct MemoryUse {
+  std::string name;
+  std::size_t peak;                         // held at the same time
+  std::map<std::string, std::size_t> uses;  // allocated for what
 };
 
 // A reconstruction under way on some device. All arrays are in host memory, C order, one after the
@@ -50,6 +59,9 @@ struct IterationReport {
 class Engine {
  public:
   virtual ~Engine() = default;
+
+  // Computes what follows from the start values; constructors only take memory and fill it.
+  virtual void start() = 0;
 
   // One iteration. `groups`: frames of each update, for engines that work in groups.
   virtual IterationReport iterate(const std::vector<std::vector<int>>& groups,
@@ -68,7 +80,8 @@ class Engine {
   // The array itself where the host can see it, else null.
   virtual Complex* object_in_place() = 0;
   virtual Complex* probe_in_place() = 0;
-  virtual std::size_t peak_bytes() = 0;
+  // Of each device, then of the host where that is another.
+  virtual std::vector<MemoryUse> memory() = 0;
 };
 
 }  // namespace exitwave

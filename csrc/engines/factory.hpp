@@ -16,7 +16,9 @@ std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& setting
                                        const EngineOptions& options, const Complex* object,
                                        const Complex* probe) {
   const auto make = [&]<class E>() -> std::unique_ptr<Engine> {
-    return std::make_unique<E>(settings, scan, options, object, probe);
+    auto engine = std::make_unique<E>(settings, scan, options, object, probe);
+    if (!settings.planning) engine->start();
+    return engine;
   };
   const std::string& name = options.name;
   if (name == "AP" || name == "DM" || name == "RAAR")

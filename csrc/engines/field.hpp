@@ -17,13 +17,19 @@ template <class Backend, class T>
 class Field {
  public:
   Field() = default;
-  Field(Backend& backend, const Rect& whole, const std::vector<Rect>& tiles, int modes)
-      : whole_(whole), tiles_(tiles), modes_(modes), shared_(backend.shared()) {
-    if (shared_) {
-      buffers_.emplace_back(backend.memory(), whole.pixels() * std::size_t(modes));
-    } else {
-      for (const Rect& tile : tiles)
-        buffers_.emplace_back(backend.memory(), tile.pixels() * std::size_t(modes));
+  // `use`: what its memory is accounted for
+  Field(Backend& backend, const char* use, const Rect& whole, const std::vector<Rect>& tiles,
+        int modes)
+      : whole_(whole),
+        tiles_(tiles),
+        modes_(modes),
+        shared_(backend.shared()),
+        in_place_(shared_ && backend.memory(0).shared_with_host()),
+        planning_(backend.memory(0).planning()) {
+    for (int part = 0; part < (shared_ ? 1 : int(tiles.size())); ++part) {
+      const Rect& rect = shared_ ? whole : tiles[std::size_t(part)];
+      backend.memory(part).account(use);
+      buffers_.emplace_back(backend.memory(part), rect.pixels() * std::size_t(modes));
     }
   }
 
@@ -34,12 +40,13 @@ class Field {
   }
   CanvasView<const T> view(int part) const { return const_cast<Field*>(this)->view(part); }
 
-  T* in_place() { return shared_ ? buffers_[0].data() : nullptr; }
+  // The whole array where the host sees it, else null.
+  T* in_place() { return in_place_ ? buffers_[0].data() : nullptr; }
 
   // From and to one host array of the whole. Where tiles overlap they agree.
   void upload(const T* source) {
     if (shared_) return buffers_[0].upload(source);
-    for (std::size_t part = 0; part < tiles_.size(); ++part) {
+    for (std::size_t part = 0; part < tiles_.size() && !planning_; ++part) {
       std::vector<T> tile(buffers_[part].size());
       for_each_row(tiles_[part], [&](std::size_t in_tile, std::size_t in_whole, std::size_t bytes) {
         std::memcpy(tile.data() + in_tile, source + in_whole, bytes);
@@ -77,6 +84,8 @@ class Field {
   std::vector<Rect> tiles_;
   int modes_ = 0;
   bool shared_ = true;
+  bool in_place_ = true;
+  bool planning_ = false;
   std::vector<Buffer<T>> buffers_;
 };
 

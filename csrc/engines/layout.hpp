@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "core/region.hpp"
-#include "engines/scan.hpp"
+#include "core/scan.hpp"
 
 namespace exitwave {
 

@@ -18,6 +18,11 @@ struct Batch {
   int part;
   const int* frame;  // numbers in the part
   int count;
+  // Where their counts and exit waves are, see Block.
+  Counts counts = {};
+  const int* counts_at = nullptr;
+  unsigned char* waves = nullptr;
+  const int* waves_at = nullptr;
 };
 
 // What a lane needs for its batches; nothing is allocated while it runs.
@@ -27,6 +32,7 @@ struct Scratch {
   Images<Complex> term;   // as probe
   Images<Real> counts;    // (batch, 1, ny, nx), or one row
   Buffer<Real> keep;      // (batch), see ScaleWave
+  Buffer<double> inside;  // (batch), see PowerBound
   Buffer<double> totals;  // (batch, up to 4)
 
   // Counts and, later, factors of a batch. Where a lane goes row by row and nobody looks at a whole
@@ -51,7 +57,7 @@ class Model {
     // Far field transforms are unscaled, so stored waves are sqrt(pixels) times the unitary ones.
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
     for (int i = 0; i < backend.lanes(); ++i)
-      scratch_.push_back(make_scratch(backend.memory(), whole_frames || !Lane::kRowByRow));
+      scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames || !Lane::kRowByRow));
   }
 
   int batch() const { return batch_; }
@@ -73,7 +79,7 @@ class Model {
   // follow.
   template <class... Operations>
   void detect(Lane& lane, Scratch& s, const Batch& b, const Operations&... operations) {
-    problem_.with_load(b.part, b.frame, s.measured(),
+    problem_.with_load(b.part, b.counts, b.counts_at, s.measured(),
                        [&](const auto& load) { lane.run(frames(b), load, operations...); });
   }
 
@@ -186,6 +192,7 @@ class Model {
   Scratch make_scratch(Memory& memory, bool whole_frames) {
     const int ny = problem_.scan().ny;
     const int nx = problem_.scan().nx;
+    memory.account("work");
     Scratch s;
     s.wave = Images<Complex>(memory, {batch_, wave_modes(), ny, nx});
     if (problem_.fractional()) {
@@ -194,6 +201,7 @@ class Model {
     }
     s.counts = Images<Real>(memory, whole_frames ? Extent{batch_, 1, ny, nx} : Extent{1, 1, 1, nx});
     s.keep = Buffer<Real>(memory, std::size_t(batch_));
+    s.inside = Buffer<double>(memory, std::size_t(batch_));
     s.totals = Buffer<double>(memory, 4 * std::size_t(batch_));
     return s;
   }
@@ -201,10 +209,10 @@ class Model {
   template <bool Forward>
   void near_field(Lane& lane, const Batch& b, BatchView<Complex> wave) {
     if (problem_.fractional()) {
-      lane.map(waves(b), kernels::PropagateFraction<Forward>{wave, problem_.kernel(),
+      lane.map(waves(b), kernels::PropagateFraction<Forward>{wave, problem_.kernel(b.part),
                                                              problem_.phase(b.part, b.frame)});
     } else {
-      lane.map(waves(b), kernels::Propagate<Forward>{wave, problem_.kernel()});
+      lane.map(waves(b), kernels::Propagate<Forward>{wave, problem_.kernel(b.part)});
     }
     lane.fft2(waves(b), wave, Direction::backward);
   }

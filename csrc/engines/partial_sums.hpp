@@ -1,5 +1,6 @@
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "core/buffer.hpp"
@@ -26,11 +27,13 @@ class PartialSums {
   PartialSums(Backend& backend, const std::vector<Rect>& tiles, const std::vector<Region>& owned,
               int modes)
       : modes_(modes), shared_(backend.shared()), owned_(owned) {
-    for (std::size_t part = 0; part < tiles.size(); ++part) {
-      tiles_.push_back(tiles[part]);
-      sums_.emplace_back(backend.memory(), tiles[part].pixels() * std::size_t(modes));
-      weights_.emplace_back(backend.memory(), tiles[part].pixels());
-      updated_.push_back(shared_ ? owned[part] : all_reached(tiles[part]));
+    for (int part = 0; part < int(tiles.size()); ++part) {
+      const Rect& tile = tiles[std::size_t(part)];
+      tiles_.push_back(tile);
+      backend.memory(part).account("sums");
+      sums_.emplace_back(backend.memory(part), tile.pixels() * std::size_t(modes));
+      weights_.emplace_back(backend.memory(part), tile.pixels());
+      updated_.push_back(shared_ ? owned[std::size_t(part)] : all_reached(tile));
     }
     make_messages(backend);
     active_ = updated_;
@@ -51,29 +54,36 @@ class PartialSums {
     for (Message& m : messages_) {
       if (m.sender != part) continue;
       m.active = touched == nullptr ? m.region : m.region.intersected(*touched);
-      pack(lane, m, part);
-      if (shared_) clear(lane, m.active, part);
+      pack(lane, m, part, m.at_sender);
+      if (shared_)
+        clear(lane, m.active, part);
+      else
+        pass(lane, m, m.at_sender, m.at_owner);
     }
   }
 
   void collect(Lane& lane, int part) {
     for (Message& m : messages_) {
       if (m.owner != part) continue;
-      lane.unpack_add(m.active, modes_, m.sum.data(), sum(part));
-      lane.unpack_add(m.active, 1, m.weight.data(), weight(part));
+      Packed& packed = shared_ ? m.at_sender : m.at_owner;
+      lane.unpack_add(m.active, modes_, std::as_const(packed.sum).data(), sum(part));
+      lane.unpack_add(m.active, 1, std::as_const(packed.weight).data(), weight(part));
     }
   }
 
   void give_back(Lane& lane, int part) {
-    for (Message& m : messages_)
-      if (m.owner == part) pack(lane, m, part);
+    for (Message& m : messages_) {
+      if (m.owner != part) continue;
+      pack(lane, m, part, m.at_owner);
+      pass(lane, m, m.at_owner, m.at_sender);
+    }
   }
 
   void take_back(Lane& lane, int part) {
     for (Message& m : messages_) {
       if (m.sender != part) continue;
-      lane.unpack(m.active, modes_, static_cast<const Complex*>(m.sum.data()), sum(part));
-      lane.unpack(m.active, 1, static_cast<const Real*>(m.weight.data()), weight(part));
+      lane.unpack(m.active, modes_, std::as_const(m.at_sender.sum).data(), sum(part));
+      lane.unpack(m.active, 1, std::as_const(m.at_sender.weight).data(), weight(part));
     }
   }
 
@@ -81,14 +91,19 @@ class PartialSums {
   void clear(Lane& lane, int part) { clear(lane, active(part), part); }
 
  private:
-  // From `sender` to `owner`: pixels of the sender's tile that the owner owns.
+  struct Packed {
+    Buffer<Complex> sum;
+    Buffer<Real> weight;
+  };
+  // From `sender` to `owner`: pixels of the sender's tile that the owner owns. Where parts share
+  // memory both look at the sender's.
   struct Message {
     int owner;
     int sender;
     Region region;
     Region active;
-    Buffer<Complex> sum;
-    Buffer<Real> weight;
+    Packed at_sender;
+    Packed at_owner;
   };
 
   template <class T>
@@ -112,16 +127,25 @@ class PartialSums {
         if (owner == sender) continue;
         Region region = owned(owner).intersected(tiles_[std::size_t(sender)]);
         if (region.empty()) continue;
-        const std::size_t pixels = region.pixels();
-        messages_.push_back({owner, sender, region, region,
-                             Buffer<Complex>(backend.memory(), pixels * std::size_t(modes_)),
-                             Buffer<Real>(backend.memory(), pixels)});
+        const auto room = [&](int part) {
+          backend.memory(part).account("halo");
+          return Packed{
+              Buffer<Complex>(backend.memory(part), region.pixels() * std::size_t(modes_)),
+              Buffer<Real>(backend.memory(part), region.pixels())};
+        };
+        messages_.push_back(
+            {owner, sender, region, region, room(sender), shared_ ? Packed{} : room(owner)});
       }
   }
 
-  void pack(Lane& lane, Message& m, int part) {
-    lane.pack(m.active, modes_, CanvasView<const Complex>(sum(part)), m.sum.data());
-    lane.pack(m.active, 1, CanvasView<const Real>(weight(part)), m.weight.data());
+  void pack(Lane& lane, const Message& m, int part, Packed& packed) {
+    lane.pack(m.active, modes_, CanvasView<const Complex>(sum(part)), packed.sum.data());
+    lane.pack(m.active, 1, CanvasView<const Real>(weight(part)), packed.weight.data());
+  }
+  void pass(Lane& lane, const Message& m, const Packed& from, Packed& to) {
+    const std::size_t pixels = m.active.pixels();
+    lane.copy(to.sum.data(), from.sum.data(), pixels * std::size_t(modes_) * sizeof(Complex));
+    lane.copy(to.weight.data(), from.weight.data(), pixels * sizeof(Real));
   }
 
   void clear(Lane& lane, const Region& region, int part) {

@@ -20,20 +20,18 @@ class Pie final : public Reconstruction<Backend> {
       : Base(settings, scan, options, object, probe) {
     if (options.momentum_period == 0) return;
     const Rect whole{0, 0, scan.object_ny, scan.object_nx};
-    velocity_ = Field<Backend, Complex>(this->backend_, whole, problem_.layout().tiles(),
-                                        options.object_modes);
-    past_ = Field<Backend, Complex>(this->backend_, whole, problem_.layout().tiles(),
+    velocity_ = Field<Backend, Complex>(this->backend_, "momentum", whole,
+                                        problem_.layout().tiles(), options.object_modes);
+    past_ = Field<Backend, Complex>(this->backend_, "momentum", whole, problem_.layout().tiles(),
                                     options.object_modes);
     past_.upload(object);
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>& groups, bool update_probe) override {
+    this->forget(Base::kDeviation, 1);
     for (const std::vector<int>& group : groups) update(group, update_probe);
     this->constrain(update_probe && options_.hold_power);
-    IterationReport report;
-    report.deviation = this->take_totals()[0];
-    report.cut_power = this->cut_power_;
-    return report;
+    return this->report();
   }
 
   void move_probe(int dy, int dx) override {
@@ -49,32 +47,32 @@ class Pie final : public Reconstruction<Backend> {
   void update(const std::vector<int>& group, bool update_probe) {
     const Region touched = split(group);
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
-    this->accumulate(sums, &touched, [&](Lane& lane, Scratch& s, const Batch& b) {
+    this->accumulate(sums, &touched, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
       this->model_.detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s));
       this->template add_totals<1>(lane, s, b);
     });
-    const typename Base::Largest largest = this->complete(true, update_probe);
-    const double object_floor = (options_.object_alpha + options_.object_inertia) * largest.object;
-    const double probe_floor = (options_.probe_alpha + options_.probe_inertia) * largest.probe;
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
-      step_object(lane, part, object_floor);
+    this->complete(true, update_probe);
+    this->backend_.for_each_part([&](Lane& lane, int, int part) {
+      step_object(lane, part);
       if (update_probe)
-        this->apply_probe(
-            lane, part,
-            kernels::QuotientStep{state_.probe(part),
-                                  this->probe_quotient(part, 1 - options_.probe_alpha, probe_floor),
-                                  Real(options_.probe_step)});
+        this->apply_probe(lane, part,
+                          kernels::QuotientStep{
+                              state_.probe(part),
+                              this->probe_quotient(part, 1 - options_.probe_alpha,
+                                                   options_.probe_alpha + options_.probe_inertia),
+                              Real(options_.probe_step)});
     });
     if (options_.momentum_period != 0 && ++updates_ % options_.momentum_period == 0) add_momentum();
   }
 
-  void step_object(Lane& lane, int part, double floor) {
+  void step_object(Lane& lane, int part) {
+    const double inertia = options_.object_alpha + options_.object_inertia;
     this->for_each_object_mode([&](auto, auto last, int mode) {
       lane.map(this->object_sums_.active(part), 1,
-               kernels::ObjectStep<last>{state_.object(part), this->object_sums_.sum(part),
-                                         this->object_sums_.weight(part),
-                                         Real(1 - options_.object_alpha), Real(floor),
-                                         Real(options_.object_step), mode});
+               kernels::ObjectStep<last>{
+                   state_.object(part), this->object_sums_.sum(part),
+                   this->object_sums_.weight(part), Real(1 - options_.object_alpha),
+                   this->object_floor(part, inertia), Real(options_.object_step), mode});
     });
   }
 
@@ -87,12 +85,12 @@ class Pie final : public Reconstruction<Backend> {
       numbers[std::size_t(slot.part)].push_back(slot.number);
       corners.push_back(problem_.scan().corner[std::size_t(frame)]);
     }
-    this->set_frames(numbers);
+    this->set_frames(std::move(numbers));
     return Region::windows(std::move(corners), problem_.scan().ny, problem_.scan().nx);
   }
 
   void add_momentum() {
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+    this->backend_.for_each_part([&](Lane& lane, int, int part) {
       lane.map(this->object_sums_.updated(part), state_.object_modes(),
                kernels::Momentum{state_.object(part), velocity_.view(part), past_.view(part),
                                  Real(options_.momentum)});
@@ -100,7 +98,7 @@ class Pie final : public Reconstruction<Backend> {
   }
 
   void restart_momentum() {
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+    this->backend_.for_each_part([&](Lane& lane, int, int part) {
       const Region& region = this->object_sums_.updated(part);
       lane.map(region, state_.object_modes(), kernels::Clear<Complex>{velocity_.view(part)});
       lane.map(region, state_.object_modes(),

@@ -1,19 +1,18 @@
 #pragma once
 
-#include <cstring>
-#include <numeric>
 #include <vector>
 
 #include "core/buffer.hpp"
 #include "core/images.hpp"
+#include "core/scan.hpp"
 #include "engines/layout.hpp"
-#include "engines/scan.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/propagate.hpp"
 
 namespace exitwave {
 
-// A scan as the lanes see it: counts, corners and phases of each part in the backend's memory.
+// A scan as the lanes see it, without its frames: corners, phases, mask and propagator in the
+// memory of each part.
 template <class Backend>
 class Problem {
  public:
@@ -21,13 +20,14 @@ class Problem {
 
   Problem(Backend& backend, const Scan& scan)
       : scan_(scan), layout_(scan), fractional_(scan.fractional()), slot_(scan.corner.size()) {
-    Memory& memory = backend.memory();
-    valid_ = Buffer<unsigned char>(memory, scan.valid);
-    if (scan.near_field) kernel_ = scaled_kernel(memory);
-    for (const std::vector<int>& frames : scan.parts) {
+    for (int part = 0; part < int(scan.parts.size()); ++part) {
+      Memory& memory = backend.memory(part);
+      memory.account("positions and mask");
+      if (part == 0 || !backend.shared()) copies_.push_back(make_copy(memory));
+      const std::vector<int>& frames = scan.parts[std::size_t(part)];
       parts_.push_back(make_part(memory, frames));
       for (std::size_t i = 0; i < frames.size(); ++i)
-        slot_[std::size_t(frames[i])] = {int(parts_.size()) - 1, int(i)};
+        slot_[std::size_t(frames[i])] = {part, int(i)};
     }
   }
 
@@ -46,7 +46,7 @@ class Problem {
   Rect window() const { return {0, 0, scan_.ny, scan_.nx}; }
 
   const Corner* corner(int part) const { return parts_[std::size_t(part)].corner.data(); }
-  BatchView<const Complex> kernel() { return kernel_.repeated(); }
+  BatchView<const Complex> kernel(int part) { return copies_[copy_of(part)].kernel.repeated(); }
   kernels::FractionPhase phase(int part, const int* frame) const {
     const Part& p = parts_[std::size_t(part)];
     return {p.phase_y.data(), p.phase_x.data(), frame, scan_.ny, scan_.nx};
@@ -55,39 +55,41 @@ class Problem {
   // Calls f with a lane's operation that widens the counts of a batch, zero frequency moved to the
   // first pixel in far field.
   template <class F>
-  void with_load(int part, const int* frame, BatchView<Real> measured, F&& f) const {
-    const Part& p = parts_[std::size_t(part)];
+  void with_load(int part, const Counts& stored, const int* counts_at, BatchView<Real> measured,
+                 F&& f) const {
     const int dy = scan_.near_field ? 0 : scan_.ny / 2;
     const int dx = scan_.near_field ? 0 : scan_.nx / 2;
-    with_counts(p.counts, [&](const auto* data) {
+    with_counts(stored, [&](const auto* data) {
       using Count = std::remove_cv_t<std::remove_pointer_t<decltype(data)>>;
       const BatchView<const Count> counts{data, std::ptrdiff_t(scan_.ny) * scan_.nx, 0, scan_.nx};
-      const BatchView<const unsigned char> valid{valid_.data(), 0, 0, scan_.nx};
+      const BatchView<const unsigned char> valid{copies_[copy_of(part)].valid.data(), 0, 0,
+                                                 scan_.nx};
       using Load = typename Lane::template MapRolled<kernels::Widen<Count>>;
-      f(Load{scan_.ny, dy, dx, {measured, counts, valid, p.stored.data(), frame}});
+      f(Load{scan_.ny, dy, dx, {measured, counts, valid, counts_at}});
     });
   }
 
  private:
+  // What is the same for all parts, once in each memory.
+  struct Copy {
+    Buffer<unsigned char> valid;
+    Images<Complex> kernel;
+  };
   struct Part {
-    Counts counts;
-    Buffer<unsigned char> own_counts;  // where the lanes cannot see the user's array
-    Buffer<int> stored;                // frame of the part -> frame in `counts`
     Buffer<Corner> corner;
     Buffer<Complex> phase_y;  // (frames, ny)
     Buffer<Complex> phase_x;  // (frames, nx)
   };
 
+  std::size_t copy_of(int part) const { return copies_.size() == 1 ? 0 : std::size_t(part); }
+
+  Copy make_copy(Memory& memory) const {
+    return {Buffer<unsigned char>(memory, scan_.valid),
+            scan_.near_field ? scaled_kernel(memory) : Images<Complex>()};
+  }
+
   Part make_part(Memory& memory, const std::vector<int>& frames) {
     Part part;
-    part.counts = scan_.counts;
-    std::vector<int> stored = frames;
-    if (!memory.shared_with_host()) {
-      part.own_counts = Buffer<unsigned char>(memory, gathered_counts(frames));
-      part.counts.data = part.own_counts.data();
-      std::iota(stored.begin(), stored.end(), 0);
-    }
-    part.stored = Buffer<int>(memory, stored);
     std::vector<Corner> corner;
     for (const int frame : frames) corner.push_back(scan_.corner[std::size_t(frame)]);
     part.corner = Buffer<Corner>(memory, corner);
@@ -96,16 +98,6 @@ class Problem {
       part.phase_x = Buffer<Complex>(memory, phases(frames, 1, scan_.nx));
     }
     return part;
-  }
-
-  std::vector<unsigned char> gathered_counts(const std::vector<int>& frames) const {
-    const std::size_t bytes =
-        bytes_of(scan_.counts.type) * std::size_t(scan_.ny) * std::size_t(scan_.nx);
-    std::vector<unsigned char> gathered(frames.size() * bytes);
-    const auto* all = static_cast<const unsigned char*>(scan_.counts.data);
-    for (std::size_t i = 0; i < frames.size(); ++i)
-      std::memcpy(gathered.data() + i * bytes, all + std::size_t(frames[i]) * bytes, bytes);
-    return gathered;
   }
 
   // One ramp per frame.
@@ -134,8 +126,7 @@ class Problem {
   Layout layout_;
   bool fractional_;
   std::vector<Slot> slot_;
-  Buffer<unsigned char> valid_;
-  Images<Complex> kernel_;
+  std::vector<Copy> copies_;
   std::vector<Part> parts_;
 };
 

@@ -26,39 +26,40 @@ class Projections final : public Reconstruction<Backend> {
  public:
   Projections(const typename Backend::Settings& settings, const Scan& scan,
               const EngineOptions& options, const Complex* object, const Complex* probe)
-      : Base(settings, scan, options, object, probe, 1),
+      : Base(settings, scan, options, object, probe, 1, kept_bytes(scan, options)),
         reflects_(options.name != "AP"),
         a_(options.name == "DM" ? -options.beta : 1 - 2 * options.beta),
         b_(options.beta),
         bound_(options.power_bound * double(scan.valid_pixels())),
-        overlap_(this->backend_, {0, 0, scan.object_ny, scan.object_nx}, problem_.layout().tiles(),
-                 1),
-        overlap_weight_(this->backend_, {0, 0, scan.object_ny, scan.object_nx},
+        overlap_(this->backend_, "sums", {0, 0, scan.object_ny, scan.object_nx},
+                 problem_.layout().tiles(), 1),
+        overlap_weight_(this->backend_, "sums", {0, 0, scan.object_ny, scan.object_nx},
                         problem_.layout().tiles(), 1) {
     if (!reflects_) return;
-    for (int part = 0; part < this->parts(); ++part)
-      stored_.emplace_back(this->backend_.memory(),
-                           Extent{problem_.frames_of(part), model_.wave_modes(), scan.ny, scan.nx});
-    fill_stored();
+    for (int part = 0; part < this->parts(); ++part) {
+      Memory& memory = this->backend_.memory(part);
+      ramps_.push_back({Buffer<Complex>(memory, std::size_t(scan.ny)),
+                        Buffer<Complex>(memory, std::size_t(scan.nx))});
+    }
+  }
+
+  void start() override {
+    Base::start();
+    if (reflects_) fill_stored();
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>&, bool update_probe) override {
     this->set_all_frames();
-    std::vector<long> in_bound(std::size_t(this->parts()), 0);
+    this->forget(Base::kDeviation, 3);
     const auto sums = update_probe ? Base::ProbeSums::terms : Base::ProbeSums::none;
-    this->accumulate(sums, nullptr, [&](Lane& lane, Scratch& s, const Batch& b) {
-      long& left_alone = in_bound[std::size_t(b.part)];
-      reflects_ ? reflect(lane, s, b, left_alone) : project(lane, s, b, left_alone);
+    const WaveAccess change{reflects_, reflects_};
+    this->accumulate(sums, nullptr, change, [&](Lane& lane, Scratch& s, const Batch& b) {
+      reflects_ ? reflect(lane, s, b) : project(lane, s, b);
     });
     update_object();
     if (update_probe) this->update_probe();
     this->constrain(update_probe && options_.hold_power);
-
-    IterationReport report;
-    report.deviation = this->take_totals()[0];
-    report.frames_in_bound = std::accumulate(in_bound.begin(), in_bound.end(), 0L);
-    report.cut_power = this->cut_power_;
-    return report;
+    return this->report();
   }
 
   void move_probe(int dy, int dx) override {
@@ -75,51 +76,83 @@ class Projections final : public Reconstruction<Backend> {
   // E <- D[P O]
   void fill_stored() {
     this->set_all_frames();
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int lane_number, int part) {
-      this->for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
+    this->backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      this->for_each_batch(lane, lane_number, part, {false, true}, [&](Scratch& s, const Batch& b) {
         model_.model(lane, s, b);
-        lane.map(model_.waves(b), kernels::StoreWave{stored(b), s.wave.view(), b.frame});
+        with_kept(b, [&]<class T>(const kernels::KeptWaves<T>& kept) {
+          lane.map(model_.waves(b), kernels::StoreWave<T>{kept, s.wave.view()});
+        });
       });
     });
   }
 
-  void project(Lane& lane, Scratch& s, const Batch& b, long& left_alone) {
-    detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s), 0, left_alone);
+  void project(Lane& lane, Scratch& s, const Batch& b) {
+    detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s), 0);
     this->template add_totals<1>(lane, s, b);
   }
 
-  void reflect(Lane& lane, Scratch& s, const Batch& b, long& left_alone) {
-    const kernels::ReflectedModulus modulus{s.measured(), s.wave.view(), stored(b), b.frame,
-                                            model_.scale()};
-    const kernels::ReflectWave change{s.wave.view(), stored(b), s.measured(), s.keep.data(),
-                                      b.frame,       Real(a_),  Real(b_),     model_.scale()};
-    detect(lane, s, b, model_.sum_modes(modulus, s), model_.map(change), 1, left_alone);
+  void reflect(Lane& lane, Scratch& s, const Batch& b) {
+    with_kept(b, [&]<class T>(const kernels::KeptWaves<T>& kept) {
+      const kernels::ReflectedModulus<T> modulus{s.measured(), s.wave.view(), kept, model_.scale()};
+      const kernels::ReflectWave<T> change{s.wave.view(), kept,     s.measured(),  s.keep.data(),
+                                           Real(a_),      Real(b_), model_.scale()};
+      detect(lane, s, b, model_.sum_modes(modulus, s), model_.map(change), 1);
+    });
     this->template add_totals<2>(lane, s, b);
   }
 
   // Modulus, then the change of the wave. The power bound must know the whole frame in between.
   template <class Modulus, class Change>
   void detect(Lane& lane, Scratch& s, const Batch& b, const Modulus& modulus, const Change& change,
-              int deviation, long& left_alone) {
+              int deviation) {
     if (bound_ < 0) return model_.detect(lane, s, b, modulus, change);
     model_.detect(lane, s, b, modulus);
     const int stride = deviation + 1;
     const double* deviations = s.totals.data() + deviation;
-    lane.map({b.count, 1, 1, 1}, kernels::PowerBound{s.keep.data(), deviations, stride, bound_});
-    for (int i = 0; i < b.count; ++i) left_alone += deviations[i * stride] <= bound_ ? 1 : 0;
+    lane.map({b.count, 1, 1, 1},
+             kernels::PowerBound{s.keep.data(), s.inside.data(), deviations, stride, bound_});
+    lane.add_totals(b.count, 1, s.inside.data(), this->totals_.own(b.part, Base::kInside));
     lane.run(model_.frames(b), change);
   }
 
-  BatchView<Complex> stored(const Batch& b) { return stored_[std::size_t(b.part)].view(); }
+  // Bytes that are kept of one frame.
+  static std::size_t kept_bytes(const Scan& scan, const EngineOptions& options) {
+    if (options.name == "AP") return 0;
+    const std::size_t pixels = std::size_t(scan.ny) * std::size_t(scan.nx);
+    return pixels * std::size_t(options.probe_modes * options.object_modes) *
+           (options.storage.half ? sizeof(HalfComplex) : sizeof(Complex));
+  }
+
+  // f(kept exit waves of a batch), in the type that they are kept in.
+  template <class F>
+  void with_kept(const Batch& b, F&& f) {
+    const Scan& scan = problem_.scan();
+    const std::ptrdiff_t pixels = std::ptrdiff_t(scan.ny) * scan.nx;
+    const auto kept = [&]<class T>(T* waves, Real scale) {
+      const BatchView<T> view{waves, pixels * model_.wave_modes(), pixels, scan.nx};
+      f(kernels::KeptWaves<T>{view, b.waves_at, scale});
+    };
+    if (options_.storage.half)
+      kept(reinterpret_cast<HalfComplex*>(b.waves), options_.storage.half_scale);
+    else
+      kept(reinterpret_cast<Complex*>(b.waves), Real(1));
+  }
 
   void move_stored(int dy, int dx) {
     const Scan& scan = problem_.scan();
-    Memory& memory = this->backend_.memory();
-    const Buffer<Complex> along_y(memory, kernels::phase_ramp(scan.ny, Real(dy)));
-    const Buffer<Complex> along_x(memory, kernels::phase_ramp(scan.nx, Real(dx)));
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
-      Images<Complex>& stored = stored_[std::size_t(part)];
-      lane.map(stored.extent(), kernels::MoveWave{stored.view(), along_y.data(), along_x.data()});
+    for (Ramps& ramps : ramps_) {
+      ramps.along_y.upload(kernels::phase_ramp(scan.ny, Real(dy)).data());
+      ramps.along_x.upload(kernels::phase_ramp(scan.nx, Real(dx)).data());
+    }
+    this->set_all_frames();
+    this->backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      const Ramps& ramps = ramps_[std::size_t(part)];
+      this->for_each_batch(lane, lane_number, part, {true, true}, [&](Scratch&, const Batch& b) {
+        with_kept(b, [&]<class T>(const kernels::KeptWaves<T>& kept) {
+          lane.map(model_.waves(b),
+                   kernels::MoveWave<T>{kept, ramps.along_y.data(), ramps.along_x.data()});
+        });
+      });
     });
   }
 
@@ -128,29 +161,31 @@ class Projections final : public Reconstruction<Backend> {
   static constexpr Real kChangeDamping = 4;
 
   void update_object() {
-    const double floor = options_.object_inertia * this->complete(true, false).object;
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+    this->complete(true, false);
+    this->backend_.for_each_part([&](Lane& lane, int, int part) {
       this->for_each_object_mode([&](auto first, auto last, int mode) {
-        lane.map(this->object_sums_.updated(part), 1,
-                 kernels::RecordedStep<first, last>{
-                     state_.object(part), this->object_sums_.sum(part),
-                     this->object_sums_.weight(part), Real(floor), overlap_.view(part),
-                     overlap_weight_.view(part), kChangeDamping, mode});
+        lane.map(
+            this->object_sums_.updated(part), 1,
+            kernels::RecordedStep<first, last>{
+                state_.object(part), this->object_sums_.sum(part), this->object_sums_.weight(part),
+                this->object_floor(part, options_.object_inertia), overlap_.view(part),
+                overlap_weight_.view(part), kChangeDamping, mode});
       });
     });
   }
 
   void update_probe() {
     const int correction = state_.probe_modes();
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+    this->backend_.for_each_part([&](Lane& lane, int, int part) {
       sum_overlap(lane, part, correction);
       this->probe_sums_.send(lane, part, nullptr);
     });
-    const double floor = options_.probe_inertia * this->complete(false, true).probe;
-    this->backend_.for_each_part(this->parts(), [&](Lane& lane, int, int part) {
+    this->complete(false, true);
+    this->backend_.for_each_part([&](Lane& lane, int, int part) {
       this->apply_probe(lane, part,
-                        kernels::CorrectedStep{state_.probe(part),
-                                               this->probe_quotient(part, 1.0, floor), correction});
+                        kernels::CorrectedStep{
+                            state_.probe(part),
+                            this->probe_quotient(part, 1.0, options_.probe_inertia), correction});
     });
   }
 
@@ -166,11 +201,17 @@ class Projections final : public Reconstruction<Backend> {
                           model_.template window<Real>(overlap_weight_.view(part), all)));
   }
 
+  // Phases that move the kept waves, for each part.
+  struct Ramps {
+    Buffer<Complex> along_y;
+    Buffer<Complex> along_x;
+  };
+
   bool reflects_;
   double a_;
   double b_;
   double bound_;  // summed over valid pixels; negative: off
-  std::vector<Images<Complex>> stored_;
+  std::vector<Ramps> ramps_;
   // Of the last update of the object, see RecordedStep.
   Field<Backend, Complex> overlap_;
   Field<Backend, Real> overlap_weight_;

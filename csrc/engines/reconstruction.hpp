@@ -11,8 +11,10 @@
 #include "engines/partial_sums.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
+#include "engines/totals.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/update.hpp"
+#include "storage/blocks.hpp"
 
 namespace exitwave {
 
@@ -29,28 +31,33 @@ class Reconstruction : public Engine {
 
   Reconstruction(const typename Backend::Settings& settings, const Scan& scan,
                  const EngineOptions& options, const Complex* object, const Complex* probe,
-                 int extra_probe_sums = 0)
+                 int extra_probe_sums = 0, std::size_t wave_bytes = 0)
       : options_(options),
-        backend_(settings, scan.ny, scan.nx),
+        backend_(settings, scan),
         problem_(backend_, scan),
+        blocks_(backend_, scan, options.storage, wave_bytes),
         state_(backend_, problem_, options, object, probe),
         model_(backend_, problem_, state_, options.power_bound >= 0),
         object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
                      options.object_modes),
         probe_sums_(backend_, state_.windows(), probe_owners(),
-                    options.probe_modes + extra_probe_sums) {
+                    options.probe_modes + extra_probe_sums),
+        totals_(backend_, problem_.parts()) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
-      order_.emplace_back(backend_.memory(), all);
       all_frames_.push_back(std::move(all));
-      totals_.emplace_back(backend_.memory(), kMostTotals);
     }
+    frames_ = all_frames_;
+  }
+
+  void start() override {
     for_each_copy([&](Lane& lane, int part) {
       state_.apply_supports(lane, part, state_.probe(part));
       state_.refresh(lane, part);
-      if (part == 0) power_ = state_.probe_power(lane, part);
+      measure_power(lane, part, kPower);
     });
+    power_ = totals_.read()[kPower];
   }
 
   void finish() override {}
@@ -75,44 +82,63 @@ class Reconstruction : public Engine {
   void get_probe(Complex* target) override { state_.probe().download(target); }
   Complex* object_in_place() override { return state_.object().in_place(); }
   Complex* probe_in_place() override { return state_.probe().in_place(); }
-  std::size_t peak_bytes() override { return backend_.memory().peak_bytes(); }
+  std::vector<MemoryUse> memory() override {
+    std::vector<MemoryUse> all;
+    for (const Memory* memory : backend_.memories())
+      all.push_back({memory->name(), memory->peak_bytes(), memory->uses()});
+    return all;
+  }
 
  protected:
-  static constexpr int kMostTotals = 4;
+  // What parts find out, as places in a row of totals_.
+  enum Found {
+    kDeviation,           // of the model
+    kReflectedDeviation,  // of the reflected wave, right after the model's
+    kInside,              // frames inside the power bound
+    kLargestObject,       // weights
+    kLargestProbe,
+    kPower,                  // of the probe
+    kUncut,                  // power of an update of the probe before its supports,
+    kCut,                    // and after,
+    kCutOf,                  // and what the difference is a fraction of
+    kProducts,               // conjugate gradient: 3 products, of this iteration and of the last
+    kLoss = kProducts + 6,   // 3: expansion of the loss
+    kRoughness = kLoss + 3,  // 3: expansion of the object's roughness
+    kProbeAlong = kRoughness + 3  // 3: expansion of the probe's power
+  };
 
   int parts() const { return problem_.parts(); }
 
   // Frames of the next pass, as numbers in their parts.
-  void set_frames(const std::vector<std::vector<int>>& numbers) {
-    for (int part = 0; part < parts(); ++part) {
-      const std::vector<int>& n = numbers[std::size_t(part)];
-      frames_[std::size_t(part)] = int(n.size());
-      if (!n.empty())
-        backend_.memory().copy_from_host(order_[std::size_t(part)].data(), n.data(),
-                                         n.size() * sizeof(int));
-    }
-  }
+  void set_frames(std::vector<std::vector<int>> numbers) { frames_ = std::move(numbers); }
   void set_all_frames() { set_frames(all_frames_); }
 
-  // f(scratch, batch) over the part's frames
+  // f(scratch, batch) over the part's frames of the pass
   template <class F>
-  void for_each_batch(int lane_number, int part, F&& f) {
+  void for_each_batch(Lane& lane, int lane_number, int part, WaveAccess waves, F&& f) {
     Scratch& scratch = model_.scratch(lane_number);
-    const int frames = frames_[std::size_t(part)];
-    for (int first = 0; first < frames; first += model_.batch())
-      f(scratch, Batch{part, order_[std::size_t(part)].data() + first,
-                       std::min(model_.batch(), frames - first)});
+    blocks_.for_each(
+        lane, lane_number, part, frames_[std::size_t(part)], waves, [&](const Block& block) {
+          for (int first = 0; first < block.count; first += model_.batch())
+            f(scratch,
+              Batch{part, block.frame + first, std::min(model_.batch(), block.count - first),
+                    block.counts, block.counts_at + first, block.waves, block.waves_at + first});
+        });
+  }
+  template <class F>
+  void for_each_batch(Lane& lane, int lane_number, int part, F&& f) {
+    for_each_batch(lane, lane_number, part, {}, f);
   }
 
   // All frames of the pass at once, for operations that need no scratch.
   Batch all_frames(int part) {
-    return {part, order_[std::size_t(part)].data(), frames_[std::size_t(part)]};
+    return {part, blocks_.order(part), int(frames_[std::size_t(part)].size())};
   }
 
   // f(lane, part) for every part that holds a probe of its own
   template <class F>
   void for_each_copy(F&& f) {
-    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+    backend_.for_each_part([&](Lane& lane, int, int part) {
       if (part < state_.copies()) f(lane, part);
     });
   }
@@ -124,9 +150,9 @@ class Reconstruction : public Engine {
   // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
   // (null: all). Sums of the probe without weights are kept: more is to come.
   template <class Rule>
-  void accumulate(ProbeSums probe_sums, const Region* touched, const Rule& rule) {
-    backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
-      for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
+    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      for_each_batch(lane, lane_number, part, waves, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
@@ -145,47 +171,44 @@ class Reconstruction : public Engine {
     });
   }
 
-  // Largest weights of the sums that are whole, 0 for the others.
-  struct Largest {
-    double object = 0;
-    double probe = 0;
-  };
-  // Makes sums that were sent whole wherever a part updates. `at_owner(lane, part)` is called when
-  // the owner's sums of the object are whole, before they return to the other parts.
+  // Makes sums that were sent whole wherever a part updates, and finds their largest weights.
+  // `at_owner(lane, part)` is called when the owner's sums of the object are whole, before they
+  // return to the other parts.
   template <class F>
-  Largest complete(bool object, bool probe, const F& at_owner) {
-    std::vector<Largest> largest(static_cast<std::size_t>(parts()));
-    const auto look = [&](Lane& lane, int part) {
-      largest[std::size_t(part)] = look_at_sums(lane, part, object, probe);
-    };
-    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+  void complete(bool object, bool probe, const F& at_owner) {
+    backend_.for_each_part([&](Lane& lane, int, int part) {
       if (object) object_sums_.collect(lane, part);
       if (object) at_owner(lane, part);
       if (probe) probe_sums_.collect(lane, part);
-      if (backend_.shared()) return look(lane, part);
+      if (backend_.shared()) return look_at_sums(lane, part, object, probe);
       if (object) object_sums_.give_back(lane, part);
       if (probe) probe_sums_.give_back(lane, part);
     });
     if (!backend_.shared())
-      backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+      backend_.for_each_part([&](Lane& lane, int, int part) {
         if (object) object_sums_.take_back(lane, part);
         if (probe) probe_sums_.take_back(lane, part);
-        look(lane, part);
+        look_at_sums(lane, part, object, probe);
+        totals_.share(lane, part);
       });
-    Largest all;
-    for (const Largest& one : largest)
-      all = {std::max(all.object, one.object), std::max(all.probe, one.probe)};
-    return all;
   }
-  Largest complete(bool object, bool probe) {
-    return complete(object, probe, [](Lane&, int) {});
+  void complete(bool object, bool probe) {
+    complete(object, probe, [](Lane&, int) {});
   }
 
-  kernels::Quotient object_quotient(int part, double own, double floor) {
-    return {object_sums_.sum(part), object_sums_.weight(part), Real(own), Real(floor)};
+  // `inertia` times the largest weight
+  kernels::LargestTimes object_floor(int part, double inertia) {
+    return {totals_.across(part, kLargestObject), inertia};
   }
-  kernels::Quotient probe_quotient(int part, double own, double floor) {
-    return {probe_sums_.sum(part), probe_sums_.weight(part), Real(own), Real(floor)};
+  kernels::LargestTimes probe_floor(int part, double inertia) {
+    return {totals_.across(part, kLargestProbe), inertia};
+  }
+  kernels::Quotient object_quotient(int part, double own, double inertia) {
+    return {object_sums_.sum(part), object_sums_.weight(part), Real(own),
+            object_floor(part, inertia)};
+  }
+  kernels::Quotient probe_quotient(int part, double own, double inertia) {
+    return {probe_sums_.sum(part), probe_sums_.weight(part), Real(own), probe_floor(part, inertia)};
   }
 
   // The probe's part of an update: `change` is a body over its modes; its supports follow.
@@ -210,21 +233,23 @@ class Reconstruction : public Engine {
   // End of an iteration: probe power held at its start value, object amplitude clipped. The factor
   // goes from probe to object, so exit waves do not change.
   void constrain(bool hold_power) {
-    Real factor = 1;
+    const auto factor = [&](int part, bool inverse) {
+      return kernels::PowerFactor{totals_.alone(part, kPower), power_, inverse};
+    };
     if (hold_power) {
       for_each_copy([&](Lane& lane, int part) {
-        const double power = state_.probe_power(lane, part);
-        const Real s = power > 0 ? Real(std::sqrt(power_ / power)) : Real(1);
-        lane.map(state_.window(), state_.probe_modes(), kernels::Scale{state_.probe(part), s});
+        measure_power(lane, part, kPower);
+        lane.map(state_.window(), state_.probe_modes(),
+                 kernels::Scale<kernels::PowerFactor>{state_.probe(part), factor(part, false)});
         state_.refresh(lane, part);
-        if (part == 0) factor = s;
       });
     }
     if (!hold_power && !options_.clip) return;
-    backend_.for_each_part(parts(), [&](Lane& lane, int, int part) {
+    backend_.for_each_part([&](Lane& lane, int, int part) {
       const Region& region = object_sums_.updated(part);
       if (hold_power)
-        lane.map(region, state_.object_modes(), kernels::Scale{state_.object(part), 1 / factor});
+        lane.map(region, state_.object_modes(),
+                 kernels::Scale<kernels::PowerFactor>{state_.object(part), factor(part, true)});
       if (options_.clip)
         lane.map(region, state_.object_modes(),
                  kernels::ClipAmplitude{state_.object(part), Real(options_.clip_low),
@@ -243,56 +268,71 @@ class Reconstruction : public Engine {
         kernels::ScaleWave{s.wave.view(), s.measured(), s.keep.data(), model_.scale()});
   }
 
-  // Adds the totals of a batch to those of its part.
+  // Adds the totals of a batch, N numbers for each frame, to those of its part.
   template <int N>
-  void add_totals(Lane& lane, Scratch& s, const Batch& b) {
-    lane.add_totals(b.count, N, s.totals.data(), totals_[std::size_t(b.part)].data());
+  void add_totals(Lane& lane, Scratch& s, const Batch& b, int found = kDeviation) {
+    lane.add_totals(b.count, N, s.totals.data(), totals_.own(b.part, found));
   }
-  // Sum over parts since the last call.
-  std::vector<double> take_totals() {
-    std::vector<double> sum(kMostTotals, 0.0);
-    std::vector<double> one(kMostTotals);
-    for (Buffer<double>& total : totals_) {
-      total.download(one.data());
-      for (int i = 0; i < kMostTotals; ++i) sum[std::size_t(i)] += one[std::size_t(i)];
-      total.set_zero();
-    }
-    return sum;
+  // Sets a part's numbers to zero before it adds to them.
+  void forget(int found, int count) {
+    backend_.for_each_part(
+        [&](Lane& lane, int, int part) { totals_.clear(lane, part, found, count); });
+  }
+  void measure_power(Lane& lane, int part, int found) {
+    totals_.clear(lane, part, found, 1);
+    state_.add_probe_power(lane, part, totals_.own(part, found));
+  }
+
+  // What the iteration found out: the host's one look at the devices.
+  IterationReport report() {
+    const std::vector<double> rows = totals_.read();
+    const auto sum = [&](int found) {
+      return kernels::Across{rows.data() + found, Totals<Backend>::kRow, parts()}.sum();
+    };
+    IterationReport report;
+    report.deviation = sum(kDeviation);
+    report.frames_in_bound = std::lround(sum(kInside));
+    // All copies of the probe are cut alike.
+    const double of = rows[kCutOf];
+    report.cut_power = of > 0 ? (rows[kUncut] - rows[kCut]) / of : 0;
+    return report;
   }
 
   EngineOptions options_;
   Backend backend_;
   Problem<Backend> problem_;
+  Blocks<Backend> blocks_;
   State<Backend> state_;
   Model<Backend> model_;
   PartialSums<Backend> object_sums_;
   PartialSums<Backend> probe_sums_;
-  double power_ = 0;      // of the probe at the start
-  double cut_power_ = 0;  // fraction that the supports took from the last update
+  Totals<Backend> totals_;
+  double power_ = 0;  // of the probe at the start
 
  private:
   // What a part does when its sums are whole.
-  Largest look_at_sums(Lane& lane, int part, bool object, bool probe) {
-    Largest largest;
-    if (object) largest.object = lane.largest(object_sums_.active(part), object_sums_.weight(part));
-    if (!probe || part >= state_.copies()) return largest;
+  void look_at_sums(Lane& lane, int part, bool object, bool probe) {
+    if (object)
+      lane.largest(object_sums_.active(part), object_sums_.weight(part),
+                   totals_.own(part, kLargestObject));
+    if (!probe || part >= state_.copies()) return;
     if (problem_.fractional()) state_.from_spectrum(lane, part, probe_sums_.sum(part));
-    largest.probe = lane.largest(state_.window(), probe_sums_.weight(part));
-    return largest;
+    lane.largest(state_.window(), probe_sums_.weight(part), totals_.own(part, kLargestProbe));
   }
 
   // Total of an operation at the detector over all frames; nothing is updated.
   template <class MakeOperation>
   double total_over_frames(const MakeOperation& make_operation) {
     set_all_frames();
-    backend_.for_each_part(parts(), [&](Lane& lane, int lane_number, int part) {
-      for_each_batch(lane_number, part, [&](Scratch& s, const Batch& b) {
+    forget(kDeviation, 1);
+    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
         model_.model(lane, s, b);
         model_.detect(lane, s, b, make_operation(s));
         add_totals<1>(lane, s, b);
       });
     });
-    return take_totals()[0];
+    return report().deviation;
   }
 
   // The first part owns the sums of the probe.
@@ -304,10 +344,10 @@ class Reconstruction : public Engine {
 
   void restrict_probe(Lane& lane, int part) {
     if (!state_.has_supports()) return;
-    const double before = state_.probe_power(lane, part);
+    measure_power(lane, part, kUncut);
+    lane.copy(totals_.own(part, kCutOf), totals_.own(part, kUncut), sizeof(double));
     state_.apply_supports(lane, part, state_.probe(part));
-    const double after = state_.probe_power(lane, part);
-    if (part == 0 && before > 0) cut_power_ = (before - after) / before;
+    measure_power(lane, part, kCut);
   }
 
   // field(r) <- field(r - d); pixels that nothing moves to keep their value.
@@ -328,9 +368,7 @@ class Reconstruction : public Engine {
   }
 
   std::vector<std::vector<int>> all_frames_;
-  std::vector<Buffer<int>> order_;
-  std::vector<int> frames_ = std::vector<int>(std::size_t(problem_.parts()), 0);
-  std::vector<Buffer<double>> totals_;
+  std::vector<std::vector<int>> frames_;  // of the next pass
 };
 
 }  // namespace exitwave

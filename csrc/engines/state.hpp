@@ -28,13 +28,14 @@ class State {
         probe_modes_(options.probe_modes),
         object_modes_(options.object_modes),
         window_(problem.window()),
-        object_(backend, {0, 0, problem.scan().object_ny, problem.scan().object_nx},
+        object_(backend, "object", {0, 0, problem.scan().object_ny, problem.scan().object_nx},
                 problem.layout().tiles(), options.object_modes),
-        probe_(backend, window_.rect(), windows(), options.probe_modes) {
+        probe_(backend, "probe", window_.rect(), windows(), options.probe_modes) {
     object_.upload(object);
     probe_.upload(probe);
     const int copies = backend.shared() ? 1 : problem.parts();
-    for (int i = 0; i < copies; ++i) copies_.push_back(make_copy(backend, options));
+    for (int part = 0; part < copies; ++part)
+      copies_.push_back(make_copy(backend.memory(part), options));
   }
 
   int probe_modes() const { return probe_modes_; }
@@ -71,16 +72,15 @@ class State {
     lane.map(window(), probe_modes_, kernels::Multiply{work, image_view(c.fourier_support)});
     lane.fft2(n, c.work.view(), Direction::backward);
     lane.map(window(), probe_modes_, kernels::Copy<Complex>{field, work});
-    lane.map(window(), probe_modes_, kernels::Scale{field, 1 / Real(window().pixels())});
+    lane.map(window(), probe_modes_, unscaled(field));
   }
   bool has_supports() const {
     return copies_[0].support.size() != 0 || copies_[0].fourier_support.size() != 0;
   }
 
-  double probe_power(Lane& lane, int part) {
-    double total[1] = {};
+  // *total += power of the probe
+  void add_probe_power(Lane& lane, int part, double* total) {
     lane.sum(window(), probe_modes_, kernels::Power{probe_.view(part)}, total);
-    return total[0];
   }
 
   // After a change of the probe: what follows from it, its spectrum where positions are fractional,
@@ -104,7 +104,7 @@ class State {
     lane.map(window(), probe_modes_, kernels::Copy<Complex>{work, field});
     lane.fft2(c.work.extent(), c.work.view(), Direction::backward);
     lane.map(window(), probe_modes_, kernels::Copy<Complex>{field, work});
-    lane.map(window(), probe_modes_, kernels::Scale{field, 1 / Real(window().pixels())});
+    lane.map(window(), probe_modes_, unscaled(field));
   }
 
  private:
@@ -122,9 +122,14 @@ class State {
     Buffer<Real> fourier_support;
   };
 
-  Copy make_copy(Backend& backend, const EngineOptions& options) {
+  // Undoes the factor of an unscaled pair of transforms.
+  kernels::Scale<kernels::Given> unscaled(CanvasView<Complex> field) const {
+    return {field, {1 / Real(window().pixels())}};
+  }
+
+  Copy make_copy(Memory& memory, const EngineOptions& options) {
     const Extent n{1, probe_modes_, problem_.scan().ny, problem_.scan().nx};
-    Memory& memory = backend.memory();
+    memory.account("probe");
     Copy c;
     if (problem_.fractional())
       c.spectrum = Images<Complex>(memory, n);

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 
 #include "core/complex.hpp"
+#include "core/half.hpp"
 #include "core/sums.hpp"
 #include "core/view.hpp"
 
@@ -14,16 +16,15 @@ struct Widen {
   BatchView<Real> measured;              // (frames, 1, ny, nx), written
   BatchView<const Count> counts;         // (stored frames, 1, ny, nx), zero frequency in the middle
   BatchView<const unsigned char> valid;  // (1, 1, ny, nx), as counts
-  const int* stored;                     // frame of the part -> stored frame
-  const int* frame;                      // batch entry -> frame of the part
+  const int* counts_at;                  // batch entry -> stored frame
 
   EXITWAVE_HD void operator()(Pixel p, int from_y, int from_x) const {
-    const Real count = Real(counts({stored[frame[p.frame]], 0, from_y, from_x}));
+    const Real count = Real(counts({counts_at[p.frame], 0, from_y, from_x}));
     measured(p) = valid({0, 0, from_y, from_x}) ? count : Real(-1);
   }
   // What a row reads.
   EXITWAVE_HD const Count* source(int batch_entry, int from_y) const {
-    return counts.at({stored[frame[batch_entry]], 0, from_y, 0});
+    return counts.at({counts_at[batch_entry], 0, from_y, 0});
   }
 };
 
@@ -81,23 +82,43 @@ struct ModelPower {
   }
 };
 
+// Exit waves at the detector, kept from iteration to iteration as they are or in half precision.
+template <class T>
+struct KeptWaves {
+  BatchView<T> waves;  // (stored frames, modes, ny, nx)
+  const int* at;       // batch entry -> stored frame
+  Real scale;          // stored value over true one; 1 in full precision
+
+  EXITWAVE_HD Complex get(Pixel p) const {
+    const Complex value = load(*waves.at({at[p.frame], p.mode, p.y, p.x}));
+    if constexpr (std::is_same_v<T, Complex>) return value;
+    return (1 / scale) * value;
+  }
+  EXITWAVE_HD void set(Pixel p, Complex value) const {
+    if constexpr (std::is_same_v<T, Complex>)
+      store(*waves.at({at[p.frame], p.mode, p.y, p.x}), value);
+    else
+      store(*waves.at({at[p.frame], p.mode, p.y, p.x}), scale * value);
+  }
+};
+
 // Modulus constraint on the reflected wave 2 model - stored; ratio = sqrt(I) / |reflected|, 1 where
 // the pixel is invalid. Totals: squared amplitude deviation of the model, and of the reflected
 // wave.
+template <class T>
 struct ReflectedModulus {
   static constexpr int kSums = 2;
   static constexpr int kRoots = 3;
   static constexpr int kTotals = 2;
 
-  BatchView<Real> measured;         // (frames, 1, ny, nx): counts; ratio on return
-  BatchView<const Complex> model;   // (frames, modes, ny, nx)
-  BatchView<const Complex> stored;  // (part's frames, modes, ny, nx): exit waves at the detector
-  const int* frame;                 // batch entry -> frame of the part
-  Real scale;                       // |model|^2 to counts
+  BatchView<Real> measured;        // (frames, 1, ny, nx): counts; ratio on return
+  BatchView<const Complex> model;  // (frames, modes, ny, nx)
+  KeptWaves<T> stored;
+  Real scale;  // |model|^2 to counts
 
   EXITWAVE_HD Sums<2> term(Pixel p) const {
     const Complex wave = model(p);
-    const Complex reflected = Real(2) * wave - stored({frame[p.frame], p.mode, p.y, p.x});
+    const Complex reflected = Real(2) * wave - stored.get(p);
     return {{norm(wave), norm(reflected)}};
   }
 
@@ -123,6 +144,7 @@ struct ReflectedModulus {
 // (keep = sqrt(bound / e)). A frame of factors g is applied as g + (1 - g) keep.
 struct PowerBound {
   Real* keep;               // (frames), written
+  double* inside;           // (frames), written: 1 where the frame is left alone, else 0
   const double* deviation;  // (frames, stride): sum over valid pixels
   int stride;
   double bound;  // per pixel, times the number of valid pixels
@@ -131,6 +153,7 @@ struct PowerBound {
     using std::sqrt;
     const double e = deviation[p.frame * stride];
     keep[p.frame] = Real(e <= bound ? 1.0 : sqrt(bound / e));
+    inside[p.frame] = e <= bound ? 1.0 : 0.0;
   }
 };
 
@@ -150,12 +173,12 @@ struct ScaleWave {
 // Difference map and RAAR at the detector (Thibault et al., Ultramicroscopy 109, 338 (2009); Luke,
 // Inverse Problems 21, 37 (2005)), with w = 2 model - stored and g the factor of the bound:
 //   stored <- (1 - a - b) stored + a model + b g w,   wave <- scale (stored - model)
+template <class T>
 struct ReflectWave {
   BatchView<Complex> wave;      // (frames, modes, ny, nx): model; residual on return
-  BatchView<Complex> stored;    // (part's frames, modes, ny, nx), changed
+  KeptWaves<T> stored;          // changed
   BatchView<const Real> ratio;  // (frames, 1, ny, nx)
   const Real* keep;             // (frames)
-  const int* frame;             // batch entry -> frame of the part
   Real a;
   Real b;
   Real scale;
@@ -163,23 +186,32 @@ struct ReflectWave {
   EXITWAVE_HD void operator()(Pixel p) const {
     const Real r = ratio({p.frame, 0, p.y, p.x});
     const Real g = b * (r + (1 - r) * keep[p.frame]);
-    const Pixel q{frame[p.frame], p.mode, p.y, p.x};
     const Complex model = load(wave(p));
-    const Complex old = load(stored(q));
+    const Complex old = stored.get(p);
     const Complex next = (1 - a - b) * old + a * model + g * (Real(2) * model - old);
-    store(stored(q), next);
+    stored.set(p, next);
     store(wave(p), scale * (next - model));
   }
 };
 
 // stored <- model: the exit waves that DM and RAAR start from.
+template <class T>
 struct StoreWave {
-  BatchView<Complex> stored;      // (part's frames, modes, ny, nx), written
+  KeptWaves<T> stored;            // written
   BatchView<const Complex> wave;  // (frames, modes, ny, nx)
-  const int* frame;
+
+  EXITWAVE_HD void operator()(Pixel p) const { stored.set(p, wave(p)); }
+};
+
+// Moves exit waves at the detector, as a move of probe and object moves them.
+template <class T>
+struct MoveWave {
+  KeptWaves<T> stored;     // changed
+  const Complex* along_y;  // (ny), a phase ramp
+  const Complex* along_x;  // (nx)
 
   EXITWAVE_HD void operator()(Pixel p) const {
-    stored({frame[p.frame], p.mode, p.y, p.x}) = wave(p);
+    stored.set(p, stored.get(p) * (along_y[p.y] * along_x[p.x]));
   }
 };
 

@@ -74,13 +74,4 @@ struct PropagateFraction {
   }
 };
 
-// Moves all waves at the detector, as a move of probe and object moves the exit waves.
-struct MoveWave {
-  BatchView<Complex> wave;  // (frames, modes, ny, nx), changed
-  const Complex* along_y;   // (ny)
-  const Complex* along_x;   // (nx)
-
-  EXITWAVE_HD void operator()(Pixel p) const { wave(p) = wave(p) * (along_y[p.y] * along_x[p.x]); }
-};
-
 }  // namespace exitwave::kernels

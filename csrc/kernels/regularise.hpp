@@ -3,6 +3,7 @@
 #include "core/complex.hpp"
 #include "core/sums.hpp"
 #include "core/view.hpp"
+#include "kernels/scalar.hpp"
 
 namespace exitwave::kernels {
 
@@ -28,14 +29,15 @@ struct Neighbours {
 struct SmoothnessGradient {
   CanvasView<Complex> sum;
   Neighbours object;
-  Real weight;
+  SumTimes weight;
 
+  EXITWAVE_HD void prepare() { weight.prepare(); }
   EXITWAVE_HD void operator()(int mode, int y, int x) const {
     const Complex up = object.difference(mode, y, x, -1, 0);
     const Complex down = object.difference(mode, y, x, 1, 0);
     const Complex left = object.difference(mode, y, x, 0, -1);
     const Complex right = object.difference(mode, y, x, 0, 1);
-    sum(mode, y, x) += -weight * ((up + down) + (left + right));
+    sum(mode, y, x) += -weight.value * ((up + down) + (left + right));
   }
 };
 

@@ -5,6 +5,7 @@
 #include "core/complex.hpp"
 #include "core/sums.hpp"
 #include "core/view.hpp"
+#include "kernels/scalar.hpp"
 
 namespace exitwave::kernels {
 
@@ -17,11 +18,12 @@ struct Quotient {
   CanvasView<const Complex> sum;  // (modes, ...)
   CanvasView<const Real> weight;  // (1, ...)
   Real own;
-  Real floor;
+  LargestTimes floor;
 
+  EXITWAVE_HD void prepare() { floor.prepare(); }
   EXITWAVE_HD Complex operator()(int mode, int y, int x) const {
     const Real w = weight(0, y, x);
-    const Real denominator = own * w + floor;
+    const Real denominator = own * w + floor.value;
     const Real inverse = denominator > kNoWeight ? 1 / denominator : Real(0);
     return inverse * sum(mode, y, x);
   }
@@ -33,6 +35,7 @@ struct QuotientStep {
   Quotient quotient;
   Real step;
 
+  EXITWAVE_HD void prepare() { quotient.prepare(); }
   EXITWAVE_HD void operator()(int mode, int y, int x) const {
     field(mode, y, x) += step * quotient(mode, y, x);
   }
@@ -46,10 +49,11 @@ struct ObjectStep {
   CanvasView<Complex> sum;
   CanvasView<Real> weight;
   Real own;
-  Real floor;
+  LargestTimes floor;
   Real step;
   int mode;
 
+  EXITWAVE_HD void prepare() { floor.prepare(); }
   EXITWAVE_HD void operator()(int, int y, int x) const {
     const Complex change = step * Quotient{sum, weight, own, floor}(mode, y, x);
     store(object(mode, y, x), load(object(mode, y, x)) + change);
@@ -67,12 +71,13 @@ struct RecordedStep {
   CanvasView<Complex> object;
   CanvasView<Complex> sum;
   CanvasView<Real> weight;
-  Real floor;
+  LargestTimes floor;
   CanvasView<Complex> overlap;      // (1, ...), written or added to
   CanvasView<Real> overlap_weight;  // (1, ...), written or added to
   Real damping;
   int mode;
 
+  EXITWAVE_HD void prepare() { floor.prepare(); }
   EXITWAVE_HD void operator()(int, int y, int x) const {
     const Complex change = Quotient{sum, weight, 1, floor}(mode, y, x);
     const Complex next = load(object(mode, y, x)) + change;
@@ -93,6 +98,7 @@ struct CorrectedStep {
   Quotient quotient;
   int correction;
 
+  EXITWAVE_HD void prepare() { quotient.prepare(); }
   EXITWAVE_HD void operator()(int mode, int y, int x) const {
     const Complex old = load(field(mode, y, x));
     store(field(mode, y, x), old + (quotient(mode, y, x) - quotient(correction, y, x) * old));
@@ -116,23 +122,27 @@ struct ClipAmplitude {
 };
 
 // field <- factor field
+template <class Factor>
 struct Scale {
   CanvasView<Complex> field;
-  Real factor;
+  Factor factor;
 
+  EXITWAVE_HD void prepare() { factor.prepare(); }
   EXITWAVE_HD void operator()(int mode, int y, int x) const {
-    field(mode, y, x) = factor * field(mode, y, x);
+    field(mode, y, x) = factor.value * field(mode, y, x);
   }
 };
 
 // field <- field + factor direction
+template <class Factor>
 struct AddScaled {
   CanvasView<Complex> field;
   CanvasView<const Complex> direction;
-  Real factor;
+  Factor factor;
 
+  EXITWAVE_HD void prepare() { factor.prepare(); }
   EXITWAVE_HD void operator()(int mode, int y, int x) const {
-    field(mode, y, x) += factor * direction(mode, y, x);
+    field(mode, y, x) += factor.value * direction(mode, y, x);
   }
 };
 

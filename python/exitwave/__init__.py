@@ -14,11 +14,12 @@ if TYPE_CHECKING:
         ExitwaveError,
         FileFormatError,
         InvalidArgument,
+        OutOfMemory,
     )
     from exitwave.geometry import Geometry
     from exitwave.io import Dataset, load_result, save_result
     from exitwave.io.load import load
-    from exitwave.reconstruct import ptychography
+    from exitwave.reconstruct import Plan, plan, ptychography
     from exitwave.result import Result
     from exitwave.simulator import simulate
 
@@ -31,12 +32,15 @@ _HOME = {
     "ExitwaveError": "errors",
     "FileFormatError": "errors",
     "InvalidArgument": "errors",
+    "OutOfMemory": "errors",
     "Dataset": "io",
     "Geometry": "geometry",
+    "Plan": "reconstruct",
     "Result": "result",
     "load": "io",
     "load_result": "io",
     "metrics": "metrics",
+    "plan": "reconstruct",
     "plots": "plots",
     "ptychography": "reconstruct",
     "save_result": "io",
@@ -52,11 +56,14 @@ __all__ = [
     "FileFormatError",
     "Geometry",
     "InvalidArgument",
+    "OutOfMemory",
+    "Plan",
     "Result",
     "__version__",
     "load",
     "load_result",
     "metrics",
+    "plan",
     "plots",
     "ptychography",
     "save_result",

@@ -6,14 +6,17 @@ one array that the core works on - and that is the caller's own where its type a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import InvalidArgument
+from exitwave.read_ahead import ReadAhead
 
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
@@ -29,23 +32,62 @@ class Counts:
 
     Attributes
     ----------
-    data : uint8, uint16, uint32 or float32, shape (N, Y, X)
+    data : uint8, uint16, uint32 or float32, shape (N, Y, X); or what is read in pieces
     mask : bool, shape (Y, X), True = valid
     mean : float64, shape (Y, X)
         Mean frame; 0 at invalid pixels.
+    largest : float
+        At valid pixels.
+    dtype : NumPy type
+        Of the counts in the core.
     """
 
-    data: npt.NDArray[Any]
+    data: Any
     mask: npt.NDArray[np.bool_]
     mean: npt.NDArray[np.float64]
+    largest: float
+    dtype: np.dtype[Any]
 
     @property
     def total(self) -> float:
         """Counts of all frames at valid pixels."""
         return float(self.mean.sum()) * len(self.data)
 
+    @property
+    def in_memory(self) -> bool:
+        return isinstance(self.data, np.ndarray)
 
-def read_counts(data: Any, mask: Any) -> Counts:
+    @property
+    def frame_bytes(self) -> int:
+        return self.dtype.itemsize * int(self.data.shape[1]) * int(self.data.shape[2])
+
+    @cached_property
+    def ahead(self) -> ReadAhead:
+        """Where the order in which frames will be read is told."""
+        return ReadAhead(self.data, self.frame_bytes)
+
+    def read(self, frames: npt.NDArray[np.int32], target: npt.NDArray[Any]) -> None:
+        """Frames, by their numbers, from data that are not in memory; the core calls it."""
+        self.ahead.use(len(frames))
+        step = max(1, _CHUNK_BYTES // self.frame_bytes)
+        first = 0
+        while first < len(frames):
+            run = 1
+            while (
+                run < step
+                and first + run < len(frames)
+                and frames[first + run] == frames[first] + run
+            ):
+                run += 1
+            start = int(frames[first])
+            chunk = np.asarray(self.data[start : start + run])
+            # What stands at invalid pixels need not fit the type.
+            fits = chunk.dtype == self.dtype
+            target[first : first + run] = chunk if fits else np.where(self.mask, chunk, 0)
+            first += run
+
+
+def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
     """Check data and mask, and read what is not in memory yet.
 
     Parameters
@@ -55,6 +97,9 @@ def read_counts(data: Any, mask: Any) -> Counts:
         narrowest of these that holds them.
     mask : bool, shape (Y, X), or None
         True = valid.
+    host_bytes : int or None
+        What may be used of the host's memory: counts that take more than half of it stay in their
+        file.
 
     Raises
     ------
@@ -79,18 +124,44 @@ def read_counts(data: Any, mask: Any) -> Counts:
     valid = _checked_mask(mask, tuple(data.shape[1:]))
     in_memory = isinstance(data, np.ndarray) and data.flags.c_contiguous
     if in_memory and data.dtype in _NATIVE and data.dtype.isnative:
-        target = data
+        target, dtype = data, data.dtype
     else:
-        target = np.empty(data.shape, _target_type(data, valid))
+        dtype = np.dtype(_target_type(data, valid))
+        size = dtype.itemsize * math.prod(data.shape)
+        target = data if _stays_in_file(data, size, host_bytes) else np.empty(data.shape, dtype)
     total = np.zeros(data.shape[1:], np.float64)
+    largest = 0.0
     for first, chunk in _chunks(data):
         total += _checked_sum(chunk, valid, first)
+        largest = max(largest, float(np.where(valid, chunk, 0).max()))
         if target is not data:
             # What stands at invalid pixels need not fit the type, and does not matter.
             target[first : first + len(chunk)] = np.where(valid, chunk, 0)
     if total.sum() == 0:
         raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
-    return Counts(target, valid, total / len(data))
+    return Counts(target, valid, total / len(data), largest, dtype)
+
+
+def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
+    """What :func:`read_counts` would return, with nothing read: only shape and type are right."""
+    data = _with_shape(data)
+    if len(data.shape) != 3 or data.dtype.kind not in "uif":
+        raise InvalidArgument(
+            f"data has shape {tuple(data.shape)} and type {data.dtype}, but must be counts "
+            "(N, Y, X)."
+        )
+    mask = _checked_mask(mask, tuple(data.shape[1:]))
+    native = data.dtype.newbyteorder("=")
+    dtype = native if native in _NATIVE else np.dtype(np.float32 if native.kind == "f" else "u4")
+    if not isinstance(data, np.ndarray) and not _stays_in_file(
+        data, dtype.itemsize * math.prod(data.shape), host_bytes
+    ):
+        data = np.broadcast_to(dtype.type(0), data.shape)
+    return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype)
+
+
+def _stays_in_file(data: Any, size: int, host_bytes: int | None) -> bool:
+    return not isinstance(data, np.ndarray) and host_bytes is not None and size > host_bytes / 2
 
 
 def _with_shape(data: Any) -> Any:

@@ -7,24 +7,85 @@ from dataclasses import dataclass
 from typing import Any
 
 from exitwave.errors import DeviceError, InvalidArgument
+from exitwave.memory_limit import MemoryLimits
 
-# The emulated device takes more than one frame a step and several parts, so that whatever a GPU
-# would meet is met: batches, a last batch that is not full, halos, copies.
+# Emulated devices take more than one frame a step and several parts, so that whatever a GPU would
+# meet is met: batches, a last batch that is not full, halos, copies.
 _EMULATED_BATCH = 3
-_EMULATED_PARTS = 3
+_EMULATED_DEVICES = 3
+
+
+# Streams of a GPU: while one copies or waits, the other computes.
+LANES_PER_GPU = 2
+
+
+@dataclass(frozen=True)
+class DescribedDevices:
+    """GPUs that need not be there, for a plan.
+
+    ``memory_bytes``: what a run may use of each, ``host_bytes``: of the host's.
+    """
+
+    name: str
+    count: int
+    memory_bytes: int
+    host_bytes: int | None = None
+    cache_bytes: int = 40 << 20
+
+    def lanes(self, parts: int | None, batch: int | None, frames: int) -> Lanes:
+        """As a run on such devices would be spread."""
+        from exitwave import _core
+
+        settings = _core.CpuSettings()
+        settings.emulated = self.count
+        settings.batch = batch or 1
+        spread = parts or min(frames, self.count * LANES_PER_GPU)
+        return Lanes(spread, settings, False, self.cache_bytes if batch is None else None)
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """How a run is spread: parts of the scan, and the core's settings for the device."""
+    """How a run is spread: parts of the scan, and the core's settings for the device.
+
+    ``host_is_device``: the lanes work in the host's memory. ``cache_bytes``: of a device; where
+    nobody chose a batch, the waves of its two lanes' batches take half of it.
+    """
 
     parts: int
     settings: Any
+    host_is_device: bool = True
+    cache_bytes: int | None = None
+
+    def limited(self, limits: MemoryLimits, wave_bytes: int) -> Any:
+        """The settings with limits of memory, for frames whose waves take so many bytes."""
+        return self._copied(limits, wave_bytes, planning=False)
+
+    def planning(self, wave_bytes: int) -> Any:
+        """The settings of an engine that only counts its memory."""
+        return self._copied(MemoryLimits(None, None), wave_bytes, planning=True)
+
+    def _copied(self, limits: MemoryLimits, wave_bytes: int, planning: bool) -> Any:
+        from exitwave import _core
+
+        settings = _core.CpuSettings()
+        for key in ("threads", "batch", "emulated"):
+            setattr(settings, key, getattr(self.settings, key))
+        if self.cache_bytes is not None:
+            settings.batch = max(1, self.cache_bytes // (2 * LANES_PER_GPU * wave_bytes))
+        settings.memory_limit = (limits.host if self.host_is_device else limits.device) or 0
+        settings.host_limit = limits.host or 0
+        settings.planning = planning
+        return settings
 
 
 def available_threads() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def host_is_device(device: str) -> bool:
+    """Whether a device works in the host's memory."""
+    return device.partition(":")[0] not in ("emulated", "cuda")
 
 
 def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int) -> Lanes:
@@ -46,12 +107,17 @@ def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int)
         )
     if parts is not None and parts > frames:
         raise InvalidArgument(f"parts is {parts}, but must be at most the {frames} frames.")
-    emulated = name == "emulated"
-    threads = int(count) if count else available_threads()
-    if parts is None:
-        parts = min(frames, _EMULATED_PARTS if emulated else threads)
     settings = _core.CpuSettings()
-    settings.threads = min(threads, parts)
-    settings.batch = batch or (_EMULATED_BATCH if emulated else 1)
-    settings.emulated = emulated
-    return Lanes(parts, settings)
+    if name == "emulated":
+        devices = int(count) if count else _EMULATED_DEVICES
+        # On one device several parts share its memory, on several each has a part of its own.
+        parts = parts or min(frames, max(devices, _EMULATED_DEVICES))
+        settings.emulated = devices
+        settings.threads = min(available_threads(), parts)
+        settings.batch = batch or _EMULATED_BATCH
+    else:
+        threads = int(count) if count else available_threads()
+        parts = parts or min(frames, threads)
+        settings.threads = min(threads, parts)
+        settings.batch = batch or 1
+    return Lanes(parts, settings, host_is_device(device))

@@ -49,15 +49,13 @@ class EngineRun:
         obj: Complex64,
         probe: Complex64,
     ) -> None:
-        from exitwave import _core
-
         self.number = number
         self.params = params
         self.problem = problem
         self.errors: list[float] = []
         self._groups = _group_size(params, len(problem.order))
-        options = _core_options(params, problem, len(obj), len(probe))
-        self._core = _core.Engine(problem.scan, options, obj, probe, problem.settings)
+        options = core_options(params, problem, len(obj), len(probe))
+        self._core, self.plan = problem.engine(options, obj, probe)
         self._report: Any = None
         self._cut_power: deque[float] = deque(maxlen=_LAST_UPDATES)
 
@@ -99,10 +97,16 @@ class EngineRun:
                 stacklevel=5,
             )
 
+    def groups(self) -> list[list[int]]:
+        """Frames of each update of the next iteration; empty for engines that take all at once."""
+        if self._groups is None:
+            return []
+        return draw_groups(self.problem.order, self._groups, self.problem.random)
+
     def _iterate(self, iteration: int) -> None:
-        groups: list[list[int]] = []
-        if self._groups is not None:
-            groups = draw_groups(self.problem.order, self._groups, self.problem.random)
+        groups = self.groups()
+        if not self.problem.counts.in_memory:
+            self.problem.counts.ahead.expect(frame for group in groups for frame in group)
         updates_probe = self._updates_probe(iteration)
         self._report = self._core.iterate(groups, updates_probe)
         if updates_probe:
@@ -193,9 +197,10 @@ def support_image(
     return np.asarray(rows[:, None] ** 2 + columns[None, :] ** 2 <= support**2)
 
 
-def _core_options(
+def core_options(
     params: EngineParameters, problem: Problem, object_modes: int, probe_modes: int
 ) -> Any:
+    """Parameters of an engine as the core takes them."""
     from exitwave import _core
 
     options = _core.EngineOptions()
@@ -213,6 +218,9 @@ def _core_options(
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])
+    options.storage.half = values.get("exit_wave_storage") == "half"
+    if options.storage.half:
+        options.storage.half_scale = problem.half_scale
     if params.object_clip is not None:
         options.clip = True
         options.clip_low, options.clip_high = params.object_clip

@@ -21,6 +21,10 @@ class DeviceError(ExitwaveError, RuntimeError):
     """The device asked for does not exist in this build or on this machine."""
 
 
+class OutOfMemory(ExitwaveError, MemoryError):  # noqa: N818  as the interpreter's own
+    """A device or the host has less memory than is needed; the message says how much."""
+
+
 class DivergenceError(ExitwaveError, RuntimeError):
     """A reconstruction diverged or met a value that is not finite.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import tempfile
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,9 +15,13 @@ from exitwave import partition, start
 from exitwave.counts import Counts
 from exitwave.devices import Lanes
 from exitwave.errors import InvalidArgument
+from exitwave.memory_limit import MemoryLimits
+from exitwave.memory_plan import EnginePlan, FrameStore, plan_engine
 from exitwave.poisson import noise_deviation
 
 Complex64 = npt.NDArray[np.complex64]
+
+NO_LIMITS = MemoryLimits(None, None)
 
 
 @dataclass
@@ -23,21 +29,62 @@ class Problem:
     """What all engines of a chain work on.
 
     ``scan`` is the core's, ``order`` the spatial order of the frames, ``energy`` the sum of the
-    valid counts, by which the Fourier error is divided.
+    valid counts, by which the Fourier error is divided. ``limits`` are what lanes may hold.
     """
 
     scan: Any
-    settings: Any
+    lanes: Lanes
+    limits: MemoryLimits
+    store: FrameStore
     order: npt.NDArray[np.int64]
     frame_shape: tuple[int, int]
+    near_field: bool
     energy: float
     random: np.random.Generator
     counts: Counts
+    planning: bool
 
     @cached_property
     def noise_deviation(self) -> float | None:
         """Squared amplitude deviation per pixel that counting noise leaves; None: not counts."""
+        if self.planning:
+            return 0.25
         return noise_deviation(self.counts)
+
+    @property
+    def half_scale(self) -> float:
+        """What exit waves are multiplied by in half precision: the brightest amplitude becomes
+        4096, a sixteenth of the largest number, which reflected waves may reach."""
+        pixels = 1 if self.near_field else self.frame_shape[0] * self.frame_shape[1]
+        return 4096 / math.sqrt(self.counts.largest * pixels)
+
+    def plan(self, options: Any, obj: Complex64, probe: Complex64) -> EnginePlan:
+        """How an engine keeps its frames within the limits; its options are set to it."""
+        from exitwave import _core
+
+        planning = self.lanes.planning(self._wave_bytes(options))
+        plan = plan_engine(
+            lambda o: _core.Engine(self.scan, o, obj, probe, planning).memory,
+            options,
+            self.store,
+            self.limits,
+        )
+        return replace(plan, parts=self.lanes.parts, batch=planning.batch)
+
+    def engine(self, options: Any, obj: Complex64, probe: Complex64) -> tuple[Any, EnginePlan]:
+        """An engine of the core, and the plan that it keeps to."""
+        from exitwave import _core
+
+        plan = self.plan(options, obj, probe)
+        limits = self.limits
+        if limits.host is not None:
+            limits = replace(limits, host=limits.host - self.store.arrays_bytes)
+        settings = self.lanes.limited(limits, self._wave_bytes(options))
+        return _core.Engine(self.scan, options, obj, probe, settings), plan
+
+    def _wave_bytes(self, options: Any) -> int:
+        """Waves of a frame: all modes, in single precision."""
+        return 8 * self.store.frame_pixels * int(options.probe_modes * options.object_modes)
 
 
 def make_problem(
@@ -47,6 +94,10 @@ def make_problem(
     kernel: npt.NDArray[Any] | None,
     lanes: Lanes,
     seed: int,
+    limits: MemoryLimits = NO_LIMITS,
+    scratch_folder: str | None = None,
+    arrays_bytes: int = 0,
+    planning: bool = False,
 ) -> Problem:
     """Hands a scan to the core.
 
@@ -61,29 +112,59 @@ def make_problem(
         Parts and device.
     seed : int
         Of the order of the groups.
+    limits : MemoryLimits
+        Of each device and of the host, the counts in memory apart.
+    scratch_folder : str or None
+        Where exit waves go that no memory holds; None: the system's for temporary files.
+    arrays_bytes : int
+        Of the host's memory, for object and probe beside the engine's own.
+    planning : bool
+        Nobody looks at the counts.
     """
     from exitwave import _core
     from exitwave.fft_library import load_fft_library
 
     load_fft_library()
     corner, fraction = start.corners_and_fractions(positions)
+    frames, *shape = counts.data.shape
+    frame_shape = (shape[0], shape[1])
+    parts = partition.split_in_parts(positions, lanes.parts, frame_shape=frame_shape)
+    data = counts.data
+    if planning or not counts.in_memory:
+        like = np.empty((0, *shape), counts.dtype)
+        read = None if planning else counts.read
+        data = _core.FrameSource(frames, like, read, lent=counts.in_memory)
     scan = _core.Scan(
-        counts.data,
+        data,
         counts.mask,
         corner,
         fraction,
         object_shape,
         None if kernel is None else kernel.astype(np.complex64),
-        [part.tolist() for part in partition.split_in_parts(positions, lanes.parts)],
+        [part.tolist() for part in parts],
+    )
+    store = FrameStore(
+        frames=frames,
+        part_frames=max(len(part) for part in parts),
+        frame_count_bytes=counts.frame_bytes,
+        frame_pixels=shape[0] * shape[1],
+        counts_at="host" if counts.in_memory else "file",
+        host_is_device=lanes.host_is_device,
+        scratch_folder=scratch_folder or tempfile.gettempdir(),
+        arrays_bytes=arrays_bytes,
     )
     return Problem(
         scan,
-        lanes.settings,
+        lanes,
+        limits,
+        store,
         partition.spatial_order(positions),
-        (counts.data.shape[1], counts.data.shape[2]),
+        frame_shape,
+        kernel is not None,
         counts.total,
         np.random.default_rng(seed),
         counts,
+        planning,
     )
 
 
@@ -95,7 +176,7 @@ def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex6
     # Any engine has the model; this one keeps no waves.
     options.name = "ePIE"
     options.object_modes, options.probe_modes = len(obj), len(probe)
-    power = _core.Engine(problem.scan, options, obj, probe, problem.settings).model_power()
+    power = problem.engine(options, obj, probe)[0].model_power()
     if not power > 0:
         raise InvalidArgument(
             "probe or obj has no power at valid pixels, so the probe cannot be scaled; give other "

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from exitwave import start
-from exitwave.counts import Counts, read_counts
-from exitwave.devices import choose_lanes
-from exitwave.engine_run import EngineRun
-from exitwave.errors import DivergenceError, InvalidArgument
-from exitwave.first_probe import find_probe
-from exitwave.interruption import Interruption
+from exitwave.chain import Chain
+from exitwave.counts import Counts, counts_to_plan, read_counts
+from exitwave.devices import DescribedDevices, host_is_device
+from exitwave.memory_limit import MemoryLimits, resolve_limits
+from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
-from exitwave.problem import make_problem, scaled_probe
-from exitwave.progress import progress_of
 from exitwave.result import Result
-
-Complex64 = npt.NDArray[np.complex64]
-
-
-@dataclass(frozen=True)
-class State:
-    """What a callback sees after an iteration. Arrays are the run's own, read-only.
-
-    Attributes
-    ----------
-    engine : str
-        Name of the engine, which is number ``engine_index`` of the chain.
-    iteration : int
-        Iteration of this engine that was just done, from 0.
-    error : float
-        Fourier error of the model that the iteration started from.
-    object : complex64, shape (K, A, B)
-    probe : complex64, shape (M, Y, X)
-    positions : float64, shape (N, 2), pixels of ``object``
-    """
-
-    engine: str
-    engine_index: int
-    iteration: int
-    error: float
-    object: Complex64
-    probe: Complex64
-    positions: npt.NDArray[np.float64]
 
 
 def ptychography(
@@ -102,11 +66,31 @@ def _reconstruct(
     data: Any, obj: Any, probe: Any, pos: Any, mask: Any, params: Parameters, by_default: bool
 ) -> Result:
     """``by_default``: the engines are not the user's choice, so they are named."""
-    run = _Run(read_counts(data, mask), obj, probe, pos, params)
+    limits = _limits(params)
+    counts = read_counts(data, mask, limits.host)
+    chain = Chain(counts, _without(limits, counts, data), obj, probe, pos, params)
     if by_default and params.progress is not False:
-        chain = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
-        print(f"exitwave: no engines given, running the default chain {chain}")
-    return run.run()
+        engines = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
+        print(f"exitwave: no engines given, running the default chain {engines}")
+    return chain.run()
+
+
+def _limits(params: Parameters, devices: DescribedDevices | None = None) -> MemoryLimits:
+    if devices is None:
+        return resolve_limits(params.memory_limit, host_is_device=host_is_device(params.device))
+    return resolve_limits(
+        params.memory_limit,
+        host_is_device=False,
+        device_free=devices.memory_bytes,
+        host_free=devices.host_bytes,
+    )
+
+
+def _without(limits: MemoryLimits, counts: Counts, data: Any) -> MemoryLimits:
+    """What counts that were read into memory leave of a limit."""
+    if not counts.in_memory or counts.data is data or limits.host is None:
+        return limits
+    return replace(limits, host=max(1, limits.host - counts.frame_bytes * len(counts.data)))
 
 
 def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any) -> Result:
@@ -134,129 +118,82 @@ def _left_out(params: Any) -> bool:
     return params is None or (isinstance(params, dict) and params.get("engines") is None)
 
 
-class _Run:
-    """A chain of engines on one scan."""
+@dataclass(frozen=True)
+class Plan:
+    """What a reconstruction would hold, engine by engine.
 
-    def __init__(self, counts: Counts, obj: Any, probe: Any, pos: Any, params: Parameters) -> None:
-        frames, *shape = counts.data.shape
-        frame_shape = (shape[0], shape[1])
-        validate_params(params, frame_shape=frame_shape)
-        if pos is None:
-            raise InvalidArgument(
-                "pos is None, but each frame needs a position; give (N, 2) pixels."
-            )
-        lanes = choose_lanes(params.device, params.parts, params.batch, frames)
-        kernel = _kernel(params, frame_shape)
-        positions = start.checked_positions(pos, frames)
-        self.object, self.positions = start.place_object(obj, positions, frame_shape)
-        if probe is None:
-            self.probe = find_probe(counts, positions, kernel)
-        else:
-            self.probe = start.checked_probe(probe, frame_shape)
-        start.check_modes(params.engines, len(self.probe), len(self.object))
-        self.params = params
-        self.squeeze = np.ndim(obj) != 3
-        self.problem = make_problem(
-            counts, self.positions, self.object.shape[-2:], kernel, lanes, params.seed
-        )
-        if params.scale_start:
-            self.probe = scaled_probe(self.problem, self.object, self.probe)
-        self.start: dict[str, npt.NDArray[Any]] = {
-            "object": self.object,
-            "probe": self.probe,
-            "positions": self.positions,
-        }
-        self.errors: list[npt.NDArray[np.float64]] = []
-        self.stopped: str | None = None
-
-    def run(self) -> Result:
-        began = time.perf_counter()
-        error = np.nan
-        with Interruption() as interruption, progress_of(self.params) as progress:
-            for number, engine_params in enumerate(self.params.engines):
-                modes = engine_params.probe_modes, engine_params.object_modes
-                self.probe = start.grown_probe(self.probe, modes[0])
-                self.object = start.grown_object(self.object, modes[1], self.problem.random)
-                engine = EngineRun(number, engine_params, self.problem, self.object, self.probe)
-                progress.begin(engine)
-                try:
-                    self._iterate(engine, interruption, progress)
-                except DivergenceError as divergence:
-                    self._take(engine)
-                    divergence.result = self._result(engine.errors[-1], began)
-                    raise
-                self._take(engine)
-                if self.stopped or number == len(self.params.engines) - 1:
-                    error = engine.error()
-                    break
-        return self._result(error, began)
-
-    def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
-        for iteration in engine.iterations():
-            progress.advance(engine)
-            if self._callback_stops(engine, iteration):
-                self.stopped = "callback"
-            if interruption.requested:
-                self.stopped = "interrupted"
-            if self.stopped:
-                return engine.finish()
-        return None
-
-    def _callback_stops(self, engine: EngineRun, iteration: int) -> bool:
-        callback = self.params.callback
-        if callback is None or (iteration + 1) % self.params.callback_every != 0:
-            return False
-        state = State(
-            engine.name,
-            engine.number,
-            iteration,
-            engine.errors[-1],
-            _read_only(engine.core.object_view),
-            _read_only(engine.core.probe_view),
-            _read_only(self.positions.view()),
-        )
-        return callback(state) is True
-
-    def _take(self, engine: EngineRun) -> None:
-        self.object, self.probe = engine.core.object, engine.core.probe
-        self.errors.append(np.array(engine.errors))
-
-    def _result(self, error: float, began: float) -> Result:
-        probe = start.orthogonal_modes(self.probe) if self.params.orthogonalise else self.probe
-        squeeze = self.squeeze and len(self.object) == 1
-        return Result(
-            object=self.object[0] if squeeze else self.object,
-            probe=probe,
-            positions=self.positions,
-            errors=self.errors,
-            error=float(error),
-            engines=[engine.name for engine in self.params.engines[: len(self.errors)]],
-            params=self.params.to_dict(),
-            seconds=time.perf_counter() - began,
-            stopped=self.stopped,
-            start=self.start,
-        )
-
-
-def _kernel(params: Parameters, frame_shape: tuple[int, int]) -> npt.NDArray[Any] | None:
-    """Near-field propagator for the frames, zero frequency first; None in far field.
-
-    A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification
-    M = (f + d) / f, distance d / M. ``pixel_size_m`` is the object's pixel.
+    Attributes
+    ----------
+    engines : list of EnginePlan
+    counts_bytes : int
+        Counts in the host's memory, the caller's own included; 0 where they stay in a file.
+    arrays_bytes : int
+        Object and probe, at the start and as result, in the host's memory.
     """
-    near = params.propagation
-    if near.regime == "far":
-        return None
-    from exitwave.propagate import near_field_kernel
 
-    distance = near.distance_m
-    if near.focus_distance_m is not None:
-        distance *= near.focus_distance_m / (near.focus_distance_m + near.distance_m)
-    return near_field_kernel(
-        frame_shape, near.wavelength_m, distance, near.pixel_size_m, near.method
-    )
+    engines: list[EnginePlan]
+    counts_bytes: int
+    arrays_bytes: int
+
+    @property
+    def device_bytes(self) -> int:
+        """Most that a device holds at one time."""
+        return max(engine.device_bytes for engine in self.engines)
+
+    @property
+    def host_bytes(self) -> int:
+        """Most that the host holds for it at one time, counts included."""
+        engines = max(engine.host_bytes for engine in self.engines)
+        return self.counts_bytes + self.arrays_bytes + engines
 
 
-def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    array.flags.writeable = False
-    return array
+def plan(
+    data: Any,
+    obj: Any = None,
+    probe: Any = None,
+    pos: Any = None,
+    mask: Any = None,
+    params: dict[str, Any] | Parameters | None = None,
+    devices: DescribedDevices | None = None,
+) -> Plan:
+    """Say beforehand what memory a reconstruction needs; a run with the same arguments keeps to it.
+
+    Parameters
+    ----------
+    data : array, h5py.Dataset or path
+        Only its shape and type are looked at: for data that do not exist yet,
+        ``np.broadcast_to(np.uint16(0), (N, Y, X))`` will do.
+    obj, probe, pos, mask, params
+        As for :func:`ptychography`.
+    devices : DescribedDevices or None
+        GPUs that need not be there, see :func:`exitwave.described_devices`; None: the device of
+        ``params``.
+
+    Raises
+    ------
+    InvalidArgument
+        As :func:`ptychography` would.
+    OutOfMemory
+        The limit does not even hold blocks of one frame.
+    """
+    if isinstance(data, str | Path):
+        from exitwave.io import load
+
+        with load(data) as dataset:
+            known = None if dataset.geometry is None else dataset.geometry.propagation()
+            return plan(
+                dataset.data,
+                dataset.object if obj is None else obj,
+                dataset.probe if probe is None else probe,
+                dataset.positions_px if pos is None else pos,
+                dataset.mask if mask is None else mask,
+                validate_params(params, propagation=known, frame_shape=dataset.frame_shape),
+                devices,
+            )
+    checked = validate_params(params)
+    limits = _limits(checked, devices)
+    counts = counts_to_plan(data, mask, limits.host)
+    left = _without(limits, counts, data)
+    chain = Chain(counts, left, obj, probe, pos, checked, planning=True, devices=devices)
+    size = counts.frame_bytes * len(counts.data) if counts.in_memory else 0
+    return Plan(chain.plan(), size, chain.arrays_bytes)

@@ -16,7 +16,7 @@ from exitwave.cli import group
 from exitwave.config import configuration
 from exitwave.io.options import Options
 
-COMMANDS = ["compare", "demo", "info", "run", "simulate"]
+COMMANDS = ["compare", "demo", "info", "plan", "run", "simulate"]
 
 
 def test_help_lists_every_command_and_the_exit_codes(command):
@@ -45,7 +45,7 @@ def test_help_of_a_command_has_an_example_that_is_a_valid_command_line(command, 
 def test_every_option_of_load_can_be_given():
     of_load = {field.name for field in fields(Options)}
 
-    for name in ("run", "info"):
+    for name in ("run", "info", "plan"):
         given = [option.name for option in group.commands[name].params]
         assert {n.removeprefix("load_") for n in given if n.startswith("load_")} == of_load
 

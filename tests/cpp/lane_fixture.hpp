@@ -18,7 +18,7 @@ inline CpuLane make_lane() {
 }
 
 inline HostMemory& memory() {
-  static HostMemory host(true, 0);
+  static HostMemory host("host memory", true, 0);
   return host;
 }
 

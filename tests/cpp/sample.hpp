@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/complex.hpp"
-#include "engines/scan.hpp"
+#include "core/scan.hpp"
 
 namespace exitwave::test {
 

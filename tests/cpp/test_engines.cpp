@@ -72,8 +72,10 @@ bool same_bits(const Outcome& a, const Outcome& b) {
   return same_bits(a.object, b.object) && same_bits(a.probe, b.probe) && a.error == b.error;
 }
 
-CpuSettings on_threads(int threads, int batch = 1) { return {threads, batch, false, 0}; }
-constexpr CpuSettings kEmulated{2, 3, true, 0};
+CpuSettings on_threads(int threads, int batch = 1) { return {threads, batch, 0, 0}; }
+constexpr CpuSettings kEmulated{2, 3, 3, 0};
+// One device, so that its parts share what the host does not see.
+constexpr CpuSettings kOneEmulated{2, 3, 1, 0};
 
 TEST("the truth has no error") {
   for (const SampleKind& kind : kKinds) {
@@ -133,7 +135,7 @@ TEST("batches, threads and repetition change no bit") {
     test::check(same_bits(first, run(sample, options, on_threads(3))), name + ", again");
     test::check(same_bits(first, run(sample, options, on_threads(1))), name + ", one thread");
     test::check(same_bits(first, run(sample, options, on_threads(3, 4))), name + ", batch of 4");
-    const CpuSettings emulated_singly{2, 1, true, 0};
+    const CpuSettings emulated_singly{2, 1, 3, 0};
     test::check(same_bits(run(sample, options, kEmulated), run(sample, options, emulated_singly)),
                 name + ", emulated");
   }
@@ -167,7 +169,7 @@ TEST("supports, clipping and the power bound agree between parts") {
     if (name == "AP" || name == "DM" || name == "RAAR") options.power_bound = 0.2;
     const Outcome one = run(sample, options, on_threads(1));
     sample.cut_in_parts(3);
-    for (const CpuSettings& settings : {on_threads(2), kEmulated}) {
+    for (const CpuSettings& settings : {on_threads(2), kEmulated, kOneEmulated}) {
       const Outcome three = run(sample, options, settings);
       test::check(test::relative(three.object, one.object) < 2e-5, name + ", object");
       test::check(test::relative(three.probe, one.probe) < 2e-5, name + ", probe");
@@ -188,7 +190,7 @@ Outcome run_with_counts(Sample& sample, CountType type, const CpuSettings& setti
 
 TEST("the type of the counts changes no bit") {
   Sample sample({});
-  for (const CpuSettings& settings : {on_threads(1), kEmulated}) {
+  for (const CpuSettings& settings : {on_threads(1), kEmulated, kOneEmulated}) {
     const Outcome expected = run_with_counts<float>(sample, CountType::float32, settings);
     CHECK(same_bits(run_with_counts<std::uint8_t>(sample, CountType::uint8, settings), expected));
     CHECK(same_bits(run_with_counts<std::uint16_t>(sample, CountType::uint16, settings), expected));

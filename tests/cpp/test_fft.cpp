@@ -55,7 +55,7 @@ Wave random_wave(int pixels) {
 // f(image) of a wave in single precision
 template <class F>
 Wave changed(const Wave& wave, int ny, int nx, const F& f) {
-  HostMemory memory(true, 0);
+  HostMemory memory("host memory", true, 0);
   Images<Complex> image(memory, {1, 1, ny, nx});
   for (std::size_t i = 0; i < wave.size(); ++i)
     image.view().data[i] = {Real(wave[i].real()), Real(wave[i].imag())};

@@ -14,7 +14,7 @@ namespace exitwave {
 namespace {
 
 TEST("more than the limit is refused in bytes, and can be had once others give back") {
-  HostMemory memory(false, 1000);
+  HostMemory memory("host memory", false, 1000);
   void* first = memory.allocate(600);
   test::check_throws<OutOfMemory>("500 bytes asked for, 400 of 1000 free",
                                   [&] { memory.allocate(500); });
@@ -29,20 +29,20 @@ TEST("more than the limit is refused in bytes, and can be had once others give b
 }
 
 TEST("a refused request does not count towards the peak") {
-  HostMemory memory(false, 1000);
+  HostMemory memory("host memory", false, 1000);
   test::check_throws<OutOfMemory>("bytes", [&] { memory.allocate(2000); });
   CHECK(memory.peak_bytes() == 0);
 }
 
 TEST("buffers start at zero, aligned for vectors") {
-  HostMemory memory(true, 0);
+  HostMemory memory("host memory", true, 0);
   const Buffer<double> buffer(memory, 13);
   CHECK(reinterpret_cast<std::uintptr_t>(buffer.data()) % 64 == 0);
   for (std::size_t i = 0; i < buffer.size(); ++i) CHECK(buffer.data()[i] == 0);
 }
 
 TEST("what is uploaded can be downloaded") {
-  HostMemory memory(false, 0);
+  HostMemory memory("host memory", false, 0);
   std::vector<int> values(13);
   std::iota(values.begin(), values.end(), -6);
 
@@ -54,7 +54,7 @@ TEST("what is uploaded can be downloaded") {
 }
 
 TEST("a moved buffer has one owner") {
-  HostMemory memory(true, 0);
+  HostMemory memory("host memory", true, 0);
   {
     Buffer<int> first(memory, 7);
     Buffer<int> second = std::move(first);
@@ -66,7 +66,7 @@ TEST("a moved buffer has one owner") {
 }
 
 TEST("each of several images is aligned") {
-  HostMemory memory(true, 0);
+  HostMemory memory("host memory", true, 0);
   Images<float> images(memory, {2, 3, 5, 7});
   for (int frame = 0; frame < 2; ++frame)
     for (int mode = 0; mode < 3; ++mode) {

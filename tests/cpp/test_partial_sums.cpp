@@ -21,8 +21,10 @@ class Parts {
   Parts(int parts, bool emulated)
       : sample_({}),
         parts_(parts),
-        backend_((test::bind_fft_library(), CpuSettings{parts, 1, emulated, 0}), 12, 20),
-        layout_((sample_.cut_in_parts(parts), sample_.scan)),
+        backend_((test::bind_fft_library(), sample_.cut_in_parts(parts),
+                  CpuSettings{parts, 1, emulated ? parts : 0, 0}),
+                 sample_.scan),
+        layout_(sample_.scan),
         sums_(backend_, layout_.tiles(), layout_.owned(), kModes) {}
 
   void fill() {
@@ -46,7 +48,7 @@ class Parts {
 
   void exchange(const Region* touched) {
     const auto all = [&](auto step) {
-      backend_.for_each_part(parts_, [&](CpuLane& lane, int, int part) { step(lane, part); });
+      backend_.for_each_part([&](CpuLane& lane, int, int part) { step(lane, part); });
     };
     all([&](CpuLane& lane, int part) { sums_.send(lane, part, touched); });
     all([&](CpuLane& lane, int part) {
@@ -56,7 +58,7 @@ class Parts {
     if (!backend_.shared()) all([&](CpuLane& lane, int part) { sums_.take_back(lane, part); });
   }
   void clear() {
-    backend_.for_each_part(parts_, [&](CpuLane& lane, int, int part) { sums_.clear(lane, part); });
+    backend_.for_each_part([&](CpuLane& lane, int, int part) { sums_.clear(lane, part); });
   }
 
   // Whether a part's sums of a region are those of all parts together.
@@ -175,8 +177,8 @@ TEST("a group exchanges and updates the pixels that it touches, and the next gro
 TEST("tiles put together are the array that was cut") {
   for (const bool emulated : {false, true}) {
     Parts parts(3, emulated);
-    Field<CpuBackend, Complex> field(parts.backend(), {0, 0, 31, 45}, parts.layout().tiles(),
-                                     kModes);
+    Field<CpuBackend, Complex> field(parts.backend(), "object", {0, 0, 31, 45},
+                                     parts.layout().tiles(), kModes);
     std::vector<Complex> values(kModes * parts.pixels());
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = {Real(i), -Real(i)};
 

@@ -33,11 +33,13 @@ TEST("a device without room refuses before any work, at whatever array it ends")
     options.name = name;
     options.probe_modes = 2;
     options.momentum_period = 3;
-    const std::size_t needed = make(sample, options, {2, 3, true, 0})->peak_bytes();
+    const auto peak = [&](const CpuSettings& settings) {
+      return make(sample, options, settings)->memory()[0].peak;
+    };
+    const std::size_t needed = peak({2, 3, 1, 0});
     for (std::size_t limit = 1; limit < needed; limit += needed / 7 + 1)
-      test::check_throws<OutOfMemory>("device memory",
-                                      [&] { make(sample, options, {2, 3, true, limit}); });
-    CHECK(make(sample, options, {2, 3, true, needed})->peak_bytes() == needed);
+      test::check_throws<OutOfMemory>("device 0", [&] { peak({2, 3, 1, limit}); });
+    CHECK(peak({2, 3, 1, needed}) == needed);
   }
 }
 

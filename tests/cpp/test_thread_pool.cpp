@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "check.hpp"
-#include "cpu/thread_pool.hpp"
+#include "core/thread_pool.hpp"
 
 namespace exitwave {
 

@@ -17,6 +17,7 @@ from small_scan import PROPAGATIONS, SmallScan, relative, small_scan
 
 # A change is at least this large (rounding is ten thousand times smaller) ...
 SEEN = 1e-3
+SLIGHTLY_SEEN = 1e-4
 # ... and what must not change the result may change the order of additions.
 ROUNDING = 1e-5
 
@@ -79,7 +80,7 @@ def test_engine_parameter_changes_the_result(key: Key):
     other = run(base_engine(key.owner) | {key.name: key.alternative})
 
     changed = difference(base_run(key.owner), other)
-    assert changed > SEEN
+    assert changed > (SLIGHTLY_SEEN if key.slight else SEEN)
 
 
 @pytest.mark.parametrize("key", propagation_keys(), ids=case)

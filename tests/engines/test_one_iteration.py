@@ -23,7 +23,7 @@ from small_scan import (
     small_scan,
 )
 
-DEVICES = ["cpu:1", "cpu:2", "emulated"]
+DEVICES = ["cpu:1", "cpu:2", "emulated", "emulated:1"]
 MODES = [(1, 1), (2, 1), (1, 2), (2, 2)]
 
 # Largest relative distance from the oracle; single precision resolves 6e-8.

@@ -250,13 +250,13 @@ def test_memory_that_is_not_there_is_an_error_and_is_given_back(scan):
     options, settings = _core.EngineOptions(), _core.CpuSettings()
     options.name = "DM"
     field = np.ones((1, *FRAME), np.complex64)
-    enough = _core.Engine(core_scan, options, field, field, settings).peak_bytes
+    enough = _core.Engine(core_scan, options, field, field, settings).memory[0].peak
 
     settings.memory_limit = enough - 1
     with pytest.raises(MemoryError, match="memory"):
         _core.Engine(core_scan, options, field, field, settings)
     settings.memory_limit = enough
-    assert _core.Engine(core_scan, options, field, field, settings).peak_bytes == enough
+    assert _core.Engine(core_scan, options, field, field, settings).memory[0].peak == enough
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
     alphas = "object_alpha probe_alpha"
     own = {
         "AP": [projection],
-        "DM": [projection, "beta"],
-        "RAAR": [projection, "beta"],
+        "DM": [projection, "beta exit_wave_storage"],
+        "RAAR": [projection, "beta exit_wave_storage"],
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],

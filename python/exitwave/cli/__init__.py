@@ -17,6 +17,7 @@ from exitwave.cli.command import EXIT_INTERRUPTED
 from exitwave.cli.compare import compare
 from exitwave.cli.demo import demo
 from exitwave.cli.info import info
+from exitwave.cli.plan import plan
 from exitwave.cli.run import run
 from exitwave.cli.simulate import simulate
 
@@ -34,7 +35,7 @@ def group(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (run, simulate, info, compare, demo):
+for command in (run, plan, simulate, info, compare, demo):
     group.add_command(command)
 
 

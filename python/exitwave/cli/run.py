@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exitwave.cli.command import EXIT_INTERRUPTED, Command, check_output, check_picture
-from exitwave.cli.options import given_load_options, load_options, overridden
+from exitwave.cli.options import load_options
+from exitwave.cli.run_options import given_parameters, run_options
 from exitwave.cli.show import lengths
 from exitwave.errors import InvalidArgument
 
@@ -24,23 +25,7 @@ if TYPE_CHECKING:
     "--probe-modes 3 -o out.h5 --plot out.png",
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--engines",
-    metavar="TEXT",
-    help='Engines in order, as NAME:ITERATIONS,key=value; "3*(DM:20 ML:5)" repeats. '
-    "Left out: a default chain.",
-)
-@click.option(
-    "--recipe",
-    type=click.Path(path_type=Path),
-    help="TOML file with parameters and a table [load]; options given here win.",
-)
-@click.option("--probe-modes", type=int, help="Incoherent probe modes from the first engine on.")
-@click.option("--object-modes", type=int, help="Incoherent object modes from the first engine on.")
-@click.option("--device", help='"cpu", "cpu:4" (threads), "emulated"; left out: the best there is.')
-@click.option("--parts", type=int, help="Parts that the scan is cut into.")
-@click.option("--batch", type=int, help="Frames per step of a thread or stream.")
-@click.option("--seed", type=int, help="Seed of the order of the groups.")
+@run_options
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
@@ -71,7 +56,7 @@ def run(
     check_output(output, overwrite=overwrite, inputs=[file, recipe])
     if plot is not None:
         check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
-    given, options = _parameters(recipe, keywords)
+    given, options = given_parameters(recipe, keywords)
     if quiet:
         given["progress"] = False
     if start is not None:
@@ -81,7 +66,7 @@ def run(
     from exitwave.io import load, save_result
 
     with load(file, **options) as dataset:
-        params = _complete(given, dataset)
+        params = complete_parameters(given, dataset)
         if not quiet:
             _print_plan(dataset, params)
         result = _reconstruct(dataset, start, params)
@@ -93,38 +78,7 @@ def run(
     leave_if_interrupted(result, output)
 
 
-def _parameters(
-    recipe: Path | None, keywords: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters of the run and options of ``load``: the recipe's, overridden by those given."""
-    from exitwave.parameters import (
-        Recipe,
-        default_chain,
-        parse_engines,
-        read_recipe,
-        validate_params,
-    )
-
-    read = Recipe() if recipe is None else read_recipe(recipe)
-    params, options = dict(read.params), overridden(read.load, given_load_options(keywords))
-    for name in ("device", "parts", "batch", "seed"):
-        if keywords[name] is not None:
-            params[name] = keywords[name]
-    if keywords["engines"] is not None:
-        params["engines"] = parse_engines(keywords["engines"])
-    modes = {
-        name: keywords[name]
-        for name in ("probe_modes", "object_modes")
-        if keywords[name] is not None
-    }
-    if modes:
-        engines = params.get("engines") or default_chain()
-        validate_params({"engines": engines})
-        params["engines"] = [engines[0] | modes, *engines[1:]]
-    return params, options
-
-
-def _complete(given: dict[str, Any], dataset: Dataset) -> Parameters:
+def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
     """Every parameter of the run, checked, the propagation from the file's geometry."""
     from exitwave.parameters import validate_params
 

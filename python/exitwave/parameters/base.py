@@ -14,18 +14,21 @@ def parameter(
     alternative: Any,
     *,
     changes_result: bool = True,
+    slight: bool = False,
     **constraints: Any,
 ) -> Any:
     """Metadata of a field.
 
     ``expected`` says in words which values are allowed (messages and documentation use it) and
     ``constraints`` are pydantic's for the same. ``alternative`` is a valid value that differs from
-    every default: a run with it must come out different where ``changes_result`` is true.
+    every default: a run with it must come out different where ``changes_result`` is true, if only
+    in the last digits where it is ``slight``.
     """
     extra = {
         "expected": expected,
         "alternative": alternative,
         "changes_result": changes_result,
+        "slight": slight,
     }
     return Field(description=meaning, json_schema_extra=extra, **constraints)
 

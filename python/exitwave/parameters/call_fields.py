@@ -13,8 +13,10 @@ from pydantic import (
     StrictBool,
     StrictFloat,
     StrictInt,
+    StrictStr,
 )
 
+from exitwave.memory_limit import checked_limit
 from exitwave.parameters.base import pair, parameter
 
 # --- propagation ------------------------------------------------------------------------------
@@ -81,7 +83,7 @@ Method = Annotated[
 
 # --- the call ---------------------------------------------------------------------------------
 
-DEVICE_PATTERN = r"auto|cpu(:[1-9][0-9]*)?|emulated|cuda(:[0-9]+(,[0-9]+)*)?"
+DEVICE_PATTERN = r"auto|cpu(:[1-9][0-9]*)?|emulated(:[1-9][0-9]*)?|cuda(:[0-9]+(,[0-9]+)*)?"
 
 
 def _matching(pattern: str) -> Callable[[Any], str]:
@@ -97,9 +99,10 @@ Device = Annotated[
     str,
     PlainValidator(_matching(DEVICE_PATTERN)),
     parameter(
-        '"auto", "cpu", "cpu:4" (threads), "emulated", "cuda" or "cuda:0,1"',
-        'Where to compute; "auto": the best there is; "emulated": a test device with its own '
-        "memory.",
+        '"auto", "cpu", "cpu:4" (threads), "emulated", "emulated:2" (devices), "cuda" or '
+        '"cuda:0,1"',
+        'Where to compute; "auto": the best there is; "emulated": test devices with memory of '
+        "their own.",
         "emulated",
         changes_result=False,
     ),
@@ -124,6 +127,27 @@ Batch = Annotated[
         2,
         changes_result=False,
         ge=1,
+    ),
+]
+MemoryLimit = Annotated[
+    str | float | dict[str, Any],
+    PlainValidator(checked_limit),
+    parameter(
+        '"auto", bytes, "8 GB", a share of what is free such as 0.5, or {"device": ..., "host": '
+        "...} of these",
+        "What a device, and the host, may hold; frames beyond it come and go in blocks, which "
+        'changes no bit of the result. "auto": 0.8 of what is free.',
+        "600 kB",
+        changes_result=False,
+    ),
+]
+ScratchFolder = Annotated[
+    StrictStr | None,
+    parameter(
+        "None, or the path of a folder",
+        "Where exit waves go that no memory holds; None: the system's folder for temporary files.",
+        ".",
+        changes_result=False,
     ),
 ]
 Seed = Annotated[

@@ -162,6 +162,16 @@ PowerBound = Annotated[
         0.25,
     ),
 ]
+ExitWaveStorage = Annotated[
+    Literal["single", "half"],
+    parameter(
+        '"single" or "half"',
+        "Precision in which exit waves are kept between iterations; half takes half the memory and "
+        "leaves the last digits of single.",
+        "half",
+        slight=True,
+    ),
+]
 Beta = Annotated[
     StrictFloat,
     parameter("a number above 0 and at most 1", "Relaxation.", 0.6, gt=0, le=1),

@@ -28,6 +28,8 @@ class Key:
         A valid value that is not the default.
     changes_result : bool
         False for what only changes where, how fast or how visibly the same result is computed.
+    slight : bool
+        True for what changes the last digits only.
     """
 
     owner: str
@@ -37,6 +39,7 @@ class Key:
     meaning: str
     alternative: Any
     changes_result: bool
+    slight: bool
 
 
 def engine_keys() -> list[Key]:

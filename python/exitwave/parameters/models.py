@@ -62,6 +62,7 @@ class DM(ProjectionParameters):
 
     name: Literal["DM"] = "DM"
     beta: engine.Beta = 1.0
+    exit_wave_storage: engine.ExitWaveStorage = "single"
     # Without a bound the difference map never comes to rest on noisy data, and may blow up late.
     power_bound: engine.PowerBound = "poisson"
 
@@ -71,6 +72,7 @@ class RAAR(ProjectionParameters):
 
     name: Literal["RAAR"] = "RAAR"
     beta: engine.Beta = 0.9
+    exit_wave_storage: engine.ExitWaveStorage = "single"
 
 
 class PieParameters(EngineParameters):
@@ -148,6 +150,8 @@ class Parameters(Model):
     device: call.Device = "auto"
     parts: call.Parts = None
     batch: call.Batch = None
+    memory_limit: call.MemoryLimit = "auto"
+    scratch_folder: call.ScratchFolder = None
     seed: call.Seed = 0
     scale_start: call.ScaleStart = True
     orthogonalise: call.Orthogonalise = True

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "core/complex.hpp"
@@ -9,6 +10,9 @@
 
 namespace exitwave {
 
+// Reads frames, by their numbers, into host memory, one after the other.
+using ReadFrames = std::function<void(const std::vector<int>& frames, void* target)>;
+
 // What was measured and where, as it comes from the user. Borrows the counts.
 struct Scan {
   int frames = 0;
@@ -16,7 +20,8 @@ struct Scan {
   int nx = 0;
   int object_ny = 0;
   int object_nx = 0;
-  Counts counts;                     // (frames, ny, nx)
+  Counts counts;  // (frames, ny, nx); without data: what read_counts reads
+  ReadFrames read_counts;
   std::vector<unsigned char> valid;  // (ny, nx), 1 = valid
   std::vector<Corner> corner;        // (frames)
   std::vector<Real> fraction;        // (frames, 2): (y, x) in [-1/2, 1/2) pixels

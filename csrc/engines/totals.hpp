@@ -1,0 +1,63 @@
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "kernels/scalar.hpp"
+
+namespace exitwave {
+
+// A few numbers that each part finds and all parts need: a row of them for each part, and the table
+// of all rows in the memory of every part. The host reads them once per iteration.
+template <class Backend>
+class Totals {
+ public:
+  using Lane = typename Backend::Lane;
+  static constexpr int kRow = 32;
+
+  Totals(Backend& backend, int parts) : parts_(parts) {
+    for (int part = 0; part < (backend.shared() ? 1 : parts); ++part)
+      tables_.emplace_back(backend.memory(part), std::size_t(parts) * kRow);
+  }
+
+  // Where a part has its own number.
+  double* own(int part, int which) { return table(part) + part * kRow + which; }
+  // What all parts found, as `part` sees it.
+  kernels::Across across(int part, int which) { return {table(part) + which, kRow, parts_}; }
+  // What one part found that holds a copy of something that all have alike.
+  kernels::Across alone(int part, int which) {
+    return {own(tables_.size() == 1 ? 0 : part, which), kRow, 1};
+  }
+
+  void clear(Lane& lane, int part, int which, int count) {
+    lane.clear(own(part, which), std::size_t(count) * sizeof(double));
+  }
+  // Puts a part's row into the tables of the others.
+  void share(Lane& lane, int part) {
+    for (int other = 0; other < int(tables_.size()); ++other)
+      if (other != part) lane.copy(table(other) + part * kRow, own(part, 0), kRow * sizeof(double));
+  }
+
+  // What each part has, (parts, kRow); waits for the lanes.
+  std::vector<double> read() {
+    std::vector<double> rows(std::size_t(parts_) * kRow);
+    std::vector<double> whole(rows.size());
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+      tables_[i].download(whole.data());
+      const std::size_t first = tables_.size() == 1 ? 0 : i * kRow;
+      const std::size_t count = tables_.size() == 1 ? rows.size() : kRow;
+      std::copy_n(whole.begin() + std::ptrdiff_t(first), count,
+                  rows.begin() + std::ptrdiff_t(first));
+    }
+    return rows;
+  }
+
+ private:
+  double* table(int part) { return tables_[tables_.size() == 1 ? 0 : std::size_t(part)].data(); }
+
+  int parts_;
+  std::vector<Buffer<double>> tables_;
+};
+
+}  // namespace exitwave

@@ -1,0 +1,89 @@
+"""Options that say how a scan is to be reconstructed, for ``run`` and ``plan``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exitwave.cli.options import F, given_load_options, overridden
+
+_OPTIONS = [
+    click.option(
+        "--engines",
+        metavar="TEXT",
+        help='Engines in order, as NAME:ITERATIONS,key=value; "3*(DM:20 ML:5)" repeats. '
+        "Left out: a default chain.",
+    ),
+    click.option(
+        "--recipe",
+        type=click.Path(path_type=Path),
+        help="TOML file with parameters and a table [load]; options given here win.",
+    ),
+    click.option(
+        "--probe-modes", type=int, help="Incoherent probe modes from the first engine on."
+    ),
+    click.option(
+        "--object-modes", type=int, help="Incoherent object modes from the first engine on."
+    ),
+    click.option(
+        "--device", help='"cpu", "cpu:4" (threads), "emulated"; left out: the best there is.'
+    ),
+    click.option("--parts", type=int, help="Parts that the scan is cut into."),
+    click.option("--batch", type=int, help="Frames per step of a thread or stream."),
+    click.option(
+        "--memory-limit",
+        metavar="SIZE",
+        help='What a device may hold, such as "8 GB" or 0.5 of what is free.',
+    ),
+    click.option("--seed", type=int, help="Seed of the order of the groups."),
+]
+
+
+def run_options(function: F) -> F:
+    """Add them all; :func:`given_parameters` takes their values."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def given_parameters(
+    recipe: Path | None, keywords: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters of the run and options of ``load``: the recipe's, overridden by those given."""
+    from exitwave.parameters import (
+        Recipe,
+        default_chain,
+        parse_engines,
+        read_recipe,
+        validate_params,
+    )
+
+    read = Recipe() if recipe is None else read_recipe(recipe)
+    params, options = dict(read.params), overridden(read.load, given_load_options(keywords))
+    for name in ("device", "parts", "batch", "seed"):
+        if keywords[name] is not None:
+            params[name] = keywords[name]
+    if keywords["memory_limit"] is not None:
+        params["memory_limit"] = _number_or_text(keywords["memory_limit"])
+    if keywords["engines"] is not None:
+        params["engines"] = parse_engines(keywords["engines"])
+    modes = {
+        name: keywords[name]
+        for name in ("probe_modes", "object_modes")
+        if keywords[name] is not None
+    }
+    if modes:
+        engines = params.get("engines") or default_chain()
+        validate_params({"engines": engines})
+        params["engines"] = [engines[0] | modes, *engines[1:]]
+    return params, options
+
+
+def _number_or_text(text: str) -> str | float:
+    """A share of what is free, else a size."""
+    try:
+        return float(text) if float(text) <= 1 else text
+    except ValueError:
+        return text

@@ -1,0 +1,97 @@
+"""How long an iteration takes on the machine at hand, from a few frames."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from exitwave.memory_plan import EnginePlan
+    from exitwave.parameters import EngineParameters, Parameters
+
+# Frames of a part that are timed, and times that the fastest is taken of.
+_FRAMES = 6
+_REPEATS = 3
+_DISK_BLOCK = 8 << 20
+
+
+def frame_seconds(
+    params: Parameters, engine: EngineParameters, frame_shape: tuple[int, int], dtype: Any
+) -> float:
+    """Seconds per frame and iteration, in the parts and on the device of ``params``.
+
+    A small scan of the same frames is run, with steps of an eighth of a frame; the lanes work at
+    the same time, as they will.
+    """
+    from exitwave.chain import Chain
+    from exitwave.counts import read_counts
+    from exitwave.devices import choose_lanes
+    from exitwave.engine_run import EngineRun
+    from exitwave.memory_limit import MemoryLimits
+    from exitwave.start import grown_object, grown_probe
+
+    parts = choose_lanes(params.device, params.parts, params.batch, 1 << 30).parts
+    frames = _FRAMES * parts
+    rng = np.random.default_rng(0)
+    rows, columns = np.divmod(np.arange(frames), int(np.ceil(np.sqrt(frames))))
+    positions = np.stack([rows, columns], axis=1) * np.maximum(1, np.array(frame_shape) // 8)
+    data = rng.poisson(3, (frames, *frame_shape)).astype(dtype)
+    y, x = np.indices(frame_shape)
+    probe = np.exp(
+        -sum((16 * (i / n - 0.5) ** 2) for i, n in zip((y, x), frame_shape, strict=True))
+    )
+    given = params.model_copy(update={"engines": [engine], "memory_limit": "auto", "parts": parts})
+    limits = MemoryLimits(None, None)
+    chain = Chain(read_counts(data, None), limits, None, probe, positions.astype(float), given)
+    modes = engine.probe_modes or 1, engine.object_modes or 1
+    run = EngineRun(
+        0,
+        engine,
+        chain.problem,
+        grown_object(chain.object, modes[1], rng),
+        grown_probe(chain.probe, modes[0]),
+    )
+    return min(_timed(run) for _ in range(_REPEATS)) / frames
+
+
+def _timed(run: Any) -> float:
+    groups = run.groups()
+    began = time.perf_counter()
+    run.core.iterate(groups, True)
+    return time.perf_counter() - began
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes per second of a folder's disk, as a process sees it that reads what it wrote."""
+
+    read_bytes_per_s: float
+    write_bytes_per_s: float
+
+    def seconds(self, plan: EnginePlan) -> float:
+        """Of the traffic of an iteration, all of it with this disk."""
+        return plan.read_bytes / self.read_bytes_per_s + plan.written_bytes / self.write_bytes_per_s
+
+
+def timed_disk(folder: str, size: int = 256 << 20) -> Disk:
+    """Writes a scratch file through to the disk, and reads it."""
+    block = np.random.default_rng(0).bytes(_DISK_BLOCK)
+    blocks = size // _DISK_BLOCK
+    with tempfile.TemporaryFile(dir=Path(folder), buffering=0) as file:
+        began = time.perf_counter()
+        for _ in range(blocks):
+            file.write(block)
+        os.fsync(file.fileno())
+        written = time.perf_counter()
+        file.seek(0)
+        for _ in range(blocks):
+            file.read(_DISK_BLOCK)
+        read = time.perf_counter()
+    moved = blocks * _DISK_BLOCK
+    return Disk(moved / (read - written), moved / (written - began))
