@@ -27,7 +27,8 @@ std::string compiler() {
 
 py::dict build_info() {
   return py::dict("compiler"_a = compiler(), "simd"_a = EXITWAVE_SIMD_LEVEL,
-                  "fft_version"_a = fft_library_version(), "cuda"_a = why_no_cuda());
+                  "fft_version"_a = fft_library_version(), "own_fft"_a = FastFft::pays(),
+                  "cuda"_a = why_no_cuda());
 }
 
 }  // namespace

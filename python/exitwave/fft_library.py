@@ -32,8 +32,13 @@ def load_fft_library() -> str:
     from exitwave import _core
 
     path = find_fft_library()
-    _core.load_fft_library(path, _wisdom_path(path), bool(os.environ.get("EXITWAVE_FFT")))
+    _core.load_fft_library(path, _wisdom_path(path), library_is_named())
     return path
+
+
+def library_is_named() -> bool:
+    """Whether EXITWAVE_FFT names a library, which then makes all transforms."""
+    return bool(os.environ.get("EXITWAVE_FFT"))
 
 
 def find_fft_library() -> str:
