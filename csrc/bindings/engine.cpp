@@ -6,9 +6,11 @@
 
 #include <complex>
 #include <cstdint>
+#include <variant>
 
 #include "bindings/bindings.hpp"
 #include "cpu/engine.hpp"
+#include "cuda/engine.hpp"
 
 namespace exitwave {
 
@@ -120,11 +122,13 @@ const Complex* field_data(const char* name, const ComplexArray& array, int modes
   return reinterpret_cast<const Complex*>(array.data());
 }
 
+using Settings = std::variant<CpuSettings, CudaSettings>;
+
 // An engine, and the scan that it looks at.
 class BoundEngine {
  public:
   BoundEngine(const py::object& scan, const EngineOptions& options, const ComplexArray& object,
-              const ComplexArray& probe, const CpuSettings& settings)
+              const ComplexArray& probe, const Settings& settings)
       : scan_object_(scan), options_(options) {
     const Scan& s = scan.cast<const BoundScan&>().scan;
     object_ny_ = s.object_ny;
@@ -135,7 +139,10 @@ class BoundEngine {
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
     start_object_ = object;
     const py::gil_scoped_release release;
-    engine_ = make_cpu_engine(settings, s, options, o, p);
+    if (const auto* cpu = std::get_if<CpuSettings>(&settings))
+      engine_ = make_cpu_engine(*cpu, s, options, o, p);
+    else
+      engine_ = make_cuda_engine(std::get<CudaSettings>(settings), s, options, o, p);
   }
 
   Engine& engine() { return *engine_; }
@@ -224,6 +231,16 @@ void bind_options(py::module_& m) {
       .def_readwrite("memory_limit", &CpuSettings::memory_limit)
       .def_readwrite("host_limit", &CpuSettings::host_limit)
       .def_readwrite("planning", &CpuSettings::planning);
+  py::class_<CudaSettings>(m, "CudaSettings")
+      .def(py::init<>())
+      .def_readwrite("devices", &CudaSettings::devices)
+      .def_readwrite("streams", &CudaSettings::streams)
+      .def_readwrite("batch", &CudaSettings::batch)
+      .def_readwrite("deterministic", &CudaSettings::deterministic)
+      .def_readwrite("wave_bytes", &CudaSettings::wave_bytes)
+      .def_readwrite("memory_limit", &CudaSettings::memory_limit)
+      .def_readwrite("host_limit", &CudaSettings::host_limit)
+      .def_readwrite("planning", &CudaSettings::planning);
   py::class_<MemoryUse>(m, "MemoryUse")
       .def_readonly("name", &MemoryUse::name)
       .def_readonly("peak", &MemoryUse::peak)
@@ -247,7 +264,7 @@ void bind_engine(py::module_& m) {
       "Counts (N, Y, X) or FrameSource, positions and parts of a scan; borrows the counts.");
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init<const py::object&, const EngineOptions&, const ComplexArray&,
-                    const ComplexArray&, const CpuSettings&>(),
+                    const ComplexArray&, const Settings&>(),
            "scan"_a, "options"_a, "object"_a.noconvert(), "probe"_a.noconvert(), "settings"_a)
       .def(
           "iterate",

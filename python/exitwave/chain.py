@@ -14,7 +14,6 @@ from exitwave.counts import Counts
 from exitwave.devices import DescribedDevices, choose_lanes
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
-from exitwave.first_probe import find_probe
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
@@ -22,6 +21,7 @@ from exitwave.parameters import Parameters, validate_params
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
+from exitwave.start_probe import make_start_probe, placeholder
 
 Complex64 = npt.NDArray[np.complex64]
 
@@ -78,18 +78,19 @@ class Chain:
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
         if devices is None:
-            lanes = choose_lanes(params.device, params.parts, params.batch, frames)
+            lanes = choose_lanes(
+                params.device, params.parts, params.batch, frames, params.deterministic
+            )
         else:
             lanes = devices.lanes(params.parts, params.batch, frames)
         kernel = _kernel(params, frame_shape)
         positions = start.checked_positions(pos, frames)
         self.object, self.positions = start.place_object(obj, positions, frame_shape)
-        if probe is not None:
-            self.probe = start.checked_probe(probe, frame_shape)
-        elif planning:
-            self.probe = np.zeros((1, *frame_shape), np.complex64)
+        if planning:
+            self.probe = placeholder(probe, frame_shape)
         else:
-            self.probe = find_probe(counts, positions, kernel)
+            propagation = params.propagation.model_dump()
+            self.probe = make_start_probe(probe, counts, positions, kernel, propagation)
         start.check_modes(params.engines, len(self.probe), len(self.object))
         self.arrays_bytes = self._arrays_bytes(params)
         self.params = params

@@ -87,7 +87,14 @@ def _fft(build: dict[str, Any] | str) -> str:
 def _gpu(build: dict[str, Any] | str) -> str:
     if isinstance(build, str):
         return build
-    return f"none: {build.get('cuda') or 'this build has no CUDA module'}"
+    from exitwave import _core
+    from exitwave.cuda_library import load_cufft_library, why_no_gpu
+
+    if reason := why_no_gpu():
+        return f"none: {reason}"
+    devices = ", ".join(f"{d.name} {d.bytes / 1e9:.0f} GB" for d in _core.cuda_devices())
+    cufft = f"cuFFT {_core.build_info()['cufft_version']} ({load_cufft_library()})"
+    return f"{devices}, by {build['cuda_runtime']}, {cufft}"
 
 
 def _mpi() -> str:

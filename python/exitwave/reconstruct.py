@@ -8,11 +8,12 @@ from typing import Any
 
 from exitwave.chain import Chain
 from exitwave.counts import Counts, counts_to_plan, read_counts
-from exitwave.devices import DescribedDevices, host_is_device
+from exitwave.devices import DescribedDevices, free_device_bytes, host_is_device
 from exitwave.memory_limit import MemoryLimits, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
 from exitwave.result import Result
+from exitwave.start_probe import with_geometry
 
 
 def ptychography(
@@ -33,8 +34,10 @@ def ptychography(
         the other arguments, which win over the file.
     obj : complex64, shape (A, B) or (K, A, B), optional
         Start object, K incoherent modes. None: ones, as large as the scan needs.
-    probe : complex64, shape (Y, X) or (M, Y, X), optional
-        Start probe, M incoherent modes, centred in the window. None: made from the mean frame.
+    probe : complex64, shape (Y, X) or (M, Y, X), or dict, optional
+        Start probe, M incoherent modes, centred in the window. A dict describes optics, such as
+        ``{"kind": "zone_plate", "diameter_m": 1e-4, "outer_zone_m": 5e-8}``, see :doc:`probes`.
+        None: made from the data.
     pos : float64, shape (N, 2), pixels
         (row, column) of each window's top-left corner in the object; fractions count. Positions
         that reach outside a given object are refused.
@@ -77,7 +80,11 @@ def _reconstruct(
 
 def _limits(params: Parameters, devices: DescribedDevices | None = None) -> MemoryLimits:
     if devices is None:
-        return resolve_limits(params.memory_limit, host_is_device=host_is_device(params.device))
+        return resolve_limits(
+            params.memory_limit,
+            host_is_device=host_is_device(params.device),
+            device_free=free_device_bytes(params.device),
+        )
     return resolve_limits(
         params.memory_limit,
         host_is_device=False,
@@ -102,7 +109,7 @@ def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, para
         result = _reconstruct(
             dataset.data,
             dataset.object if obj is None else obj,
-            dataset.probe if probe is None else probe,
+            dataset.probe if probe is None else with_geometry(probe, dataset.geometry),
             dataset.positions_px if pos is None else pos,
             dataset.mask if mask is None else mask,
             checked,

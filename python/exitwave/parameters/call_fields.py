@@ -129,6 +129,16 @@ Batch = Annotated[
         ge=1,
     ),
 ]
+Deterministic = Annotated[
+    StrictBool,
+    parameter(
+        "True or False",
+        "On GPUs, add up overlapping frames in their order, so that the same run gives the same "
+        "bits; slower than atomic additions. On CPUs it is always so.",
+        True,
+        changes_result=False,
+    ),
+]
 MemoryLimit = Annotated[
     str | float | dict[str, Any],
     PlainValidator(checked_limit),

@@ -150,6 +150,7 @@ class Parameters(Model):
     device: call.Device = "auto"
     parts: call.Parts = None
     batch: call.Batch = None
+    deterministic: call.Deterministic = False
     memory_limit: call.MemoryLimit = "auto"
     scratch_folder: call.ScratchFolder = None
     seed: call.Seed = 0
