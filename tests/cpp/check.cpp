@@ -42,9 +42,9 @@ void check(bool holds, std::string_view what, const std::source_location& where)
                   ": does not hold: " + std::string(what));
 }
 
-void bind_fft_library(const std::string& wisdom_path) {
+void bind_fft_library(const std::string& wisdom_path, bool always) {
   const char* named = std::getenv("EXITWAVE_FFT");
-  load_fft_library(named == nullptr ? "libfftw3f.so.3" : named, wisdom_path);
+  load_fft_library(named == nullptr ? "libfftw3f.so.3" : named, wisdom_path, always);
 }
 
 }  // namespace exitwave::test

@@ -36,7 +36,7 @@ void check_throws(std::string_view words, const Call& call,
 }
 
 // Binds the FFT library that the tests use; every lane needs it.
-void bind_fft_library(const std::string& wisdom_path = "");
+void bind_fft_library(const std::string& wisdom_path = "", bool always = false);
 
 }  // namespace exitwave::test
 

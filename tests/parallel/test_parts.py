@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import exitwave
+from exitwave.fft_library import find_fft_library
 from small_scan import ENGINES, PIES, SmallScan, assert_same_bits, relative, small_scan
 
 MODES = [(1, 1), (2, 2)]
@@ -154,9 +155,9 @@ def test_whole_positions_take_the_short_way_to_the_same_result(regime):
         assert off < 1e-4
 
 
-@pytest.mark.parametrize("wisdom", ["measured", "estimated"])
-def test_another_process_gives_the_same_bits(wisdom, tmp_path):
-    """Plans come from the kept wisdom, or are estimated: never measured anew."""
+@pytest.mark.parametrize("plans", ["own", "measured", "estimated"])
+def test_another_process_gives_the_same_bits(plans, tmp_path):
+    """A library's plans come from the kept wisdom, or are estimated: never measured anew."""
     code = (
         "import sys, zlib; sys.path.insert(0, sys.argv[1])\n"
         "from small_scan import small_scan\n"
@@ -164,8 +165,9 @@ def test_another_process_gives_the_same_bits(wisdom, tmp_path):
         "print(zlib.crc32(r.object.tobytes() + r.probe.tobytes()))"
     )
     tests = Path(__file__).resolve().parents[1]
-    cache_folder = str(tmp_path) if wisdom == "measured" else ""
-    environment = os.environ | {"EXITWAVE_CACHE": cache_folder}
+    environment = os.environ | {"EXITWAVE_CACHE": "" if plans == "estimated" else str(tmp_path)}
+    if plans != "own":
+        environment["EXITWAVE_FFT"] = find_fft_library()
 
     sums = {
         subprocess.run(
@@ -180,4 +182,4 @@ def test_another_process_gives_the_same_bits(wisdom, tmp_path):
     }
 
     assert len(sums) == 1
-    assert len(list(tmp_path.iterdir())) == (1 if wisdom == "measured" else 0)
+    assert len(list(tmp_path.iterdir())) == (1 if plans == "measured" else 0)
