@@ -12,7 +12,7 @@ import pytest
 
 import exitwave
 from exitwave.engine_run import EngineRun
-from small_scan import ENGINES, PIES, PROPAGATIONS, SmallScan, assert_same_bits, small_scan
+from small_scan import ENGINES, PIES, PROPAGATIONS, SmallScan, assert_same_bits, devices, small_scan
 
 # Device, parts, whose memory is short, and where counts and exit waves stay then.
 SHORT = {
@@ -21,6 +21,10 @@ SHORT = {
     "host behind devices": ("emulated:2", 4, "both", "host", "file"),
     "cpu": ("cpu:2", 3, "host", "host", "file"),
 }
+if "cuda" in devices():
+    SHORT["one GPU"] = ("cuda", 3, "device", "host", "host")
+if "cuda:0,1" in devices():
+    SHORT["host behind GPUs"] = ("cuda:0,1", 4, "both", "host", "file")
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
@@ -100,7 +104,7 @@ def test_blocks_do_not_change_a_bit(name, regime, kind, engines):
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int64"])
-@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
 @pytest.mark.parametrize("name", ["DM", "ePIE", "ML"])
 def test_counts_may_stay_in_their_file(name, device, dtype, tmp_path: Path, engines):
     """Chunks of two frames, and values that the mask hides do not fit the core's type."""

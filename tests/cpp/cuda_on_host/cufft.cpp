@@ -35,6 +35,15 @@ int smallest_factor(int n) {
   return n;
 }
 
+// exp(i turn k / n), kept: work is done by one thread at a time.
+const std::vector<Value>& roots_of(int n, double turn) {
+  static std::map<std::pair<int, double>, std::vector<Value>> known;
+  std::vector<Value>& roots = known[{n, turn}];
+  if (roots.empty())
+    for (int k = 0; k < n; ++k) roots.push_back(std::polar(1.0, turn * k / n));
+  return roots;
+}
+
 // n values at `from`, `stride` apart; `turn` is -1 or 1 times 2 pi.
 std::vector<Value> transform(const Value* from, int n, int stride, double turn) {
   if (n == 1) return {from[0]};
@@ -43,8 +52,7 @@ std::vector<Value> transform(const Value* from, int n, int stride, double turn) 
   std::vector<std::vector<Value>> parts;
   for (int i = 0; i < p; ++i)
     parts.push_back(transform(from + std::ptrdiff_t(i) * stride, m, stride * p, turn));
-  std::vector<Value> roots;
-  for (int i = 0; i < n; ++i) roots.push_back(std::polar(1.0, turn * i / n));
+  const std::vector<Value>& roots = roots_of(n, turn);
   std::vector<Value> result(static_cast<std::size_t>(n));
   for (int k = 0; k < n; ++k)
     for (int i = 0; i < p; ++i)
