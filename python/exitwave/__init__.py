@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exitwave import metrics, plots
+    from exitwave import metrics, plots, prepare, probes
     from exitwave.config import show_config
     from exitwave.errors import (
         DeviceError,
@@ -42,6 +42,8 @@ _HOME = {
     "metrics": "metrics",
     "plan": "reconstruct",
     "plots": "plots",
+    "prepare": "prepare",
+    "probes": "probes",
     "ptychography": "reconstruct",
     "save_result": "io",
     "show_config": "config",
@@ -65,6 +67,8 @@ __all__ = [
     "metrics",
     "plan",
     "plots",
+    "prepare",
+    "probes",
     "ptychography",
     "save_result",
     "show_config",

@@ -14,7 +14,6 @@ from exitwave.counts import Counts
 from exitwave.devices import DescribedDevices, choose_lanes
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
-from exitwave.first_probe import find_probe
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
@@ -22,6 +21,7 @@ from exitwave.parameters import Parameters, validate_params
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
+from exitwave.start_probe import make_start_probe, placeholder
 
 Complex64 = npt.NDArray[np.complex64]
 
@@ -86,13 +86,13 @@ class Chain:
         kernel = _kernel(params, frame_shape)
         positions = start.checked_positions(pos, frames)
         self.object, self.positions = start.place_object(obj, positions, frame_shape)
-        if probe is not None:
-            self.probe = start.checked_probe(probe, frame_shape)
-        elif planning:
-            self.probe = np.zeros((1, *frame_shape), np.complex64)
+        if planning:
+            self.probe = placeholder(probe, frame_shape)
         else:
-            self.probe = find_probe(counts, positions, kernel)
+            propagation = params.propagation.model_dump()
+            self.probe = make_start_probe(probe, counts, positions, kernel, propagation)
         start.check_modes(params.engines, len(self.probe), len(self.object))
+        self.arrays_bytes = self._arrays_bytes(params)
         self.params = params
         self.squeeze = np.ndim(obj) != 3
         self.problem = make_problem(
@@ -104,6 +104,7 @@ class Chain:
             params.seed,
             limits,
             params.scratch_folder,
+            self.arrays_bytes,
             planning,
         )
         if params.scale_start and not planning:
@@ -115,6 +116,13 @@ class Chain:
         }
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
+
+    def _arrays_bytes(self, params: Parameters) -> int:
+        """Object and probe as they start and as they come back, in the host's memory."""
+        probe_modes = max(len(self.probe), *(e.probe_modes or 1 for e in params.engines))
+        object_modes = max(len(self.object), *(e.object_modes or 1 for e in params.engines))
+        pixels = probe_modes * self.probe[0].size + object_modes * self.object[0].size
+        return 2 * 8 * int(pixels)
 
     def plan(self) -> list[EnginePlan]:
         """What each engine would hold; modes grow as they would in a run."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import InvalidArgument
+from exitwave.read_ahead import ReadAhead
 
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
@@ -59,8 +61,14 @@ class Counts:
     def frame_bytes(self) -> int:
         return self.dtype.itemsize * int(self.data.shape[1]) * int(self.data.shape[2])
 
+    @cached_property
+    def ahead(self) -> ReadAhead:
+        """Where the order in which frames will be read is told."""
+        return ReadAhead(self.data, self.frame_bytes)
+
     def read(self, frames: npt.NDArray[np.int32], target: npt.NDArray[Any]) -> None:
         """Frames, by their numbers, from data that are not in memory; the core calls it."""
+        self.ahead.use(len(frames))
         step = max(1, _CHUNK_BYTES // self.frame_bytes)
         first = 0
         while first < len(frames):

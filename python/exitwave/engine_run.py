@@ -105,6 +105,8 @@ class EngineRun:
 
     def _iterate(self, iteration: int) -> None:
         groups = self.groups()
+        if not self.problem.counts.in_memory:
+            self.problem.counts.ahead.expect(frame for group in groups for frame in group)
         updates_probe = self._updates_probe(iteration)
         self._report = self._core.iterate(groups, updates_probe)
         if updates_probe:

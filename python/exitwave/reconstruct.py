@@ -13,6 +13,7 @@ from exitwave.memory_limit import MemoryLimits, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
 from exitwave.result import Result
+from exitwave.start_probe import with_geometry
 
 
 def ptychography(
@@ -33,8 +34,10 @@ def ptychography(
         the other arguments, which win over the file.
     obj : complex64, shape (A, B) or (K, A, B), optional
         Start object, K incoherent modes. None: ones, as large as the scan needs.
-    probe : complex64, shape (Y, X) or (M, Y, X), optional
-        Start probe, M incoherent modes, centred in the window. None: made from the mean frame.
+    probe : complex64, shape (Y, X) or (M, Y, X), or dict, optional
+        Start probe, M incoherent modes, centred in the window. A dict describes optics, such as
+        ``{"kind": "zone_plate", "diameter_m": 1e-4, "outer_zone_m": 5e-8}``, see :doc:`probes`.
+        None: made from the data.
     pos : float64, shape (N, 2), pixels
         (row, column) of each window's top-left corner in the object; fractions count. Positions
         that reach outside a given object are refused.
@@ -106,7 +109,7 @@ def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, para
         result = _reconstruct(
             dataset.data,
             dataset.object if obj is None else obj,
-            dataset.probe if probe is None else probe,
+            dataset.probe if probe is None else with_geometry(probe, dataset.geometry),
             dataset.positions_px if pos is None else pos,
             dataset.mask if mask is None else mask,
             checked,
@@ -131,10 +134,13 @@ class Plan:
     engines : list of EnginePlan
     counts_bytes : int
         Counts in the host's memory, the caller's own included; 0 where they stay in a file.
+    arrays_bytes : int
+        Object and probe, at the start and as result, in the host's memory.
     """
 
     engines: list[EnginePlan]
     counts_bytes: int
+    arrays_bytes: int
 
     @property
     def device_bytes(self) -> int:
@@ -144,7 +150,8 @@ class Plan:
     @property
     def host_bytes(self) -> int:
         """Most that the host holds for it at one time, counts included."""
-        return self.counts_bytes + max(engine.host_bytes for engine in self.engines)
+        engines = max(engine.host_bytes for engine in self.engines)
+        return self.counts_bytes + self.arrays_bytes + engines
 
 
 def plan(
@@ -196,4 +203,4 @@ def plan(
     left = _without(limits, counts, data)
     chain = Chain(counts, left, obj, probe, pos, checked, planning=True, devices=devices)
     size = counts.frame_bytes * len(counts.data) if counts.in_memory else 0
-    return Plan(chain.plan(), size)
+    return Plan(chain.plan(), size, chain.arrays_bytes)

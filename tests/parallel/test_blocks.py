@@ -69,7 +69,9 @@ def short_limit(scan: SmallScan, options: dict[str, Any], whose: str, **params: 
     if whose == "host":
         return {"host": least_bytes(scan, options, "host", **params) + frame_bytes}
     limit = {"device": least_bytes(scan, options, "device", **params) + frame_bytes}
-    return limit | ({"host": 2 * frame_bytes} if whose == "both" else {})
+    if whose == "device":
+        return limit
+    return limit | {"host": plan_of(scan, options, **params).arrays_bytes + 2 * frame_bytes}
 
 
 @pytest.mark.parametrize("kind", SHORT)

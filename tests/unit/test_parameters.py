@@ -318,7 +318,7 @@ def test_groups_of_engines_are_repeated():
         ("(DM:3", "engines has '(DM:3'; an engine must be written"),
         ("DM:", "engines[0].iterations is ''; it must be a whole number"),
         ("DM:2.5", "engines[0].iterations is 2.5; it must be a whole number"),
-        ("DM:5,beta", "engines has 'beta' in 'DM:5,beta'; after the comma must stand key=value"),
+        ("DM:5,beta", "engines has 'beta' in 'DM:5,beta', where key=value must stand"),
         ("DM:5,iterations=3", "engines has iterations twice in 'DM:5,iterations=3'"),
         ("AP:5 DM:5,noise=poisson", "engines[1].noise is not used by DM, only by ML"),
         ("0*(DM:3)", "a group must be repeated at least once"),

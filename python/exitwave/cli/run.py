@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     help="Result file to go on from: its object, probe and positions.",
 )
 @click.option(
+    "--mask-misfits",
+    is_flag=True,
+    help="With --start: mask pixels at which the counts contradict that result's model.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -49,27 +54,32 @@ def run(
     quiet: bool,
     recipe: Path | None,
     start: Path | None,
+    mask_misfits: bool,
     **keywords: Any,
 ) -> None:
     """Reconstruct object and probe from the scan in FILE."""
+    if mask_misfits and start is None:
+        raise InvalidArgument("mask-misfits needs a result to compare with; add --start RESULT.")
     output = output or Path(f"{file.stem}_result.h5")
     check_output(output, overwrite=overwrite, inputs=[file, recipe])
     if plot is not None:
         check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
-    given, options = given_parameters(recipe, keywords)
+    given, options, probe = given_parameters(recipe, keywords)
     if quiet:
         given["progress"] = False
     if start is not None:
         # The result's probe fits its object; scaled to the counts once more, it would not.
-        given.setdefault("scale_start", False)
+        given.setdefault("scale_start", probe is not None)
 
     from exitwave.io import load, save_result
 
     with load(file, **options) as dataset:
         params = complete_parameters(given, dataset)
+        if start is not None and mask_misfits:
+            _mask_misfits(dataset, start)
         if not quiet:
             _print_plan(dataset, params)
-        result = _reconstruct(dataset, start, params)
+        result = _reconstruct(dataset, start, probe, params)
         save_result(output, result, dataset=dataset, overwrite=overwrite)
     if plot is not None:
         save_plot(plot, result)
@@ -90,9 +100,15 @@ def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
 
 
-def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Result:
+def _reconstruct(
+    dataset: Dataset,
+    start: Path | None,
+    start_probe: dict[str, Any] | None,
+    params: Parameters,
+) -> Result:
     from exitwave.io import load_result
     from exitwave.reconstruct import ptychography
+    from exitwave.start_probe import with_geometry
 
     obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
     if start is not None:
@@ -103,11 +119,23 @@ def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Re
                 f"{len(positions)} frames; start from a result of the same scan."
             )
         obj, probe, positions = before.object, before.probe, before.positions
+    if start_probe is not None:
+        probe = with_geometry(start_probe, dataset.geometry)
     result = ptychography(dataset.data, obj, probe, positions, dataset.mask, params)
     result.source = dataset.source
     if dataset.geometry is not None:
         result.pixel_size_m = dataset.geometry.pixel_size_m
     return result
+
+
+def _mask_misfits(dataset: Dataset, start: Path) -> None:
+    """Take the pixels that the start result cannot explain out of the mask, with a note."""
+    from exitwave.io import load_result
+    from exitwave.prepare import find_misfits
+
+    bad = find_misfits(dataset.data, load_result(start), dataset.mask).bad
+    dataset.mask = ~bad if dataset.mask is None else dataset.mask & ~bad
+    dataset.notes.append(f"{int(bad.sum())} pixels that contradict {start} are masked.")
 
 
 def _print_plan(dataset: Dataset, params: Parameters) -> None:
