@@ -306,6 +306,7 @@ class CudaLane {
   template <class Body>
   void add(Extent n, const ScatterOverlap<Body>& o, bool in_order) {
     const int modes = o.probe_modes * o.object_modes;
+    if (modes == 1 && !in_order) return add_single_mode(n, o);
     using Object = cuda::ToObject<Body>;
     using Probe = cuda::ToProbe<Body>;
     add(n,
@@ -315,6 +316,13 @@ class CudaLane {
     add(n, ScatterAdd<Complex, Probe>{modes, o.probe, {o.body, o.object_modes}}, in_order);
   }
 
+  template <class Body>
+  void add_single_mode(Extent n, const ScatterOverlap<Body>& o) {
+    const std::size_t blocks = cuda::blocks_for(std::size_t(n.ny) * std::size_t(n.nx));
+    const int splits = splits_for(n);
+    cuda::launch(stream_, blocks * std::size_t(splits), 0,
+                 cuda::OverlapOfOneMode<Body>{n, splits, unsigned(blocks), o});
+  }
   template <class T, class Body>
   void scatter(Extent n, const ScatterAdd<T, Body>& operation) {
     const std::size_t blocks = cuda::blocks_for(std::size_t(n.ny) * std::size_t(n.nx));
