@@ -113,7 +113,13 @@ if [[ -n ${EXITWAVE_WHEELS:-} ]]; then
   export PYTHONPATH=$work/site${PYTHONPATH:+:$PYTHONPATH}
 fi
 nvidia-smi >"$out/device.txt" 2>&1 || echo "no nvidia-smi" >"$out/device.txt"
-step configure 60 configure && step build 240 cmake --build "$work/build" --parallel "$(nproc)"
+built=0
+step configure 60 configure &&
+  step build $((most_seconds / 2)) cmake --build "$work/build" --parallel "$(nproc)" && built=1
+if ((!built)); then
+  cat "$table"
+  exit 1
+fi
 
 # FFTW for the CPU's side of comparisons: the wheel's or the system's, else the tests' own.
 if [[ -z ${EXITWAVE_FFT:-} ]]; then
