@@ -43,10 +43,11 @@ void bind_build(py::module_& m) {
   py::class_<CudaDevice>(m, "CudaDevice")
       .def_readonly("name", &CudaDevice::name)
       .def_readonly("bytes", &CudaDevice::bytes)
-      .def_readonly("free_bytes", &CudaDevice::free_bytes)
       .def_readonly("cache_bytes", &CudaDevice::cache_bytes);
   m.def("cuda_devices", &cuda_devices, py::call_guard<py::gil_scoped_release>(),
         "CUDA devices, by their numbers.");
+  m.def("cuda_free_bytes", &cuda_free_bytes, "device"_a, py::call_guard<py::gil_scoped_release>(),
+        "Free memory of a CUDA device.");
   m.def("load_cufft_library", &load_cufft_library, "library_path"_a,
         "Bind cuFFT from a shared library.");
   m.def("time_transforms", &time_transforms, "ny"_a, "nx"_a, "images"_a, "threads"_a,

@@ -99,8 +99,8 @@ def free_device_bytes(device: str) -> int | None:
         return None
     from exitwave import _core
 
-    there = _core.cuda_devices()
-    return min(int(there[i].free_bytes) for i in _gpu_numbers(device, len(there)))
+    numbers = _gpu_numbers(device, len(_core.cuda_devices()))
+    return min(int(_core.cuda_free_bytes(number)) for number in numbers)
 
 
 def choose_lanes(
