@@ -77,6 +77,20 @@ TEST("every engine gives on a GPU what it gives on a CPU") {
     }
 }
 
+TEST("an engine that gets the state of another goes on with its bits") {
+  test::bind_cufft();
+  for (const std::string& name : kEngines)
+    for (const SampleKind& kind : kKinds)
+      for (const int devices : {1, 2}) {
+        Sample sample(kind);
+        sample.cut_in_parts(2);
+        test::check_goes_on(name, kind, [&](const EngineOptions& options) {
+          return make_cuda_engine(settings(devices, 2 / devices, 3, true), sample.scan, options,
+                                  sample.ones.data(), sample.probe.data());
+        });
+      }
+}
+
 TEST("devices with memories of their own give what one gives") {
   for (const std::string& name : kEngines)
     for (const SampleKind& kind : kKinds) {
