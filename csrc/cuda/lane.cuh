@@ -206,36 +206,38 @@ class CudaLane {
 
   // --- copies between host and device ------------------------------------------------------------
 
-  // A point in what the lane, or its copies, have done.
+  // A point in what the lane, or its copies, have done; and what was put back after it.
   class Mark {
     friend class CudaLane;
-    cuda::Event event_;
+    cuda::Event done_;
+    cuda::Event put_back_;
   };
 
   // Copies are queued by a thread beside the lane, on streams beside the lane's: host memory must
   // be pinned for them to be made beside its work. They come after all that was done before
-  // for_each_part began. Both directions go at once, but a fetch comes after what was put back
-  // before the last call of copies_after.
+  // for_each_part began, and after what copies_after names. Both directions go at once: a fetch
+  // waits only for what was put back after the same mark as it comes after itself.
   void fetch(void* device, const void* host, std::size_t bytes) {
     copy_on(fetching(), device, host, bytes, cudaMemcpyHostToDevice);
   }
   void put_back(void* host, const void* device, std::size_t bytes) {
     copy_on(putting_back(), host, device, bytes, cudaMemcpyDeviceToHost);
+    if (copies_.after == nullptr) return;
+    const cuda::OnDevice on(device_);
+    copies_.after->put_back_.record(putting_back());
   }
-  void mark(Mark& mark) { mark.event_.record(stream_); }
+  void mark(Mark& mark) { mark.done_.record(stream_); }
   void mark_copies(Mark& mark) {
     const cuda::OnDevice on(device_);
-    mark.event_.record(fetching());
+    mark.done_.record(fetching());
   }
-  void after_copies(const Mark& mark) { mark.event_.wait_in(stream_); }
+  void after_copies(const Mark& mark) { mark.done_.wait_in(stream_); }
   void copies_after(const Mark& mark) {
     const cuda::OnDevice on(device_);
-    const cudaStream_t to_device = fetching();
-    const cudaStream_t to_host = putting_back();
-    copies_.put_back->wait_in(to_device);
-    copies_.put_back->record(to_host);
-    mark.event_.wait_in(to_device);
-    mark.event_.wait_in(to_host);
+    mark.done_.wait_in(fetching());
+    mark.put_back_.wait_in(fetching());
+    mark.done_.wait_in(putting_back());
+    copies_.after = &mark;
   }
   void finish_copies() {
     const cuda::OnDevice on(device_);
@@ -250,6 +252,7 @@ class CudaLane {
     start_ = &start;
     if (!same_stream) start.wait_in(stream_);
     copies_.follow_start = false;
+    copies_.after = nullptr;
   }
   // Copies become part of what the stream has done.
   void end() {
@@ -265,8 +268,8 @@ class CudaLane {
   struct Copies {
     std::optional<cuda::Stream> to_device;
     std::optional<cuda::Stream> to_host;
-    std::optional<cuda::Event> put_back;  // before the last call of copies_after
     std::optional<cuda::Event> done;
+    const Mark* after = nullptr;  // of the last call of copies_after
     bool follow_start = false;
   };
 
@@ -303,6 +306,7 @@ class CudaLane {
   template <class Body>
   void add(Extent n, const ScatterOverlap<Body>& o, bool in_order) {
     const int modes = o.probe_modes * o.object_modes;
+    if (modes == 1 && !in_order) return add_single_mode(n, o);
     using Object = cuda::ToObject<Body>;
     using Probe = cuda::ToProbe<Body>;
     add(n,
@@ -312,6 +316,13 @@ class CudaLane {
     add(n, ScatterAdd<Complex, Probe>{modes, o.probe, {o.body, o.object_modes}}, in_order);
   }
 
+  template <class Body>
+  void add_single_mode(Extent n, const ScatterOverlap<Body>& o) {
+    const std::size_t blocks = cuda::blocks_for(std::size_t(n.ny) * std::size_t(n.nx));
+    const int splits = splits_for(n);
+    cuda::launch(stream_, blocks * std::size_t(splits), 0,
+                 cuda::OverlapOfOneMode<Body>{n, splits, unsigned(blocks), o});
+  }
   template <class T, class Body>
   void scatter(Extent n, const ScatterAdd<T, Body>& operation) {
     const std::size_t blocks = cuda::blocks_for(std::size_t(n.ny) * std::size_t(n.nx));
@@ -356,7 +367,6 @@ class CudaLane {
     if (!copies_.to_device) {
       copies_.to_device.emplace();
       copies_.to_host.emplace();
-      copies_.put_back.emplace();
       copies_.done.emplace();
     }
     if (copies_.follow_start) return;

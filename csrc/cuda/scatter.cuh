@@ -95,7 +95,35 @@ struct Scatter {
   }
 };
 
-// The same without atomics: a thread for each pixel of the canvas looks for the frames that reach
+// A ScatterOverlap of a single mode: a thread for each pixel of the window and each `split`-th of
+// the frames reads the residual once, and adds to the probe's sum once.
+template <class Body>
+struct OverlapOfOneMode {
+  Extent n;
+  int splits;
+  unsigned blocks;  // per split
+  ScatterOverlap<Body> add;
+
+  __device__ void operator()() const {
+    const unsigned split = blockIdx.x / blocks;
+    const unsigned i = (blockIdx.x - split * blocks) * unsigned(kThreads) + threadIdx.x;
+    if (i >= unsigned(n.ny) * unsigned(n.nx)) return;
+    const Body body = prepared(add.body);
+    const int y = int(i / unsigned(n.nx));
+    const int x = int(i) - y * n.nx;
+    const int last = int(long(n.frames) * (split + 1) / splits);
+    Complex sum{};
+    for (int frame = int(long(n.frames) * split / splits); frame < last; ++frame) {
+      const Corner c = add.corner[add.frame_of[frame]];
+      const Pixel p{frame, 0, y, x};
+      add_together(add.object.at(0, c.y + y, c.x + x), body.to_object(p));
+      sum += body.to_probe(p);
+    }
+    add_together(add.probe.at(0, y, x), sum);
+  }
+};
+
+// A Scatter without atomics: a thread for each pixel of the canvas looks for the frames that reach
 // it, in their order; a warp looks at 32 frames at once. The canvas is a whole tile.
 template <class T, class Body>
 struct Gather {

@@ -5,8 +5,6 @@
 namespace exitwave::cuda {
 
 namespace {
-// Room is made for so many regions of a size that has not room for half as many.
-constexpr std::size_t kRegions = 16;
 constexpr std::size_t kAligned = 64;
 }  // namespace
 
@@ -34,8 +32,8 @@ void SpanCache::forget_oldest() {
 }
 
 std::size_t SpanCache::make_room(std::size_t bytes) {
-  if (bytes * kRegions / 2 > device_.bytes()) {
-    device_.at_least(bytes * kRegions);
+  if (bytes > device_.bytes()) {
+    device_.at_least(2 * bytes);
     entries_.clear();
     by_id_.clear();
     head_ = 0;

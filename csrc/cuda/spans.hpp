@@ -24,7 +24,7 @@ struct DeviceSpans {
 // again. The oldest make room for new ones.
 class SpanCache {
  public:
-  // Room for `bytes`, and more where a region needs it.
+  // Room for `bytes`, and more only where a single region needs it.
   SpanCache(Memory& memory, cudaStream_t stream, std::size_t bytes)
       : device_(memory, stream), staging_(stream) {
     device_.at_least(bytes);

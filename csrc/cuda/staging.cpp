@@ -11,6 +11,7 @@ constexpr std::size_t kAligned = 64;
 }
 
 StagingRing::~StagingRing() {
+  cudaStreamSynchronize(stream_);
   for (const Segment& segment : segments_) cudaFreeHost(segment.data);
 }
 

@@ -12,6 +12,7 @@ constexpr const char* kReason =
 std::string why_no_cuda() { return kReason; }
 std::string cuda_runtime_name() { return {}; }
 std::vector<CudaDevice> cuda_devices() { throw DeviceError(kReason); }
+std::size_t cuda_free_bytes(int) { throw DeviceError(kReason); }
 void load_cufft_library(const std::string&) { throw DeviceError(kReason); }
 std::string cufft_library_version() { return {}; }
 

@@ -102,10 +102,9 @@ def free_device_bytes(device: str, ranks: Ranks | None = None) -> int | None:
         return None
     from exitwave import _core
 
-    there = _core.cuda_devices()
-    numbers = _gpu_numbers(device, len(there))
+    numbers = _gpu_numbers(device, len(_core.cuda_devices()))
     sharers = 1 if ranks is None else -(-ranks.on_node // len(numbers))
-    return min(int(there[i].free_bytes) for i in numbers) // sharers
+    return min(int(_core.cuda_free_bytes(number)) for number in numbers) // sharers
 
 
 def choose_lanes(

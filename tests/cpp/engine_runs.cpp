@@ -1,8 +1,73 @@
 #include "engine_runs.hpp"
 
 #include <cstring>
+#include <map>
+
+#include "check.hpp"
 
 namespace exitwave::test {
+
+namespace {
+
+using Saved = std::map<std::string, std::vector<unsigned char>>;
+
+std::size_t size_of(ElementType type) {
+  switch (type) {
+    case ElementType::byte:
+      return 1;
+    case ElementType::float32:
+      return 4;
+    case ElementType::int64:
+    case ElementType::float64:
+    case ElementType::complex64:
+      return 8;
+  }
+  return 0;
+}
+
+Saved saved(Engine& engine) {
+  Saved all;
+  Archive archive(true, [&](const Archive::Piece& piece) {
+    std::vector<unsigned char>& bytes = all[piece.name];
+    const std::size_t size = size_of(piece.type);
+    bytes.resize(piece.total * size);
+    std::memcpy(bytes.data() + piece.first * size, piece.data, piece.count * size);
+  });
+  engine.state(archive);
+  return all;
+}
+
+void restore(Engine& engine, const Saved& all) {
+  Archive archive(false, [&](const Archive::Piece& piece) {
+    const std::vector<unsigned char>& bytes = all.at(piece.name);
+    const std::size_t size = size_of(piece.type);
+    check(bytes.size() == piece.total * size, piece.name + " has its size");
+    std::memcpy(piece.data, bytes.data() + piece.first * size, piece.count * size);
+  });
+  engine.state(archive);
+}
+
+}  // namespace
+
+void check_goes_on(const std::string& name, const SampleKind& kind,
+                   const std::function<std::unique_ptr<Engine>(const EngineOptions&)>& make) {
+  EngineOptions options = options_of(name, kind);
+  const std::unique_ptr<Engine> one = make(options);
+  one->iterate(kGroups, true);
+  one->iterate(kGroups, name != "ML");
+  options.resumed = true;
+  const std::unique_ptr<Engine> other = make(options);
+
+  restore(*other, saved(*one));
+
+  check(saved(*other) == saved(*one), name + ": what was given has come");
+  for (int i = 0; i < 2; ++i) {
+    one->iterate(kGroups, true);
+    other->iterate(kGroups, true);
+    check(saved(*other) == saved(*one), name + ": the same bits afterwards");
+  }
+  check(other->deviation() == one->deviation(), name + ": the same error");
+}
 
 EngineOptions options_of(const std::string& name, const SampleKind& kind) {
   EngineOptions o;

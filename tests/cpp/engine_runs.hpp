@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,10 @@ EngineOptions options_of(const std::string& name, const SampleKind& kind);
 // What an engine, made from these start values of the object, comes to.
 Outcome iterate(Engine& engine, const Sample& sample, int iterations,
                 const std::vector<Complex>& start);
+
+// Stops an engine, gives its state to another one, and compares the state of both as they go on.
+void check_goes_on(const std::string& name, const SampleKind& kind,
+                   const std::function<std::unique_ptr<Engine>(const EngineOptions&)>& make);
 
 bool same_bits(const std::vector<Complex>& a, const std::vector<Complex>& b);
 bool same_bits(const Outcome& a, const Outcome& b);

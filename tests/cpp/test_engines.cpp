@@ -1,7 +1,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,66 +41,15 @@ constexpr CpuSettings kEmulated{2, 3, 3, 0};
 // One device, so that its parts share what the host does not see.
 constexpr CpuSettings kOneEmulated{2, 3, 1, 0};
 
-using Saved = std::map<std::string, std::vector<unsigned char>>;
-
-std::size_t size_of(ElementType type) {
-  switch (type) {
-    case ElementType::byte:
-      return 1;
-    case ElementType::float32:
-      return 4;
-    case ElementType::int64:
-    case ElementType::float64:
-    case ElementType::complex64:
-      return 8;
-  }
-  return 0;
-}
-
-Saved saved(Engine& engine) {
-  Saved all;
-  Archive archive(true, [&](const Archive::Piece& piece) {
-    std::vector<unsigned char>& bytes = all[piece.name];
-    const std::size_t size = size_of(piece.type);
-    bytes.resize(piece.total * size);
-    std::memcpy(bytes.data() + piece.first * size, piece.data, piece.count * size);
-  });
-  engine.state(archive);
-  return all;
-}
-
-void restore(Engine& engine, const Saved& all) {
-  Archive archive(false, [&](const Archive::Piece& piece) {
-    const std::vector<unsigned char>& bytes = all.at(piece.name);
-    const std::size_t size = size_of(piece.type);
-    CHECK(bytes.size() == piece.total * size);
-    std::memcpy(piece.data, bytes.data() + piece.first * size, piece.count * size);
-  });
-  engine.state(archive);
-}
-
 TEST("an engine that gets the state of another goes on with its bits") {
   for (const std::string& name : kEngines)
     for (const SampleKind& kind : kKinds)
       for (const CpuSettings& settings : {on_threads(2), kEmulated, kOneEmulated}) {
         Sample sample(kind);
         sample.cut_in_parts(3);
-        EngineOptions options = options_of(name, kind);
-        const std::unique_ptr<Engine> one = make(sample, options, settings, sample.ones);
-        one->iterate(kGroups, true);
-        one->iterate(kGroups, name != "ML");
-        options.resumed = true;
-        const std::unique_ptr<Engine> other = make(sample, options, settings, sample.ones);
-
-        restore(*other, saved(*one));
-
-        CHECK(saved(*other) == saved(*one));
-        for (int i = 0; i < 2; ++i) {
-          one->iterate(kGroups, true);
-          other->iterate(kGroups, true);
-          CHECK(saved(*other) == saved(*one));
-        }
-        CHECK(other->deviation() == one->deviation());
+        test::check_goes_on(name, kind, [&](const EngineOptions& options) {
+          return make(sample, options, settings, sample.ones);
+        });
       }
 }
 

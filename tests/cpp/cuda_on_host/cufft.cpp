@@ -1,19 +1,14 @@
-// Transforms of any size by splitting off prime factors, in double precision. The work area is
-// spoilt by each transform, so that nothing else may lie there.
+// The work area is spoilt by each transform, so that nothing else may lie there.
 #include "cufft.h"
 
-#include <complex>
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <numbers>
-#include <vector>
 
 #include "cuda_on_host.hpp"
+#include "transform.hpp"
 
 namespace {
-
-using Value = std::complex<double>;
 
 struct Plan {
   int ny = 0;
@@ -28,48 +23,6 @@ struct Plan {
 std::mutex mutex;
 std::map<cufftHandle, Plan> plans;
 int last = 0;
-
-int smallest_factor(int n) {
-  for (int p = 2; p * p <= n; ++p)
-    if (n % p == 0) return p;
-  return n;
-}
-
-// n values at `from`, `stride` apart; `turn` is -1 or 1 times 2 pi.
-std::vector<Value> transform(const Value* from, int n, int stride, double turn) {
-  if (n == 1) return {from[0]};
-  const int p = smallest_factor(n);
-  const int m = n / p;
-  std::vector<std::vector<Value>> parts;
-  for (int i = 0; i < p; ++i)
-    parts.push_back(transform(from + std::ptrdiff_t(i) * stride, m, stride * p, turn));
-  std::vector<Value> roots;
-  for (int i = 0; i < n; ++i) roots.push_back(std::polar(1.0, turn * i / n));
-  std::vector<Value> result(static_cast<std::size_t>(n));
-  for (int k = 0; k < n; ++k)
-    for (int i = 0; i < p; ++i)
-      result[std::size_t(k)] +=
-          roots[std::size_t(long(i) * k % n)] * parts[std::size_t(i)][std::size_t(k % m)];
-  return result;
-}
-
-void transform_image(cufftComplex* image, int ny, int nx, int sign) {
-  const double turn = sign * 2 * std::numbers::pi;
-  std::vector<Value> all(std::size_t(ny) * std::size_t(nx));
-  for (std::size_t i = 0; i < all.size(); ++i) all[i] = {double(image[i].x), double(image[i].y)};
-  for (int y = 0; y < ny; ++y) {
-    Value* row = all.data() + std::ptrdiff_t(y) * nx;
-    const std::vector<Value> t = transform(row, nx, 1, turn);
-    std::copy(t.begin(), t.end(), row);
-  }
-  for (int x = 0; x < nx; ++x) {
-    const std::vector<Value> t = transform(all.data() + x, ny, nx, turn);
-    for (int y = 0; y < ny; ++y)
-      all[std::size_t(y) * std::size_t(nx) + std::size_t(x)] = t[std::size_t(y)];
-  }
-  for (std::size_t i = 0; i < all.size(); ++i)
-    image[i] = {float(all[i].real()), float(all[i].imag())};
-}
 
 Plan* find(cufftHandle plan) {
   const auto found = plans.find(plan);
@@ -135,7 +88,7 @@ cufftResult cufftExecC2C(cufftHandle plan, cufftComplex* source, cufftComplex* t
   const cudaError_t error = cuda_on_host::enqueue(found->stream, [p = *found, target, sign] {
     std::memset(p.work, 0xFF, p.work_bytes);
     for (int i = 0; i < p.batch; ++i)
-      transform_image(target + std::ptrdiff_t(i) * p.distance, p.ny, p.nx, sign);
+      cuda_on_host::transform_image(&target[std::ptrdiff_t(i) * p.distance].x, p.ny, p.nx, sign);
   });
   return error == cudaSuccess ? CUFFT_SUCCESS : CUFFT_INVALID_VALUE;
 }

@@ -37,9 +37,9 @@ std::vector<std::unique_ptr<Fiber>> fibers;
 const std::function<void(int)>* work = nullptr;
 Fiber* running = nullptr;
 jmp_buf host;
-void* host_sanitizer = nullptr;
-const void* host_stack = nullptr;
-std::size_t host_stack_bytes = 0;
+[[maybe_unused]] void* host_sanitizer = nullptr;
+[[maybe_unused]] const void* host_stack = nullptr;
+[[maybe_unused]] std::size_t host_stack_bytes = 0;
 
 void leaving(Fiber* to) {
 #if defined(__SANITIZE_ADDRESS__)
