@@ -15,7 +15,7 @@ import exitwave
 from small_scan import assert_same_bits
 
 CHAIN = ("--engines", "DM:8 mPIE:8 ML:6", "--device", "cpu:1", "--parts", "2")
-FOREVER = ("--engines", "DM:4 ML:1000000", "--device", "cpu:1")
+FOREVER = ("--engines", "DM:4 ML:1000000", "--device", "cpu:1", "--checkpoint-every", "2")
 
 
 @pytest.fixture
@@ -115,8 +115,7 @@ def test_no_checkpoint_where_none_is_wanted(main, scan, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM to a child process")
 def test_sigterm_ends_with_a_checkpoint_and_its_own_code(main, scan, tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "exitwave", "run", str(scan), *FOREVER, "-o", "out.h5"]
-        + ["--checkpoint-every", "2"],
+        [sys.executable, "-m", "exitwave", "run", str(scan), *FOREVER, "-o", "out.h5"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
