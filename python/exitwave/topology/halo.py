@@ -1,9 +1,9 @@
 """Which sums parts exchange: the exact pixels, for any partition, as the core's layout has them.
 
 A part's *box* is the bounding box of its windows, its *core* the box of their centres, its *tile*
-the box grown by one pixel within the object. A pixel that some window reaches is *owned* by the first
-part whose core covers it, else by the first whose box does; every other part whose tile covers it
-sends its sums there (``csrc/engines/layout.cpp``, ``partial_sums.hpp``).
+the box grown by one pixel within the object. A pixel that some window reaches is *owned* by the
+first part whose core covers it, else by the first whose box does; every other part whose tile
+covers it sends its sums there (``csrc/engines/layout.cpp``, ``partial_sums.hpp``).
 """
 
 from __future__ import annotations
