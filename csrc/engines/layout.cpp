@@ -59,4 +59,14 @@ Layout::Layout(const Scan& scan) : reached_(Region::windows(scan.corner, scan.ny
   }
 }
 
+Rect Layout::around(int first_part, int end_part) const {
+  Rect all = tile(first_part);
+  for (int part = first_part + 1; part < end_part; ++part) {
+    const Rect& t = tile(part);
+    all = {std::min(all.y0, t.y0), std::min(all.x0, t.x0), std::max(all.y1, t.y1),
+           std::max(all.x1, t.x1)};
+  }
+  return all;
+}
+
 }  // namespace exitwave

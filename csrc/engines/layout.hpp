@@ -16,6 +16,8 @@ class Layout {
 
   const Rect& tile(int part) const { return tiles_[std::size_t(part)]; }
   const Region& owned(int part) const { return owned_[std::size_t(part)]; }
+  // The smallest rectangle that holds the tiles of some parts.
+  Rect around(int first_part, int end_part) const;
   // All pixels that some frame reaches.
   const Region& reached() const { return reached_; }
   const std::vector<Rect>& tiles() const { return tiles_; }
