@@ -8,7 +8,8 @@
 namespace exitwave {
 
 // Which pixels of the object each part touches, and which of them it owns. Every reached pixel has
-// one owner: the first part that covers it.
+// one owner: the first part whose core, the box of its windows' centres, covers it, else the first
+// whose box does. So parts side by side share what they both reach.
 class Layout {
  public:
   explicit Layout(const Scan& scan);

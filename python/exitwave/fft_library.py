@@ -41,6 +41,11 @@ def load_fft_library() -> str:
     return path
 
 
+def library_is_named() -> bool:
+    """Whether EXITWAVE_FFT names a library, which then makes all transforms."""
+    return bool(os.environ.get("EXITWAVE_FFT"))
+
+
 def share_fft_plan(ranks: Ranks, frame_shape: tuple[int, int]) -> None:
     """All ranks plan transforms as the first does, so that what they hold alike stays alike."""
     from exitwave import _core
@@ -56,14 +61,8 @@ def share_fft_plan(ranks: Ranks, frame_shape: tuple[int, int]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "wisdom"
         path.write_bytes(wisdom)
-        library, always = load_fft_library(), library_is_named()
-        _core.load_fft_library(library, str(path) if wisdom else "", always)
+        _core.load_fft_library(load_fft_library(), str(path) if wisdom else "", library_is_named())
         _core.plan_transforms(*frame_shape)
-
-
-def library_is_named() -> bool:
-    """Whether EXITWAVE_FFT names a library, which then makes all transforms."""
-    return bool(os.environ.get("EXITWAVE_FFT"))
 
 
 def find_fft_library() -> str:
