@@ -186,9 +186,13 @@ def read_counts(
     held = None if division is None else division.held_frames
     own = ranks.agree(lambda: _look_at(data, mask, host_bytes, held))
     total = ranks.sum(own.mean)
+    ranks.agree(lambda: _check_total(total))
+    return replace(own, mean=total / own.frames, largest=ranks.largest(own.largest))
+
+
+def _check_total(total: npt.NDArray[np.float64]) -> None:
     if total.sum() == 0:
         raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
-    return replace(own, mean=total / own.frames, largest=ranks.largest(own.largest))
 
 
 def _look_at(data: Any, mask: Any, host_bytes: int | None, held: Index | None) -> Counts:

@@ -188,9 +188,13 @@ def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex6
     options.name = "ePIE"
     options.object_modes, options.probe_modes = len(obj), len(probe)
     power = problem.engine(options, obj, probe)[0].model_power()
+    problem.ranks.agree(lambda: _check_power(power))
+    return np.asarray(probe * np.float32(np.sqrt(problem.energy / power)))
+
+
+def _check_power(power: float) -> None:
     if not power > 0:
         raise InvalidArgument(
             "probe or obj has no power at valid pixels, so the probe cannot be scaled; give other "
             "start values or set scale_start to False."
         )
-    return np.asarray(probe * np.float32(np.sqrt(problem.energy / power)))
