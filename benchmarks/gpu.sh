@@ -143,7 +143,7 @@ if ((runs_python)); then
   step package 30 package || runs_python=0
 fi
 if ((runs_python)); then
-  step benchmark 180 benchmark
+  step benchmark 240 benchmark
 fi
 if ! command -v compute-sanitizer >/dev/null; then
   left_out "compute-sanitizer" "it is not installed"
