@@ -12,7 +12,7 @@
 namespace exitwave {
 
 // A scan as the lanes see it, without its frames: corners, phases, mask and propagator in the
-// memory of each part.
+// memory of each part that is held here.
 template <class Backend>
 class Problem {
  public:
@@ -21,11 +21,15 @@ class Problem {
   Problem(Backend& backend, const Scan& scan)
       : scan_(scan), layout_(scan), fractional_(scan.fractional()), slot_(scan.corner.size()) {
     for (int part = 0; part < int(scan.parts.size()); ++part) {
-      Memory& memory = backend.memory(part);
-      memory.account("positions and mask");
-      if (part == 0 || !backend.shared()) copies_.push_back(make_copy(memory));
       const std::vector<int>& frames = scan.parts[std::size_t(part)];
-      parts_.push_back(make_part(memory, frames));
+      if (part == 0 || !backend.shared()) copies_.emplace_back();
+      parts_.emplace_back();
+      if (backend.holds(part)) {
+        Memory& memory = backend.memory(part);
+        memory.account("positions and mask");
+        if (part == 0 || !backend.shared()) copies_.back() = make_copy(memory);
+        parts_.back() = make_part(memory, frames);
+      }
       for (std::size_t i = 0; i < frames.size(); ++i)
         slot_[std::size_t(frames[i])] = {part, int(i)};
     }
@@ -44,6 +48,11 @@ class Problem {
   int frames_of(int part) const { return int(scan_.parts[std::size_t(part)].size()); }
   Slot slot(int frame) const { return slot_[std::size_t(frame)]; }
   Rect window() const { return {0, 0, scan_.ny, scan_.nx}; }
+  // The part of the object that this process holds, as the host's arrays have it.
+  Rect held() const {
+    if (scan_.ranks.communicator == nullptr) return {0, 0, scan_.object_ny, scan_.object_nx};
+    return layout_.around(scan_.first_part(), scan_.end_part());
+  }
 
   const Corner* corner(int part) const { return parts_[std::size_t(part)].corner.data(); }
   BatchView<const Complex> kernel(int part) { return copies_[copy_of(part)].kernel.repeated(); }

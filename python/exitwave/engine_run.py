@@ -92,6 +92,8 @@ class EngineRun:
         """Object and probe as they are handed on, and warnings about what was seen."""
         self._core.finish()
         cut_power = float(np.median(self._cut_power)) if self._cut_power else 0.0
+        if not self.problem.ranks.first:
+            return
         if cut_power > _CUT_POWER:
             warnings.warn(
                 f"{self._where()}: the probe's supports cut {100 * cut_power:.2g} % of its "
@@ -116,7 +118,7 @@ class EngineRun:
     def _iterate(self, iteration: int) -> None:
         groups = self.groups()
         if not self.problem.counts.in_memory:
-            self.problem.counts.ahead.expect(frame for group in groups for frame in group)
+            self.problem.counts.expect(frame for group in groups for frame in group)
         updates_probe = self._updates_probe(iteration)
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
