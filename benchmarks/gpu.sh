@@ -90,9 +90,9 @@ python_tests() {
 }
 
 benchmark() {
-  local quick=()
-  [[ $mode != HOST ]] || quick=(--quick)
-  (cd "$work" && "$python" "$root/benchmarks/run.py" --group gpu --output "$out/gpu.jsonl" "${quick[@]}")
+  local what=(--group gpu)
+  [[ $mode != HOST ]] || what=(--quick --cases gpu/DM --cases gpu/rPIE)
+  cd "$work" && "$python" "$root/benchmarks/run.py" --output "$out/gpu.jsonl" "${what[@]}"
 }
 
 # Kernels of a few iterations, the slowest first, with what they reach of the device.
@@ -143,7 +143,7 @@ if ((runs_python)); then
   step package 30 package || runs_python=0
 fi
 if ((runs_python)); then
-  step benchmark 180 benchmark
+  step benchmark 240 benchmark
 fi
 if ! command -v compute-sanitizer >/dev/null; then
   left_out "compute-sanitizer" "it is not installed"

@@ -201,7 +201,7 @@ def test_all_errors_are_of_the_package_and_of_a_python_kind(scan):
     with pytest.raises(ExitwaveError, match="data"):
         call(scan, data=scan.data[0])
     with pytest.raises(RuntimeError, match="cuda"):
-        call(scan, device="cuda")
+        call(scan, device="cuda:99")
 
 
 @pytest.mark.skipif(not _core.build_info()["cuda"], reason="this build can use CUDA")
@@ -325,7 +325,7 @@ def test_nothing_is_left_behind(scan):
             with pytest.raises(InvalidArgument):
                 call(scan, **({argument: make(scan)} | extra))
         with pytest.raises(DeviceError):
-            call(scan, device="cuda")
+            call(scan, device="cuda:99")
 
     one_round()
     gc.collect()
