@@ -9,6 +9,7 @@
 #include "engines/engine.hpp"
 #include "engines/model.hpp"
 #include "engines/partial_sums.hpp"
+#include "engines/positions.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
 #include "engines/totals.hpp"
@@ -42,7 +43,8 @@ class Reconstruction : public Engine {
                      options.object_modes),
         probe_sums_(backend_, state_.windows(), probe_owners(),
                     options.probe_modes + extra_probe_sums),
-        totals_(backend_, problem_.parts()) {
+        totals_(backend_, problem_.parts()),
+        positions_(backend_, problem_) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
@@ -76,6 +78,13 @@ class Reconstruction : public Engine {
     move(state_.object(), whole, state_.object_modes(), dy, dx);
     move(state_.probe(), problem_.window(), state_.probe_modes(), dy, dx);
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
+  }
+
+  void watch_positions(bool on) override { watch_positions_ = on; }
+  void get_position_sums(double* target) override { positions_.read(target); }
+  void set_positions(const std::vector<Corner>& corner,
+                     const std::vector<Real>& fraction) override {
+    problem_.set_positions(corner, fraction);
   }
 
   void get_object(Complex* target) override { state_.object().download(target); }
@@ -156,6 +165,8 @@ class Reconstruction : public Engine {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
+        if (watch_positions_)
+          positions_.find(lane, model_, s, b, p, model_.object(state_.object(b.part), b));
         if (probe_sums == ProbeSums::none)
           model_.add_object(lane, s, b, p, object_sums_.sum(part));
         else
@@ -307,6 +318,8 @@ class Reconstruction : public Engine {
   PartialSums<Backend> object_sums_;
   PartialSums<Backend> probe_sums_;
   Totals<Backend> totals_;
+  PositionSums<Backend> positions_;
+  bool watch_positions_ = false;
   double power_ = 0;  // of the probe at the start
 
  private:
