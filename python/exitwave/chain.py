@@ -18,7 +18,8 @@ from exitwave.first_probe import find_probe
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
-from exitwave.parameters import Parameters, validate_params
+from exitwave.parameters import EngineParameters, Parameters, validate_params
+from exitwave.positions import Bounds, PositionRefiner, margin_px, position_limit
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
@@ -83,7 +84,9 @@ class Chain:
             lanes = devices.lanes(params.parts, params.batch, frames)
         kernel = _kernel(params, frame_shape)
         positions = start.checked_positions(pos, frames)
-        self.object, self.positions = start.place_object(obj, positions, frame_shape)
+        margin = margin_px(position_limit(params.engines))
+        self.object, self.given_positions = start.place_object(obj, positions, frame_shape, margin)
+        self.refiner: PositionRefiner | None = None
         if probe is not None:
             self.probe = start.checked_probe(probe, frame_shape)
         elif planning:
@@ -123,9 +126,29 @@ class Chain:
             object_modes = params.object_modes or object_modes
             obj = np.zeros((object_modes, *self.object.shape[1:]), np.complex64)
             probe = np.zeros((probe_modes, *self.probe.shape[1:]), np.complex64)
+            self._place(params)
             options = core_options(params, self.problem, object_modes, probe_modes)
             plans.append(self.problem.plan(options, obj, probe))
         return plans
+
+    @property
+    def positions(self) -> npt.NDArray[np.float64]:
+        """Where the frames are now."""
+        return self.given_positions if self.refiner is None else self.refiner.present
+
+    def _place(self, params: EngineParameters) -> PositionRefiner | None:
+        """Puts the frames where they are now, with room to move if this engine refines them."""
+        limit = position_limit([params])
+        if limit is None and self.refiner is None:
+            return None
+        given = self.given_positions
+        self.problem.place(self.positions, given, margin_px(limit))
+        if limit is None:
+            return None
+        shape = self.problem.frame_shape
+        bounds = Bounds.around(given, limit, self.object.shape, shape)
+        self.refiner = PositionRefiner(params, given, self.positions, bounds)
+        return self.refiner
 
     def run(self) -> Result:
         began = time.perf_counter()
@@ -135,7 +158,10 @@ class Chain:
                 modes = engine_params.probe_modes, engine_params.object_modes
                 self.probe = start.grown_probe(self.probe, modes[0])
                 self.object = start.grown_object(self.object, modes[1], self.problem.random)
-                engine = EngineRun(number, engine_params, self.problem, self.object, self.probe)
+                refiner = self._place(engine_params)
+                engine = EngineRun(
+                    number, engine_params, self.problem, self.object, self.probe, refiner
+                )
                 progress.begin(engine)
                 try:
                     self._iterate(engine, interruption, progress)

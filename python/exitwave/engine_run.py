@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from exitwave.errors import DivergenceError
 from exitwave.partition import draw_groups
+from exitwave.positions import PositionRefiner
 from exitwave.problem import Problem
+from exitwave.start import corners_and_fractions
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters
@@ -48,11 +50,13 @@ class EngineRun:
         problem: Problem,
         obj: Complex64,
         probe: Complex64,
+        refiner: PositionRefiner | None = None,
     ) -> None:
         self.number = number
         self.params = params
         self.problem = problem
         self.errors: list[float] = []
+        self._refiner = refiner
         self._groups = _group_size(params, len(problem.order))
         options = core_options(params, problem, len(obj), len(probe))
         self._core, self.plan = problem.engine(options, obj, probe)
@@ -97,6 +101,14 @@ class EngineRun:
                 stacklevel=5,
             )
 
+        if self._refiner is not None and self._refiner.at_bound():
+            warnings.warn(
+                f"{self._where()}: {self._refiner.at_bound()} of {frames} frames ended at "
+                "position_limit_px or at the edge of the object; if they belong farther away, "
+                "raise position_limit_px or leave obj out.",
+                stacklevel=5,
+            )
+
     def groups(self) -> list[list[int]]:
         """Frames of each update of the next iteration; empty for engines that take all at once."""
         if self._groups is None:
@@ -106,11 +118,15 @@ class EngineRun:
     def _iterate(self, iteration: int) -> None:
         groups = self.groups()
         updates_probe = self._updates_probe(iteration)
+        refines = self._refiner is not None and self._refiner.due(iteration)
+        self._core.watch_positions(refines)
         self._report = self._core.iterate(groups, updates_probe)
         if updates_probe:
             self._cut_power.append(self._report.cut_power)
         self.errors.append(self._report.deviation / self.problem.energy)
         self._check_error(iteration)
+        if refines:
+            self._refine_positions()
         centring = self.params.probe_centring
         if centring is not None and (iteration + 1) % centring == 0:
             self._centre_probe()
@@ -138,6 +154,11 @@ class EngineRun:
                 f"{self._where()} diverged: the Fourier error rose from {self.errors[lowest]:.3g} "
                 f"at iteration {lowest} to {error:.3g} at iteration {iteration}; {advice}."
             )
+
+    def _refine_positions(self) -> None:
+        assert self._refiner is not None
+        positions = self._refiner.update(self._core.position_sums)
+        self._core.set_positions(*corners_and_fractions(positions))
 
     def _centre_probe(self) -> None:
         power = (np.abs(self._core.probe_view) ** 2).sum(axis=0)

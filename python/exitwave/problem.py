@@ -20,6 +20,7 @@ from exitwave.memory_plan import EnginePlan, FrameStore, plan_engine
 from exitwave.poisson import noise_deviation
 
 Complex64 = npt.NDArray[np.complex64]
+Float64 = npt.NDArray[np.float64]
 
 NO_LIMITS = MemoryLimits(None, None)
 
@@ -43,6 +44,32 @@ class Problem:
     random: np.random.Generator
     counts: Counts
     planning: bool
+    kernel: npt.NDArray[np.complex64] | None
+    object_shape: tuple[int, int]
+    parts: list[list[int]]
+
+    def place(self, positions: Float64, home: Float64, margin_px: int) -> None:
+        """Puts the frames at ``positions`` for the engines to come, which may move them by at most
+        ``margin_px`` whole pixels from ``home``; 0: not at all."""
+        from exitwave import _core
+
+        corner, fraction = start.corners_and_fractions(positions)
+        data = self.counts.data
+        if self.planning or not self.counts.in_memory:
+            like = np.empty((0, *self.frame_shape), self.counts.dtype)
+            read = None if self.planning else self.counts.read
+            data = _core.FrameSource(len(positions), like, read, lent=self.counts.in_memory)
+        self.scan = _core.Scan(
+            data,
+            self.counts.mask,
+            corner,
+            fraction,
+            self.object_shape,
+            self.kernel,
+            self.parts,
+            start.corners_and_fractions(home)[0],
+            margin_px,
+        )
 
     @cached_property
     def noise_deviation(self) -> float | None:
@@ -115,28 +142,12 @@ def make_problem(
     planning : bool
         Nobody looks at the counts.
     """
-    from exitwave import _core
     from exitwave.fft_library import load_fft_library
 
     load_fft_library()
-    corner, fraction = start.corners_and_fractions(positions)
     frames, *shape = counts.data.shape
     frame_shape = (shape[0], shape[1])
     parts = partition.split_in_parts(positions, lanes.parts, frame_shape=frame_shape)
-    data = counts.data
-    if planning or not counts.in_memory:
-        like = np.empty((0, *shape), counts.dtype)
-        read = None if planning else counts.read
-        data = _core.FrameSource(frames, like, read, lent=counts.in_memory)
-    scan = _core.Scan(
-        data,
-        counts.mask,
-        corner,
-        fraction,
-        object_shape,
-        None if kernel is None else kernel.astype(np.complex64),
-        [part.tolist() for part in parts],
-    )
     store = FrameStore(
         frames=frames,
         part_frames=max(len(part) for part in parts),
@@ -146,8 +157,8 @@ def make_problem(
         host_is_device=lanes.host_is_device,
         scratch_folder=scratch_folder or tempfile.gettempdir(),
     )
-    return Problem(
-        scan,
+    problem = Problem(
+        None,
         lanes,
         limits,
         store,
@@ -158,7 +169,12 @@ def make_problem(
         np.random.default_rng(seed),
         counts,
         planning,
+        None if kernel is None else kernel.astype(np.complex64),
+        object_shape,
+        [part.tolist() for part in parts],
     )
+    problem.place(positions, positions, 0)
+    return problem
 
 
 def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex64:

@@ -51,17 +51,17 @@ def checked_positions(pos: Any, frames: int) -> Float64:
 
 
 def place_object(
-    obj: Any, positions: Float64, frame_shape: tuple[int, int]
+    obj: Any, positions: Float64, frame_shape: tuple[int, int], margin_px: int = 0
 ) -> tuple[Complex64, Float64]:
     """Start object (K, A, B), and the positions in its pixels.
 
-    Without an object one of ones is made that just holds all windows; with one, a window that
-    reaches outside is refused.
+    Without an object one of ones is made that just holds all windows and ``margin_px`` around
+    them; with one, a window that reaches outside is refused.
     """
     corner, _ = corners_and_fractions(positions)
     if obj is None:
-        origin = corner.min(axis=0)
-        shape = corner.max(axis=0) - origin + frame_shape
+        origin = corner.min(axis=0) - margin_px
+        shape = corner.max(axis=0) - origin + frame_shape + margin_px
         return np.ones((1, *shape), np.complex64), positions - origin
     array = _checked_field("obj", obj)
     outside = (corner < 0) | (corner + frame_shape > array.shape[-2:])

@@ -36,6 +36,13 @@ class EngineParameters(Model):
     probe_power: engine.ProbePower = "held"
     object_clip: engine.ObjectClip = None
     probe_centring: engine.ProbeCentring = None
+    position_start: engine.PositionStart = None
+    position_every: engine.PositionEvery = 1
+    position_step: engine.PositionStep = 1.0
+    position_momentum: engine.PositionMomentum = 0.5
+    position_max_step_px: engine.PositionMaxStepPx = 1.0
+    position_limit_px: engine.PositionLimitPx = 10.0
+    position_affine: engine.PositionAffine = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
