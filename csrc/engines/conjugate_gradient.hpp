@@ -70,11 +70,6 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     Base::move_probe(dy, dx);
     restart_ = true;
   }
-  void set_positions(const std::vector<Corner>& corner,
-                     const std::vector<Real>& fraction) override {
-    Base::set_positions(corner, fraction);
-    restart_ = true;
-  }
 
  private:
   using Base::model_;

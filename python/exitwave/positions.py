@@ -92,8 +92,7 @@ class PositionRefiner:
         self.given = given
         self.present = present
         self.bounds = bounds
-        self._curvature = _CURVATURE.get(getattr(params, "noise", "amplitude"), 1.0)
-        self._velocity = np.zeros_like(given)
+        self._slope = _SLOPE.get(getattr(params, "noise", "amplitude"), 1.0)
         self._stopped = np.zeros(len(given), bool)
 
     def due(self, iteration: int) -> bool:
@@ -109,11 +108,8 @@ class PositionRefiner:
         """New positions from the sums (N, 5) of all frames."""
         params = self.params
         steps, loud = frame_steps(sums)
-        steps = limited(
-            steps * (params.position_step / self._curvature), params.position_max_step_px
-        )
-        self._velocity = params.position_momentum * self._velocity + steps
-        moved = self.present + np.where(loud[:, None], self._velocity, 0.0)
+        steps = limited(steps * (params.position_step / self._slope), params.position_max_step_px)
+        moved = self.present + steps
         if params.position_affine > 0 and loud.sum() >= 4:
             mapped = affine_positions(self.given, moved, loud)
             moved = moved + params.position_affine * (mapped - moved)
@@ -130,7 +126,7 @@ class PositionRefiner:
 
 
 # Slopes of these losses are twice those of squared amplitudes where model and data nearly agree.
-_CURVATURE = {"poisson": 2.0, "gaussian": 2.0}
+_SLOPE = {"poisson": 2.0, "gaussian": 2.0}
 
 
 def frame_steps(sums: Float64) -> tuple[Float64, npt.NDArray[np.bool_]]:
@@ -152,7 +148,7 @@ def frame_steps(sums: Float64) -> tuple[Float64, npt.NDArray[np.bool_]]:
 def limited(steps: Float64, longest_px: float) -> Float64:
     """Steps (N, 2), those that are longer cut to ``longest_px``."""
     length = np.hypot(*steps.T)
-    return steps * np.minimum(1.0, longest_px / np.maximum(length, 1e-300))[:, None]
+    return np.asarray(steps / np.maximum(1.0, length / longest_px)[:, None])
 
 
 def affine_positions(given: Float64, moved: Float64, counted: npt.NDArray[np.bool_]) -> Float64:
@@ -166,7 +162,7 @@ def affine_positions(given: Float64, moved: Float64, counted: npt.NDArray[np.boo
     mapped = moved
     for _ in range(_ROBUST_ROUNDS):
         root = np.sqrt(weight)[:, None]
-        mapped = basis @ np.linalg.lstsq(root * basis, root * moved, rcond=None)[0]
+        mapped = np.asarray(basis @ np.linalg.lstsq(root * basis, root * moved, rcond=None)[0])
         distance = np.hypot(*(moved - mapped).T)
         scale = _ROBUST * np.median(distance[counted])
         if scale == 0:

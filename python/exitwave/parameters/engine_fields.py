@@ -171,19 +171,9 @@ PositionStep = Annotated[
     parameter(
         "a number above 0 and at most 10",
         "Factor on the move that takes most of a frame's residual away.",
-        0.3,
+        0.5,
         gt=0,
         le=10,
-    ),
-]
-PositionMomentum = Annotated[
-    StrictFloat,
-    parameter(
-        "a number of at least 0 and below 1",
-        "Part of the last move of each frame that is added to its next.",
-        0.3,
-        ge=0,
-        lt=1,
     ),
 ]
 PositionMaxStepPx = Annotated[
