@@ -10,9 +10,9 @@ endif()
 # Products and sums of separate statements may be fused.
 function(exitwave_numerics target)
   target_compile_options(${target} PRIVATE
-    -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=fast)
+    "$<$<COMPILE_LANGUAGE:CXX>:-fopenmp-simd;-fno-math-errno;-fno-trapping-math;-ffp-contract=fast>")
   if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
-    target_compile_options(${target} PRIVATE -O3)
+    target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-O3>")
   endif()
 endfunction()
 

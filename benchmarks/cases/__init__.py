@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from results import Measurement
 
-GROUPS = ("quality", "speed", "threads", "memory", "streaming")
+GROUPS = ("quality", "speed", "threads", "memory", "streaming", "gpu")
 
 
 class CaseSkippedError(Exception):
@@ -34,7 +34,7 @@ CaseFunction = Callable[[Settings], Iterator[Measurement]]
 
 def all_cases() -> dict[str, CaseFunction]:
     """Functions of all cases by "group/name", in the order in which they run."""
-    from cases import memory, quality, speed, streaming
+    from cases import gpu, memory, quality, speed, streaming
 
     named = {}
     for group, functions in (
@@ -43,6 +43,7 @@ def all_cases() -> dict[str, CaseFunction]:
         ("threads", speed.THREADS),
         ("memory", memory.CASES),
         ("streaming", streaming.CASES),
+        ("gpu", gpu.CASES),
     ):
         named |= {f"{group}/{name}": function for name, function in functions.items()}
     return named

@@ -64,6 +64,27 @@ def near_scan(settings: Settings) -> Scan:
     )
 
 
+def large_near_scan(settings: Settings) -> Scan:
+    """17 frames of 2048 x 2048 behind a diffuser, whole positions."""
+    return _kept(
+        regime="near",
+        frame_shape=128 if settings.quick else 2048,
+        frames=5 if settings.quick else 17,
+        counts_per_frame=5e6 if settings.quick else 1.2e9,
+        integer_positions=True,
+    )
+
+
+def many_frames(settings: Settings) -> Scan:
+    """4096 frames of 128 x 128, whole positions, defocused lens."""
+    return _kept(
+        frame_shape=64 if settings.quick else 128,
+        frames=60 if settings.quick else 4096,
+        counts_per_frame=2e6,
+        integer_positions=True,
+    )
+
+
 def measured(name: str) -> Path:
     """A file of the measured data: beside the checkout, or where EXITWAVE_SHARED_DATA says."""
     beside = ROOT.parent / "shared" / "data"

@@ -38,7 +38,8 @@ def main() -> None:
             {
                 "peak_bytes": peak_bytes(),
                 "planned_bytes": plan.host_bytes,
-                "moved_bytes": plan.engines[0].moved_bytes,
+                "read_bytes": plan.engines[0].read_bytes,
+                "written_bytes": plan.engines[0].written_bytes,
                 "block_frames": plan.engines[0].block_frames,
                 "counts": plan.engines[0].counts,
                 "waves": plan.engines[0].waves,

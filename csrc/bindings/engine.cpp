@@ -6,9 +6,11 @@
 
 #include <complex>
 #include <cstdint>
+#include <variant>
 
 #include "bindings/bindings.hpp"
 #include "cpu/engine.hpp"
+#include "cuda/engine.hpp"
 
 namespace exitwave {
 
@@ -114,7 +116,7 @@ std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& 
   s.valid.assign(mask.data(), mask.data() + mask.size());
   if (fraction.size() != 2 * s.frames) wrong_shape("fraction", "(frames, 2)");
   s.margin = margin;
-  if (home) s.home = corners_of("home", *home, s.frames);
+  if (margin > 0) s.home = corners_of("home", home ? *home : corner, s.frames);
   s.corner = corners_of("corner", corner, s.frames);
   check_corners(s, s.corner);
   s.fraction.assign(fraction.data(), fraction.data() + fraction.size());
@@ -139,11 +141,13 @@ const Complex* field_data(const char* name, const ComplexArray& array, int modes
   return reinterpret_cast<const Complex*>(array.data());
 }
 
+using Settings = std::variant<CpuSettings, CudaSettings>;
+
 // An engine, and the scan that it looks at.
 class BoundEngine {
  public:
   BoundEngine(const py::object& scan, const EngineOptions& options, const ComplexArray& object,
-              const ComplexArray& probe, const CpuSettings& settings)
+              const ComplexArray& probe, const Settings& settings)
       : scan_object_(scan), options_(options) {
     const Scan& s = scan.cast<const BoundScan&>().scan;
     object_ny_ = s.object_ny;
@@ -154,7 +158,10 @@ class BoundEngine {
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
     start_object_ = object;
     const py::gil_scoped_release release;
-    engine_ = make_cpu_engine(settings, s, options, o, p);
+    if (const auto* cpu = std::get_if<CpuSettings>(&settings))
+      engine_ = make_cpu_engine(*cpu, s, options, o, p);
+    else
+      engine_ = make_cuda_engine(std::get<CudaSettings>(settings), s, options, o, p);
   }
 
   Engine& engine() { return *engine_; }
@@ -210,6 +217,34 @@ class BoundEngine {
   std::unique_ptr<Engine> engine_;
 };
 
+py::dtype dtype_of(ElementType type) {
+  switch (type) {
+    case ElementType::byte:
+      return py::dtype::of<std::uint8_t>();
+    case ElementType::int64:
+      return py::dtype::of<std::int64_t>();
+    case ElementType::float32:
+      return py::dtype::of<float>();
+    case ElementType::float64:
+      return py::dtype::of<double>();
+    case ElementType::complex64:
+      return py::dtype::of<std::complex<float>>();
+  }
+  throw InvalidArgument("state: unknown type");
+}
+
+// Gives each piece of the state to transfer(name, total, first, piece), which reads the piece when
+// the state is saved and fills it when it is restored.
+void pass_state(Engine& engine, bool saving, const py::function& transfer) {
+  Archive archive(saving, [&](const Archive::Piece& piece) {
+    // With a base, the array is a view.
+    const py::array view(dtype_of(piece.type), std::vector<py::ssize_t>{py::ssize_t(piece.count)},
+                         piece.data, py::none());
+    transfer(piece.name, piece.total, piece.first, view);
+  });
+  engine.state(archive);
+}
+
 void bind_options(py::module_& m) {
   py::enum_<Noise>(m, "Noise")
       .value("poisson", Noise::poisson)
@@ -249,6 +284,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("clip", &EngineOptions::clip)
       .def_readwrite("clip_low", &EngineOptions::clip_low)
       .def_readwrite("clip_high", &EngineOptions::clip_high)
+      .def_readwrite("resumed", &EngineOptions::resumed)
       .def_readwrite("storage", &EngineOptions::storage)
       .def_readwrite("probe_support", &EngineOptions::probe_support)
       .def_readwrite("probe_fourier_support", &EngineOptions::probe_fourier_support);
@@ -260,6 +296,16 @@ void bind_options(py::module_& m) {
       .def_readwrite("memory_limit", &CpuSettings::memory_limit)
       .def_readwrite("host_limit", &CpuSettings::host_limit)
       .def_readwrite("planning", &CpuSettings::planning);
+  py::class_<CudaSettings>(m, "CudaSettings")
+      .def(py::init<>())
+      .def_readwrite("devices", &CudaSettings::devices)
+      .def_readwrite("streams", &CudaSettings::streams)
+      .def_readwrite("batch", &CudaSettings::batch)
+      .def_readwrite("deterministic", &CudaSettings::deterministic)
+      .def_readwrite("wave_bytes", &CudaSettings::wave_bytes)
+      .def_readwrite("memory_limit", &CudaSettings::memory_limit)
+      .def_readwrite("host_limit", &CudaSettings::host_limit)
+      .def_readwrite("planning", &CudaSettings::planning);
   py::class_<MemoryUse>(m, "MemoryUse")
       .def_readonly("name", &MemoryUse::name)
       .def_readonly("peak", &MemoryUse::peak)
@@ -285,7 +331,7 @@ void bind_engine(py::module_& m) {
       "Engines may move its frames by at most `margin` pixels from the corners `home`.");
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init<const py::object&, const EngineOptions&, const ComplexArray&,
-                    const ComplexArray&, const CpuSettings&>(),
+                    const ComplexArray&, const Settings&>(),
            "scan"_a, "options"_a, "object"_a.noconvert(), "probe"_a.noconvert(), "settings"_a)
       .def(
           "iterate",
@@ -311,6 +357,15 @@ void bind_engine(py::module_& m) {
                              "a_yy, a_yx, a_xx, b_y, b_x of each frame, (N, 5) float64.")
       .def("set_positions", &BoundEngine::set_positions, "corner"_a.noconvert(),
            "fraction"_a.noconvert(), "Move frames, within the margin of the scan.")
+      .def(
+          "save",
+          [](BoundEngine& e, const py::function& write) { pass_state(e.engine(), true, write); },
+          "write"_a,
+          "All that an engine holds between iterations: write(name, total, first, piece).")
+      .def(
+          "restore",
+          [](BoundEngine& e, const py::function& read) { pass_state(e.engine(), false, read); },
+          "read"_a, "The way back: read(name, total, first, piece) fills the piece.")
       .def_property_readonly("object", &BoundEngine::object, "Copy, (K, A, B) complex64.")
       .def_property_readonly("probe", &BoundEngine::probe, "Copy, (M, Y, X) complex64.")
       .def_property_readonly(

@@ -50,6 +50,9 @@ class Buffer {
   void download(T* target) const {
     if (size_ != 0) memory_->copy_to_host(target, data_, bytes());
   }
+  void download(T* target, std::size_t first, std::size_t count) const {
+    if (count != 0) memory_->copy_to_host(target, data_ + first, count * sizeof(T));
+  }
   void set_zero() {
     if (size_ != 0) memory_->set_zero(data_, bytes());
   }

@@ -5,8 +5,9 @@
 namespace exitwave {
 
 // Two-field aggregate: std::complex multiplies slowly without extra flags and not on a device.
+// Aligned so that a device reads and writes both fields at once.
 template <class T>
-struct ComplexOf {
+struct alignas(2 * sizeof(T)) ComplexOf {
   T re;
   T im;
 };

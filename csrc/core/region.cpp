@@ -1,8 +1,18 @@
 #include "core/region.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 namespace exitwave {
+
+namespace {
+
+std::uint64_t next_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+}  // namespace
 
 Region::Region(const Rect& rect) {
   if (rect.empty()) return;
@@ -87,6 +97,7 @@ Region Region::without(const Rect& rect) const {
 
 Region Region::shifted(int dy, int dx) const {
   Region result = *this;
+  result.id_ = next_id();
   for (Span& s : result.spans_) {
     s.y += dy;
     s.x0 += dx;
@@ -100,6 +111,9 @@ std::size_t Region::pixels() const {
                         : spans_.back().offset + std::size_t(spans_.back().x1 - spans_.back().x0);
 }
 
-void Region::append(int y, int x0, int x1) { spans_.push_back({y, x0, x1, pixels()}); }
+void Region::append(int y, int x0, int x1) {
+  if (spans_.empty()) id_ = next_id();
+  spans_.push_back({y, x0, x1, pixels()});
+}
 
 }  // namespace exitwave

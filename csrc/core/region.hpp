@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -37,11 +38,14 @@ class Region {
   std::vector<Span> spans() && { return std::move(spans_); }
   std::size_t pixels() const;
   bool empty() const { return spans_.empty(); }
+  // Regions of the same number have the same spans, so that a device can keep a copy under it.
+  std::uint64_t id() const { return id_; }
 
  private:
   void append(int y, int x0, int x1);
 
   std::vector<Span> spans_;
+  std::uint64_t id_ = 0;
 };
 
 }  // namespace exitwave

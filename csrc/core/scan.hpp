@@ -26,8 +26,8 @@ struct Scan {
   std::vector<Corner> corner;        // (frames)
   std::vector<Real> fraction;        // (frames, 2): (y, x) in [-1/2, 1/2) pixels
   // Corners that positions may move away from, by at most so many pixels; 0: they stay.
-  std::vector<Corner> home;  // (frames); empty: as corner
   int margin = 0;
+  std::vector<Corner> home;  // (frames), where margin is not 0
   bool near_field = false;
   std::vector<Complex> kernel;          // near field: (ny, nx), zero frequency first
   std::vector<std::vector<int>> parts;  // frames of each part
@@ -35,7 +35,7 @@ struct Scan {
   bool moves() const { return margin > 0; }
   // First pixel that the window of a frame may reach; windows are 2 margin larger then.
   Corner reach(int frame) const {
-    const Corner c = (home.empty() ? corner : home)[std::size_t(frame)];
+    const Corner c = (moves() ? home : corner)[std::size_t(frame)];
     return {c.y - margin, c.x - margin};
   }
   bool fractional() const {

@@ -36,10 +36,14 @@ struct BatchView {
   // A reference, or the value where T is const.
   EXITWAVE_HD Element<T> operator()(Pixel p) const { return element<T>(at(p)); }
   // The same memory seen from pixel (y, x) on.
-  BatchView from(int y, int x) const {
+  EXITWAVE_HD BatchView from(int y, int x) const {
     return {data + y * row_stride + x, frame_stride, mode_stride, row_stride};
   }
-  operator BatchView<const T>() const { return {data, frame_stride, mode_stride, row_stride}; }
+  template <class U>
+    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
+  EXITWAVE_HD operator BatchView<U>() const {
+    return {data, frame_stride, mode_stride, row_stride};
+  }
 };
 
 // A tile of an object-sized array, (modes, ny, nx), addressed in pixels of the whole object: the
@@ -58,7 +62,11 @@ struct CanvasView {
   EXITWAVE_HD Element<T> operator()(int mode, int y, int x) const {
     return element<T>(at(mode, y, x));
   }
-  operator CanvasView<const T>() const { return {data, mode_stride, row_stride, y0, x0}; }
+  template <class U>
+    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
+  EXITWAVE_HD operator CanvasView<U>() const {
+    return {data, mode_stride, row_stride, y0, x0};
+  }
 };
 
 }  // namespace exitwave

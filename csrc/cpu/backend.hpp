@@ -24,9 +24,9 @@ class CpuBackend {
     const bool emulated = settings.emulated > 0;
     const int devices = emulated ? std::min(settings.emulated, parts_) : 1;
     for (int i = 0; i < devices; ++i)
-      memories_.push_back(std::make_unique<HostMemory>(
-          emulated ? "device " + std::to_string(i) : "host memory", !emulated,
-          settings.memory_limit, settings.planning));
+      memories_.push_back(
+          std::make_unique<HostMemory>(emulated ? "device " + std::to_string(i) : "host memory",
+                                       !emulated, settings.memory_limit, settings.planning));
     if (emulated)
       host_memory_ =
           std::make_unique<HostMemory>("host memory", true, settings.host_limit, settings.planning);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 
 #include "core/complex.hpp"
 
@@ -37,6 +38,13 @@ inline void inverse_roots(Real* values, int count) {
   }
 #endif
   for (; i < count; ++i) values[i] = 1 / std::sqrt(values[i]);
+}
+
+// Has `count` values fetched into the cache, to be there when they are read.
+template <class T>
+inline void expect(const T* values, int count) {
+  constexpr std::ptrdiff_t kLine = 64 / sizeof(T);
+  for (std::ptrdiff_t i = 0; i < count; i += kLine) __builtin_prefetch(values + i);
 }
 
 }  // namespace exitwave

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <tuple>
 #include <utility>
 
 #include "core/error.hpp"
@@ -26,6 +27,7 @@ struct Library {
   int (*export_wisdom)(const char*) = nullptr;
   const char* version = nullptr;
   std::string wisdom_path;
+  bool always = false;
 };
 constexpr unsigned kMeasure = 0;
 constexpr unsigned kEstimate = 1U << 6;
@@ -34,7 +36,7 @@ constexpr int kBackwardSign = 1;
 
 Library library;
 std::mutex mutex;  // guards the library, its planner and the table of plans
-std::map<std::pair<int, int>, std::shared_ptr<const FftPlan>> plans;
+std::map<std::tuple<int, int, FftMaker>, std::shared_ptr<const FftPlan>> plans;
 
 template <class F>
 void bind(void* handle, const std::string& path, const char* name, F& function) {
@@ -62,7 +64,8 @@ void save_wisdom() {
 
 }  // namespace
 
-void load_fft_library(const std::string& library_path, const std::string& wisdom_path) {
+void load_fft_library(const std::string& library_path, const std::string& wisdom_path,
+                      bool always) {
   const std::lock_guard lock(mutex);
   void* handle = open_library(library_path);
   Library loaded;
@@ -73,6 +76,7 @@ void load_fft_library(const std::string& library_path, const std::string& wisdom
   bind(handle, library_path, "fftwf_export_wisdom_to_filename", loaded.export_wisdom);
   bind(handle, library_path, "fftwf_version", loaded.version);
   loaded.wisdom_path = wisdom_path;
+  loaded.always = always;
   plans.clear();
   library = std::move(loaded);
   if (!wisdom_path.empty()) library.import_wisdom(wisdom_path.c_str());
@@ -83,7 +87,12 @@ std::string fft_library_version() {
   return library.version == nullptr ? std::string() : std::string(library.version);
 }
 
-FftPlan::FftPlan(int ny, int nx) {
+FftPlan::FftPlan(int ny, int nx, FftMaker maker) {
+  const bool own = maker == FftMaker::fastest && !library.always && FastFft::pays();
+  if (own && FastFft::supports(ny, nx)) {
+    fast_ = std::make_unique<const FastFft>(ny, nx);
+    return;
+  }
   const std::size_t bytes = (sizeof(Complex) * std::size_t(ny) * std::size_t(nx) + 63) / 64 * 64;
   const std::unique_ptr<void, decltype(&std::free)> image(std::aligned_alloc(64, bytes),
                                                           &std::free);
@@ -97,22 +106,24 @@ FftPlan::FftPlan(int ny, int nx) {
 }
 
 FftPlan::~FftPlan() {
+  if (fast_) return;
   library.destroy_plan(forward_);
   library.destroy_plan(backward_);
 }
 
 void FftPlan::execute(Complex* image, Direction direction) const {
+  if (fast_) return fast_->execute(image, direction);
   library.execute_dft(direction == Direction::forward ? forward_ : backward_, image, image);
 }
 
-std::shared_ptr<const FftPlan> fft_plan(int ny, int nx) {
+std::shared_ptr<const FftPlan> fft_plan(int ny, int nx, FftMaker maker) {
   const std::lock_guard lock(mutex);
   if (library.plan_dft_2d == nullptr)
     throw DeviceError("FFT: no library is bound; install pyfftw or name one in EXITWAVE_FFT");
-  auto& plan = plans[{ny, nx}];
+  auto& plan = plans[{ny, nx, maker}];
   if (!plan) {
-    plan = std::make_shared<const FftPlan>(ny, nx);
-    save_wisdom();
+    plan = std::make_shared<const FftPlan>(ny, nx, maker);
+    if (!plan->fast()) save_wisdom();
   }
   return plan;
 }

@@ -10,7 +10,7 @@
 namespace exitwave {
 
 double time_transforms(int ny, int nx, int images, int threads) {
-  const auto plan = fft_plan(ny, nx);
+  const auto plan = fft_plan(ny, nx, FftMaker::library);
   HostMemory memory("host memory", true, 0);
   Images<Complex> image(memory, {threads, 1, ny, nx});
   ThreadPool pool(threads);

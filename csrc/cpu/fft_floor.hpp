@@ -2,8 +2,8 @@
 
 namespace exitwave {
 
-// Seconds that `images` forward and backward transforms of ny x nx take on so many threads, each on
-// one image that stays in its cache: the least that any engine can need for them.
+// Seconds that `images` forward and backward transforms of ny x nx by the library take on so many
+// threads, each on one image that stays in its cache: what engines are measured against.
 double time_transforms(int ny, int nx, int images, int threads);
 
 }  // namespace exitwave

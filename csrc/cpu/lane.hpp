@@ -48,13 +48,15 @@ class CpuLane {
     }
   };
 
-  // body(pixel, source y, source x) where the source is the image rolled by (dy, dx).
+  // body(pixel, source y, source x) where the source is the image rolled by (dy, dx). Rolled halves
+  // of rows are no order that the processor foresees, so that source(frame, y) is asked for ahead.
   template <class Body>
   struct MapRolled {
     int ny;
     int dy;
     int dx;
     Body body;
+    static constexpr int kRowsAhead = 4;
 
     void begin(CpuLane&, int) const {}
     void end(CpuLane&, int, int) const {}
@@ -62,6 +64,8 @@ class CpuLane {
       const Body b = body;
       const int from = y + dy < ny ? y + dy : y + dy - ny;
       const int rest = nx - dx;
+      if constexpr (requires { b.source(frame, y); })
+        expect(b.source(frame, (from + kRowsAhead) % ny), nx);
       EXITWAVE_SIMD_LOOP
       for (int x = 0; x < rest; ++x) b(Pixel{frame, 0, y, x}, from, x + dx);
       EXITWAVE_SIMD_LOOP

@@ -71,6 +71,17 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     restart_ = true;
   }
 
+  void state(Archive& archive) override {
+    Base::state(archive);
+    object_direction_.state(archive, "object_direction");
+    object_old_.state(archive, "object_gradient");
+    probe_direction_.state(archive, "probe_direction");
+    probe_old_.state(archive, "probe_gradient");
+    archive.number("even", even_);
+    archive.number("probe_moved", probe_moved_);
+    archive.number("restart", restart_);
+  }
+
  private:
   using Base::model_;
   using Base::object_sums_;

@@ -7,6 +7,7 @@
 
 #include "core/complex.hpp"
 #include "core/scan.hpp"
+#include "storage/archive.hpp"
 #include "storage/plan.hpp"
 
 namespace exitwave {
@@ -35,6 +36,7 @@ struct EngineOptions {
   bool clip = false;
   double clip_low = 0;
   double clip_high = 0;
+  bool resumed = false;  // state() restores what start() would compute
   StoragePlan storage;
   std::vector<Real> probe_support;          // (ny, nx), 0 or 1; empty: none
   std::vector<Real> probe_fourier_support;  // (ny, nx), zero frequency first; empty: none
@@ -82,6 +84,9 @@ class Engine {
   // Moves frames, within the margin of the scan; (frames) and (frames, 2). Kept waves follow.
   virtual void set_positions(const std::vector<Corner>& corner,
                              const std::vector<Real>& fraction) = 0;
+  // All that an engine holds between iterations, out or back in: one that is made for the same scan
+  // and parts, and gets this back, goes on as if it had never stopped.
+  virtual void state(Archive& archive) = 0;
 
   virtual void get_object(Complex* target) = 0;
   virtual void get_probe(Complex* target) = 0;

@@ -17,7 +17,7 @@ std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& setting
                                        const Complex* probe) {
   const auto make = [&]<class E>() -> std::unique_ptr<Engine> {
     auto engine = std::make_unique<E>(settings, scan, options, object, probe);
-    if (!settings.planning) engine->start();
+    if (!settings.planning && !options.resumed) engine->start();
     return engine;
   };
   const std::string& name = options.name;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstring>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "core/complex.hpp"
 #include "core/shape.hpp"
 #include "core/view.hpp"
+#include "storage/archive.hpp"
 
 namespace exitwave {
 
@@ -64,6 +66,11 @@ class Field {
         std::memcpy(target + in_whole, tile.data() + in_tile, bytes);
       });
     }
+  }
+
+  void state(Archive& archive, const std::string& name) {
+    for (std::size_t i = 0; i < buffers_.size(); ++i)
+      archive.buffer(name + "/" + std::to_string(i), buffers_[i]);
   }
 
  private:

@@ -133,8 +133,8 @@ class PartialSums {
               Buffer<Complex>(backend.memory(part), region.pixels() * std::size_t(modes_)),
               Buffer<Real>(backend.memory(part), region.pixels())};
         };
-        messages_.push_back(
-            {owner, sender, region, region, room(sender), shared_ ? Packed{} : room(owner)});
+        Packed at_owner = shared_ ? Packed{} : room(owner);
+        messages_.push_back({owner, sender, region, region, room(sender), std::move(at_owner)});
       }
   }
 

@@ -39,6 +39,13 @@ class Pie final : public Reconstruction<Backend> {
     if (options_.momentum_period != 0) restart_momentum();
   }
 
+  void state(Archive& archive) override {
+    Base::state(archive);
+    archive.number("updates", updates_);
+    velocity_.state(archive, "velocity");
+    past_.state(archive, "past");
+  }
+
  private:
   using Base::options_;
   using Base::problem_;

@@ -86,6 +86,16 @@ class Reconstruction : public Engine {
                      const std::vector<Real>& fraction) override {
     problem_.set_positions(corner, fraction);
   }
+  // Object and probe part by part: where tiles overlap their last digits may differ. Sums are zero
+  // between iterations, and what follows from the probe follows from it again.
+  void state(Archive& archive) override {
+    state_.object().state(archive, "object");
+    state_.probe().state(archive, "probe");
+    archive.number("probe_power", power_);
+    totals_.state(archive);
+    blocks_.state(archive, backend_);
+    if (!archive.saving()) for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
+  }
 
   void get_object(Complex* target) override { state_.object().download(target); }
   void get_probe(Complex* target) override { state_.probe().download(target); }

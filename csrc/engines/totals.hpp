@@ -1,10 +1,12 @@
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "core/buffer.hpp"
 #include "kernels/scalar.hpp"
+#include "storage/archive.hpp"
 
 namespace exitwave {
 
@@ -51,6 +53,11 @@ class Totals {
                   rows.begin() + std::ptrdiff_t(first));
     }
     return rows;
+  }
+
+  void state(Archive& archive) {
+    for (std::size_t i = 0; i < tables_.size(); ++i)
+      archive.buffer("totals/" + std::to_string(i), tables_[i]);
   }
 
  private:

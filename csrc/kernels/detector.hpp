@@ -22,6 +22,10 @@ struct Widen {
     const Real count = Real(counts({counts_at[p.frame], 0, from_y, from_x}));
     measured(p) = valid({0, 0, from_y, from_x}) ? count : Real(-1);
   }
+  // What a row reads.
+  EXITWAVE_HD const Count* source(int batch_entry, int from_y) const {
+    return counts.at({counts_at[batch_entry], 0, from_y, 0});
+  }
 };
 
 // Keeps the division finite where the model is dark; far below one count.

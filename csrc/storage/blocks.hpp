@@ -4,11 +4,13 @@
 #include <array>
 #include <memory>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "core/buffer.hpp"
 #include "core/job_queue.hpp"
 #include "core/scan.hpp"
+#include "storage/archive.hpp"
 #include "storage/home.hpp"
 #include "storage/plan.hpp"
 
@@ -86,6 +88,31 @@ class Blocks {
 
   // Frames of the part's latest pass.
   const int* order(int part) const { return parts_[std::size_t(part)].order.data(); }
+
+  // Exit waves, wherever they are; frames in the order of their part.
+  void state(Archive& archive, Backend& backend) {
+    backend.for_each_part([](Lane& lane, int, int) { lane.finish_copies(); });
+    for (std::size_t part = 0; part < parts_.size(); ++part) {
+      const std::string name = "exit_waves/" + std::to_string(part);
+      Part& p = parts_[part];
+      archive.buffer(name, p.waves);
+      if (p.waves_home == nullptr) continue;
+      const auto frames = [&](std::size_t first, std::size_t count) {
+        std::vector<int> numbers(count / wave_bytes_);
+        std::iota(numbers.begin(), numbers.end(), int(first / wave_bytes_));
+        return numbers;
+      };
+      archive.pieces<unsigned char>(
+          name, p.in_scan.size() * wave_bytes_,
+          std::max<std::size_t>(1, Archive::kPieceBytes / wave_bytes_) * wave_bytes_,
+          [&](std::size_t first, std::size_t count, unsigned char* target) {
+            p.waves_home->read(frames(first, count), target);
+          },
+          [&](std::size_t first, std::size_t count, const unsigned char* source) {
+            p.waves_home->write(frames(first, count), source);
+          });
+    }
+  }
 
  private:
   static constexpr int kSlots = 3;

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exitwave import metrics, plots
+    from exitwave import metrics, plots, prepare, probes
     from exitwave.config import show_config
     from exitwave.errors import (
         DeviceError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from exitwave.io import Dataset, load_result, save_result
     from exitwave.io.load import load
     from exitwave.reconstruct import Plan, plan, ptychography
+    from exitwave.restart import resume
     from exitwave.result import Result
     from exitwave.simulator import simulate
 
@@ -42,7 +43,10 @@ _HOME = {
     "metrics": "metrics",
     "plan": "reconstruct",
     "plots": "plots",
+    "prepare": "prepare",
+    "probes": "probes",
     "ptychography": "reconstruct",
+    "resume": "restart",
     "save_result": "io",
     "show_config": "config",
     "simulate": "simulator",
@@ -65,7 +69,10 @@ __all__ = [
     "metrics",
     "plan",
     "plots",
+    "prepare",
+    "probes",
     "ptychography",
+    "resume",
     "save_result",
     "show_config",
     "simulate",

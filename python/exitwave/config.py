@@ -72,20 +72,29 @@ def _fft(build: dict[str, Any] | str) -> str:
     if isinstance(build, str):
         return build
     from exitwave.errors import ExitwaveError
-    from exitwave.fft_library import load_fft_library
+    from exitwave.fft_library import library_is_named, load_fft_library
 
     try:
         library = load_fft_library()
     except ExitwaveError as error:
         return f"none: {error}"
     # Asked again: the version is known once the library is bound.
-    return f"{_text(_build_info(), 'fft_version')} ({library})"
+    bound = f"{_text(_build_info(), 'fft_version')} ({library})"
+    own = build["own_fft"] and not library_is_named()
+    return f"own for lengths with no prime factor above 7, else {bound}" if own else bound
 
 
 def _gpu(build: dict[str, Any] | str) -> str:
     if isinstance(build, str):
         return build
-    return f"none: {build.get('cuda') or 'this build has no CUDA module'}"
+    from exitwave import _core
+    from exitwave.cuda_library import load_cufft_library, why_no_gpu
+
+    if reason := why_no_gpu():
+        return f"none: {reason}"
+    devices = ", ".join(f"{d.name} {d.bytes / 1e9:.0f} GB" for d in _core.cuda_devices())
+    cufft = f"cuFFT {_core.build_info()['cufft_version']} ({load_cufft_library()})"
+    return f"{devices}, by {build['cuda_runtime']}, {cufft}"
 
 
 def _mpi() -> str:

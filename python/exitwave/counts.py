@@ -6,20 +6,29 @@ one array that the core works on - and that is the caller's own where its type a
 
 from __future__ import annotations
 
+import hashlib
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from exitwave.errors import InvalidArgument
+from exitwave.errors import FileFormatError, InvalidArgument
+from exitwave.file_watch import FileWatch
+from exitwave.read_ahead import ReadAhead
 
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
 # Small, so that the allocator gives the memory back.
 _CHUNK_BYTES = 2 << 20
+# Bytes read for each byte needed that are worth a warning.
+_WASTEFUL = 2.0
+# Frames that a fingerprint looks at one by one.
+_FINGERPRINT_FRAMES = 8
 # Counts become single precision on their way through the core.
 _LARGEST = np.finfo(np.float32).max
 
@@ -38,6 +47,8 @@ class Counts:
         At valid pixels.
     dtype : NumPy type
         Of the counts in the core.
+    watch : FileWatch
+        Of the file that the data are in.
     """
 
     data: Any
@@ -45,6 +56,7 @@ class Counts:
     mean: npt.NDArray[np.float64]
     largest: float
     dtype: np.dtype[Any]
+    watch: FileWatch
 
     @property
     def total(self) -> float:
@@ -59,8 +71,14 @@ class Counts:
     def frame_bytes(self) -> int:
         return self.dtype.itemsize * int(self.data.shape[1]) * int(self.data.shape[2])
 
+    @cached_property
+    def ahead(self) -> ReadAhead:
+        """Where the order in which frames will be read is told."""
+        return ReadAhead(self.data, self.frame_bytes)
+
     def read(self, frames: npt.NDArray[np.int32], target: npt.NDArray[Any]) -> None:
         """Frames, by their numbers, from data that are not in memory; the core calls it."""
+        self.ahead.use(len(frames))
         step = max(1, _CHUNK_BYTES // self.frame_bytes)
         first = 0
         while first < len(frames):
@@ -72,11 +90,12 @@ class Counts:
             ):
                 run += 1
             start = int(frames[first])
-            chunk = np.asarray(self.data[start : start + run])
+            chunk = _read(self.data, slice(start, start + run))
             # What stands at invalid pixels need not fit the type.
             fits = chunk.dtype == self.dtype
             target[first : first + run] = chunk if fits else np.where(self.mask, chunk, 0)
             first += run
+        self.watch.check()
 
 
 def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
@@ -114,6 +133,7 @@ def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
             f"data has type {data.dtype}, but must be counts: unsigned integers or float32."
         )
     valid = _checked_mask(mask, tuple(data.shape[1:]))
+    watch = FileWatch(data)
     in_memory = isinstance(data, np.ndarray) and data.flags.c_contiguous
     if in_memory and data.dtype in _NATIVE and data.dtype.isnative:
         target, dtype = data, data.dtype
@@ -129,9 +149,53 @@ def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
         if target is not data:
             # What stands at invalid pixels need not fit the type, and does not matter.
             target[first : first + len(chunk)] = np.where(valid, chunk, 0)
+    watch.check()
     if total.sum() == 0:
         raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
-    return Counts(target, valid, total / len(data), largest, dtype)
+    return Counts(target, valid, total / len(data), largest, dtype, watch)
+
+
+def warn_of_chunks(counts: Counts, *, in_groups: bool) -> None:
+    """Warn where counts stay in a file whose chunks make a run read much more than it needs.
+
+    ``in_groups``: some engine draws its frames from all over the scan.
+    """
+    chunks = getattr(counts.data, "chunks", None)
+    if counts.in_memory or chunks is None:
+        return
+    from exitwave.io.rechunk import reading_factor
+
+    run = 1 if in_groups else max(1, _CHUNK_BYTES // counts.frame_bytes)
+    factor = reading_factor(chunks, counts.data.shape, run)
+    if factor >= _WASTEFUL:
+        shape = " x ".join(map(str, chunks))
+        warnings.warn(
+            f"data stay in their file, whose chunks of {shape} make a pass read about "
+            f"{factor:.1f} times what it needs; write it anew with one frame per chunk: exitwave "
+            f"rechunk {counts.data.file.filename} NEW_FILE --data {counts.data.name}.",
+            stacklevel=4,
+        )
+
+
+def fingerprint(counts: Counts) -> dict[str, Any]:
+    """What tells these counts from any others: shape, type, digests of their mean and of frames."""
+    chosen = np.unique(np.linspace(0, len(counts.data) - 1, _FINGERPRINT_FRAMES).astype(np.int32))
+    frames = np.empty((len(chosen), *counts.data.shape[1:]), counts.dtype)
+    if counts.in_memory:
+        frames[:] = counts.data[chosen]
+    else:
+        counts.read(chosen, frames)
+    frames[:, ~counts.mask] = 0
+    return {
+        "shape": tuple(int(n) for n in counts.data.shape),
+        "dtype": str(counts.dtype),
+        "mean": _digest(counts.mean),
+        "frames": _digest(frames),
+    }
+
+
+def _digest(array: npt.NDArray[Any]) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
 
 
 def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
@@ -149,7 +213,7 @@ def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Count
         data, dtype.itemsize * math.prod(data.shape), host_bytes
     ):
         data = np.broadcast_to(dtype.type(0), data.shape)
-    return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype)
+    return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype, FileWatch(None))
 
 
 def _stays_in_file(data: Any, size: int, host_bytes: int | None) -> bool:
@@ -192,7 +256,17 @@ def _chunks(data: Any) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     frame_bytes = data.dtype.itemsize * data.shape[1] * data.shape[2]
     step = max(1, _CHUNK_BYTES // frame_bytes)
     for first in range(0, data.shape[0], step):
-        yield first, np.asarray(data[first : first + step])
+        yield first, _read(data, slice(first, first + step))
+
+
+def _read(data: Any, frames: slice) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(data[frames])
+    except (OSError, RuntimeError) as error:  # h5py raises both
+        raise FileFormatError(
+            f"frames {frames.start} to {frames.stop - 1} of data cannot be read "
+            f"({' '.join(str(error).split())}); the file is damaged, or its disk has gone."
+        ) from error
 
 
 def _checked_sum(

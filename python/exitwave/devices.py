@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from exitwave.cuda_library import why_no_gpu
 from exitwave.errors import DeviceError, InvalidArgument
 from exitwave.memory_limit import MemoryLimits
 
@@ -67,9 +68,13 @@ class Lanes:
     def _copied(self, limits: MemoryLimits, wave_bytes: int, planning: bool) -> Any:
         from exitwave import _core
 
-        settings = _core.CpuSettings()
-        for key in ("threads", "batch", "emulated"):
+        on_gpus = isinstance(self.settings, _core.CudaSettings)
+        settings = type(self.settings)()
+        keys = ("devices", "streams", "deterministic") if on_gpus else ("threads", "emulated")
+        for key in ("batch", *keys):
             setattr(settings, key, getattr(self.settings, key))
+        if on_gpus:
+            settings.wave_bytes = wave_bytes
         if self.cache_bytes is not None:
             settings.batch = max(1, self.cache_bytes // (2 * LANES_PER_GPU * wave_bytes))
         settings.memory_limit = (limits.host if self.host_is_device else limits.device) or 0
@@ -88,7 +93,19 @@ def host_is_device(device: str) -> bool:
     return device.partition(":")[0] not in ("emulated", "cuda")
 
 
-def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int) -> Lanes:
+def free_device_bytes(device: str) -> int | None:
+    """Memory that a run could take of each GPU that the name stands for; None: it is the host's."""
+    if device.partition(":")[0] != "cuda" or why_no_gpu():
+        return None
+    from exitwave import _core
+
+    numbers = _gpu_numbers(device, len(_core.cuda_devices()))
+    return min(int(_core.cuda_free_bytes(number)) for number in numbers)
+
+
+def choose_lanes(
+    device: str, parts: int | None, batch: int | None, frames: int, deterministic: bool = False
+) -> Lanes:
     """Lanes for a scan of so many frames.
 
     Raises
@@ -101,12 +118,12 @@ def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int)
     from exitwave import _core
 
     name, _, count = device.partition(":")
-    if name == "cuda":
-        raise DeviceError(
-            f"device {device!r} cannot be used: {_core.build_info()['cuda']}; use 'cpu'."
-        )
+    if name == "cuda" and (reason := why_no_gpu()):
+        raise DeviceError(f"device {device!r} cannot be used: {reason}; use 'cpu'.")
     if parts is not None and parts > frames:
         raise InvalidArgument(f"parts is {parts}, but must be at most the {frames} frames.")
+    if name == "cuda":
+        return _gpu_lanes(device, parts, batch, frames, deterministic)
     settings = _core.CpuSettings()
     if name == "emulated":
         devices = int(count) if count else _EMULATED_DEVICES
@@ -121,3 +138,30 @@ def choose_lanes(device: str, parts: int | None, batch: int | None, frames: int)
         settings.threads = min(threads, parts)
         settings.batch = batch or 1
     return Lanes(parts, settings, host_is_device(device))
+
+
+def _gpu_lanes(
+    device: str, parts: int | None, batch: int | None, frames: int, deterministic: bool
+) -> Lanes:
+    from exitwave import _core
+
+    there = _core.cuda_devices()
+    settings = _core.CudaSettings()
+    settings.devices = _gpu_numbers(device, len(there))
+    settings.streams = LANES_PER_GPU
+    settings.batch = batch or 1
+    settings.deterministic = deterministic
+    cache_bytes = min(int(there[i].cache_bytes) for i in settings.devices)
+    spread = parts or min(frames, len(settings.devices) * LANES_PER_GPU)
+    return Lanes(spread, settings, False, cache_bytes if batch is None else None)
+
+
+def _gpu_numbers(device: str, there: int) -> list[int]:
+    """The GPUs of a device's name; without numbers it is the first one."""
+    numbers = [int(number) for number in (device.partition(":")[2] or "0").split(",")]
+    if len(set(numbers)) < len(numbers):
+        raise InvalidArgument(f"device is {device!r}, but must name each GPU once.")
+    if max(numbers) >= there:
+        found = "cuda:0" if there == 1 else f"cuda:0 to cuda:{there - 1}"
+        raise DeviceError(f"device {device!r} cannot be used: there is only {found}; use that.")
+    return numbers

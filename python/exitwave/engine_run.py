@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.checkpoint import EngineStanding
 from exitwave.errors import DivergenceError
 from exitwave.partition import draw_groups
 from exitwave.positions import PositionRefiner
@@ -41,6 +42,8 @@ class EngineRun:
     ----------
     number : int
         Place in the chain, from 0; used in messages.
+    standing : EngineStanding, optional
+        Where a checkpoint left the engine; what its core held is still to be restored.
     """
 
     def __init__(
@@ -50,18 +53,21 @@ class EngineRun:
         problem: Problem,
         obj: Complex64,
         probe: Complex64,
+        standing: EngineStanding | None = None,
         refiner: PositionRefiner | None = None,
     ) -> None:
         self.number = number
         self.params = params
         self.problem = problem
-        self.errors: list[float] = []
         self._refiner = refiner
+        at = standing or EngineStanding([], [], None)
+        self.errors = list(at.errors)
+        self._cut_power = deque(at.cut_power, maxlen=_LAST_UPDATES)
+        self._frames_in_bound = at.frames_in_bound
         self._groups = _group_size(params, len(problem.order))
         options = core_options(params, problem, len(obj), len(probe))
+        options.resumed = standing is not None
         self._core, self.plan = problem.engine(options, obj, probe)
-        self._report: Any = None
-        self._cut_power: deque[float] = deque(maxlen=_LAST_UPDATES)
 
     @property
     def name(self) -> str:
@@ -71,13 +77,17 @@ class EngineRun:
     def core(self) -> Any:
         return self._core
 
+    @property
+    def standing(self) -> EngineStanding:
+        return EngineStanding(list(self.errors), list(self._cut_power), self._frames_in_bound)
+
     def error(self) -> float:
         """Fourier error of the present model."""
         return float(self._core.deviation()) / self.problem.energy
 
     def iterations(self) -> Iterator[int]:
         """Runs the engine; yields the number of each iteration when it is done."""
-        for iteration in range(self.params.iterations):
+        for iteration in range(len(self.errors), self.params.iterations):
             self._iterate(iteration)
             yield iteration
         self.finish()
@@ -94,9 +104,9 @@ class EngineRun:
             )
         frames = len(self.problem.order)
         chosen = isinstance(getattr(self.params, "power_bound", None), float)
-        if chosen and self._report is not None and 2 * self._report.frames_in_bound > frames:
+        if chosen and 2 * (self._frames_in_bound or 0) > frames:
             warnings.warn(
-                f"{self._where()}: {self._report.frames_in_bound} of {frames} frames are inside "
+                f"{self._where()}: {self._frames_in_bound} of {frames} frames are inside "
                 "power_bound and are left alone; a smaller bound would let them improve.",
                 stacklevel=5,
             )
@@ -117,13 +127,16 @@ class EngineRun:
 
     def _iterate(self, iteration: int) -> None:
         groups = self.groups()
+        if not self.problem.counts.in_memory:
+            self.problem.counts.ahead.expect(frame for group in groups for frame in group)
         updates_probe = self._updates_probe(iteration)
         refines = self._refiner is not None and self._refiner.due(iteration)
         self._core.watch_positions(refines)
-        self._report = self._core.iterate(groups, updates_probe)
+        report = self._core.iterate(groups, updates_probe)
+        self._frames_in_bound = report.frames_in_bound
         if updates_probe:
-            self._cut_power.append(self._report.cut_power)
-        self.errors.append(self._report.deviation / self.problem.energy)
+            self._cut_power.append(report.cut_power)
+        self.errors.append(report.deviation / self.problem.energy)
         self._check_error(iteration)
         if refines:
             self._refine_positions()

@@ -1,9 +1,11 @@
 """Which FFT library the core uses: bound when it is first needed.
 
-The FFTW3 single-precision interface of the library that EXITWAVE_FFT names, else of the system's
-libfftw3f, else of the one inside the pyfftw wheel. Plans are measured once and kept as wisdom in
-the user's cache folder (EXITWAVE_CACHE names another; empty: none is kept, and plans are
-estimated), so that the same machine gives the same bits.
+The core itself transforms frames whose lengths have no prime factors but 2, 3, 5 and 7, and the
+library all others; or the library all, where EXITWAVE_FFT names it. It is bound by the FFTW3
+single-precision interface: the one that is named, else the system's libfftw3f, else the one inside
+the pyfftw wheel. Its plans are measured once and kept as wisdom in the user's cache folder
+(EXITWAVE_CACHE names another; empty: none is kept, and plans are estimated), so that the same
+machine gives the same bits.
 """
 
 from __future__ import annotations
@@ -30,8 +32,13 @@ def load_fft_library() -> str:
     from exitwave import _core
 
     path = find_fft_library()
-    _core.load_fft_library(path, _wisdom_path(path))
+    _core.load_fft_library(path, _wisdom_path(path), library_is_named())
     return path
+
+
+def library_is_named() -> bool:
+    """Whether EXITWAVE_FFT names a library, which then makes all transforms."""
+    return bool(os.environ.get("EXITWAVE_FFT"))
 
 
 def find_fft_library() -> str:

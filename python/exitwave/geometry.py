@@ -5,6 +5,7 @@ Conventions: pairs are (row, column); a frame has its zero frequency at ``(Y // 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,23 +14,35 @@ from exitwave.errors import InvalidArgument
 
 PLANCK_TIMES_LIGHT_J_M = 1.98644586e-25
 ELEMENTARY_CHARGE_C = 1.602176634e-19
+ELECTRON_REST_ENERGY_J = 8.1871057880e-14
 
 Regime = Literal["far", "near"]
+Radiation = Literal["photon", "electron"]
 Pair = tuple[float, float]
 
 
-def wavelength_from_energy(energy_ev: float) -> float:
-    """Wavelength in metres of photons of ``energy_ev`` electronvolts: hc / E."""
-    return PLANCK_TIMES_LIGHT_J_M / (
-        checks.number("energy_ev", energy_ev, above=0) * ELEMENTARY_CHARGE_C
-    )
+def wavelength_from_energy(energy_ev: float, radiation: str = "photon") -> float:
+    """Wavelength in metres of photons or electrons of ``energy_ev`` electronvolts.
+
+    Photons: hc / E. Electrons of kinetic energy E: hc / sqrt(E (E + 2 m c^2)), relativistic
+    (de Broglie; the acceleration voltage in volts is the energy in electronvolts).
+    """
+    checks.choice("radiation", radiation, ("photon", "electron"))
+    energy = checks.number("energy_ev", energy_ev, above=0) * ELEMENTARY_CHARGE_C
+    if radiation == "electron":
+        energy = math.sqrt(energy * (energy + 2 * ELECTRON_REST_ENERGY_J))
+    return PLANCK_TIMES_LIGHT_J_M / energy
 
 
-def energy_from_wavelength(wavelength_m: float) -> float:
-    """Energy in electronvolts of photons of ``wavelength_m`` metres: hc / wavelength."""
-    return PLANCK_TIMES_LIGHT_J_M / (
-        checks.number("wavelength_m", wavelength_m, above=0) * ELEMENTARY_CHARGE_C
-    )
+def energy_from_wavelength(wavelength_m: float, radiation: str = "photon") -> float:
+    """Energy in electronvolts of photons, or kinetic energy of electrons, of ``wavelength_m``."""
+    checks.choice("radiation", radiation, ("photon", "electron"))
+    energy = PLANCK_TIMES_LIGHT_J_M / checks.number("wavelength_m", wavelength_m, above=0)
+    if radiation == "electron":
+        # sqrt(x^2 + m^2) - m without the cancellation of two large numbers.
+        rest = ELECTRON_REST_ENERGY_J
+        energy *= energy / (math.hypot(energy, rest) + rest)
+    return energy / ELEMENTARY_CHARGE_C
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,8 @@ class Geometry:
         (row, column) pixel of the detector.
     focus_distance_m : float, optional
         Near field with a cone beam: focus to sample; None is a parallel beam.
+    radiation : "photon" or "electron"
+        What the energy belongs to.
 
     Raises
     ------
@@ -62,9 +77,11 @@ class Geometry:
     distance_m: float | None = None
     detector_pixel_m: Pair | None = None
     focus_distance_m: float | None = None
+    radiation: Radiation = "photon"
 
     def __post_init__(self) -> None:
         checks.choice("regime", self.regime, ("far", "near"))
+        checks.choice("radiation", self.radiation, ("photon", "electron"))
         if self.regime == "far" and self.focus_distance_m is not None:
             raise InvalidArgument(
                 "focus_distance_m describes the cone beam of the near field, but regime is "
@@ -127,8 +144,10 @@ class Geometry:
 
     @property
     def energy_ev(self) -> float | None:
-        """Photon energy in electronvolts; None without a wavelength."""
-        return None if self.wavelength_m is None else energy_from_wavelength(self.wavelength_m)
+        """Energy in electronvolts of photon or electron; None without a wavelength."""
+        if self.wavelength_m is None:
+            return None
+        return energy_from_wavelength(self.wavelength_m, self.radiation)
 
     @property
     def magnification(self) -> float:

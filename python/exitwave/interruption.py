@@ -1,4 +1,4 @@
-"""Ctrl-C during a run: the iteration under way is finished and the state so far is kept."""
+"""Ctrl-C and SIGTERM during a run: the iteration under way is finished, the state so far kept."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ import threading
 from types import FrameType
 from typing import Any
 
+# What Result.stopped says of each.
+_REASONS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
 
 class Interruption:
-    """Context in which the first Ctrl-C only sets ``requested``; the second one raises.
+    """Context in which the first Ctrl-C or SIGTERM only sets ``reason``; the second one raises.
 
     Signals can be caught in the main thread alone; elsewhere this does nothing.
     """
 
     def __init__(self) -> None:
-        self.requested = False
-        self._before: Any = None
+        self.reason: str | None = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._request)
+            self._before = {each: signal.signal(each, self._request) for each in _REASONS}
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for each, handler in self._before.items():
+            signal.signal(each, signal.SIG_DFL if handler is None else handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.reason is not None:
+            if number == signal.SIGTERM:
+                raise SystemExit(128 + number)
             raise KeyboardInterrupt
-        self.requested = True
+        self.reason = _REASONS[signal.Signals(number)]

@@ -44,8 +44,8 @@ class EnginePlan:
         Where counts stay between passes.
     waves : "device", "host", "file" or None
         Where exit waves stay; None: none are kept.
-    moved_bytes : int
-        Bytes that come to the devices and go back in an iteration.
+    read_bytes, written_bytes : int
+        Bytes that come to the devices in an iteration, and go back.
     parts, batch : int
         Parts that the scan is cut into, and frames per step.
     """
@@ -55,9 +55,14 @@ class EnginePlan:
     block_frames: int
     counts: str
     waves: str | None
-    moved_bytes: int
+    read_bytes: int
+    written_bytes: int
     parts: int = 1
     batch: int = 1
+
+    @property
+    def moved_bytes(self) -> int:
+        return self.read_bytes + self.written_bytes
 
     @property
     def device_bytes(self) -> int:
@@ -77,6 +82,7 @@ class FrameStore:
 
     ``counts_at``: where the counts are at home, "host" or "file". ``host_is_device``: the lanes see
     the host's memory, so that only a file is elsewhere. ``part_frames``: of the largest part.
+    ``arrays_bytes``: what the host holds beside the engine.
     """
 
     frames: int
@@ -86,6 +92,7 @@ class FrameStore:
     counts_at: str
     host_is_device: bool
     scratch_folder: str
+    arrays_bytes: int = 0
 
 
 def plan_engine(
@@ -106,9 +113,9 @@ def plan_engine(
     """
     for counts, waves in _ways(options.name, store):
         plan = _plan_way(build, options, store, limits, counts, waves)
-        if _fits(plan, limits):
+        if _fits(plan, store, limits):
             return plan
-    raise OutOfMemory(_too_little(plan, limits))
+    raise OutOfMemory(_too_little(plan, store, limits))
 
 
 def _ways(engine: str, store: FrameStore) -> list[tuple[str, str | None]]:
@@ -145,7 +152,7 @@ def _plan_way(
         options.storage.block_frames = block_frames
         memory = [MemoryUse(use.name, use.peak, dict(use.uses)) for use in build(options)]
         moved = _moved_bytes(options, store)
-        return EnginePlan(options.name, memory, block_frames, counts, waves, moved)
+        return EnginePlan(options.name, memory, block_frames, counts, waves, *moved)
 
     if not options.storage.stream_counts and waves in (None, "device"):
         return use_of(0)
@@ -153,37 +160,38 @@ def _plan_way(
     frame_bytes = max(1, two.device_bytes - one.device_bytes)
     frames = min(store.part_frames, max(1, 3 * _SLOT_BYTES // frame_bytes))
     for limit, least, most in (
-        (limits.device, one.device_bytes, two.device_bytes),
-        (limits.host, one.host_bytes, two.host_bytes),
+        (None if store.host_is_device else limits.device, one.device_bytes, two.device_bytes),
+        (limits.host, one.host_bytes + store.arrays_bytes, two.host_bytes + store.arrays_bytes),
     ):
         if limit is not None and most > least:
             frames = min(frames, 1 + max(0, limit - least) // (most - least))
     return use_of(frames)
 
 
-def _moved_bytes(options: Any, store: FrameStore) -> int:
-    """Counts once for each pass over the frames, waves there and back."""
+def _moved_bytes(options: Any, store: FrameStore) -> tuple[int, int]:
+    """Read: counts once for each pass over the frames, and waves; written: waves."""
     from exitwave import _core
 
-    moved = 0
+    counts = waves = 0
     if options.storage.stream_counts:
-        moved += store.frame_count_bytes * (2 if options.name == "ML" else 1)
+        counts = store.frame_count_bytes * (2 if options.name == "ML" else 1)
     if options.name in _KEEPS_WAVES and options.storage.waves != _core.WaveTier.device:
-        waves = options.probe_modes * options.object_modes
-        moved += 2 * store.frame_pixels * waves * (4 if options.storage.half else 8)
-    return moved * store.frames
+        bytes_of_pixel = 4 if options.storage.half else 8
+        waves = store.frame_pixels * options.probe_modes * options.object_modes * bytes_of_pixel
+    return (counts + waves) * store.frames, waves * store.frames
 
 
-def _fits(plan: EnginePlan, limits: MemoryLimits) -> bool:
+def _fits(plan: EnginePlan, store: FrameStore, limits: MemoryLimits) -> bool:
+    host_bytes = plan.host_bytes + store.arrays_bytes
     return (limits.device is None or plan.device_bytes <= limits.device) and (
-        limits.host is None or plan.host_bytes <= limits.host
+        limits.host is None or host_bytes <= limits.host
     )
 
 
-def _too_little(plan: EnginePlan, limits: MemoryLimits) -> str:
+def _too_little(plan: EnginePlan, store: FrameStore, limits: MemoryLimits) -> str:
     where, needed, limit = "each device", plan.device_bytes, limits.device
     if limit is None or needed <= limit:
-        where, needed, limit = "the host", plan.host_bytes, limits.host
+        where, needed, limit = "the host", plan.host_bytes + store.arrays_bytes, limits.host
     largest = max(plan.memory[0].uses.items(), key=lambda use: use[1])
     return (
         f"memory_limit leaves {limit} bytes on {where}, but {plan.name} needs {needed} there "

@@ -103,7 +103,10 @@ class Problem:
         from exitwave import _core
 
         plan = self.plan(options, obj, probe)
-        settings = self.lanes.limited(self.limits, self._wave_bytes(options))
+        limits = self.limits
+        if limits.host is not None:
+            limits = replace(limits, host=limits.host - self.store.arrays_bytes)
+        settings = self.lanes.limited(limits, self._wave_bytes(options))
         return _core.Engine(self.scan, options, obj, probe, settings), plan
 
     def _wave_bytes(self, options: Any) -> int:
@@ -120,6 +123,7 @@ def make_problem(
     seed: int,
     limits: MemoryLimits = NO_LIMITS,
     scratch_folder: str | None = None,
+    arrays_bytes: int = 0,
     planning: bool = False,
 ) -> Problem:
     """Hands a scan to the core.
@@ -139,6 +143,8 @@ def make_problem(
         Of each device and of the host, the counts in memory apart.
     scratch_folder : str or None
         Where exit waves go that no memory holds; None: the system's for temporary files.
+    arrays_bytes : int
+        Of the host's memory, for object and probe beside the engine's own.
     planning : bool
         Nobody looks at the counts.
     """
@@ -156,6 +162,7 @@ def make_problem(
         counts_at="host" if counts.in_memory else "file",
         host_is_device=lanes.host_is_device,
         scratch_folder=scratch_folder or tempfile.gettempdir(),
+        arrays_bytes=arrays_bytes,
     )
     problem = Problem(
         None,

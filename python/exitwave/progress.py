@@ -26,7 +26,9 @@ class _Bars(_Silent):
         self._task: Any = None
 
     def begin(self, engine: EngineRun) -> None:
-        self._task = self._bars.add_task(engine.name, total=engine.params.iterations, error="")
+        self._task = self._bars.add_task(
+            engine.name, total=engine.params.iterations, completed=len(engine.errors), error=""
+        )
 
     def advance(self, engine: EngineRun) -> None:
         self._bars.update(self._task, advance=1, error=f"Fourier error {engine.errors[-1]:.4g}")

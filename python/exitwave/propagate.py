@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from scipy import fft
 
 from exitwave import checks
 from exitwave.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from exitwave.multislice import Slices
 
 Complex = npt.NDArray[np.complex128]
 Float = npt.NDArray[np.float64]
@@ -104,20 +107,26 @@ class Detector:
     regime : "far" or "near"
     kernel : complex128, shape (Y, X), or None
         Transfer function in FFT order; None in the far field.
+    slices : Slices or None
+        What lies between the slices of a thick object; None: the object is thin.
     """
 
     regime: str
     kernel: Complex | None = None
+    slices: Slices | None = None
 
     @classmethod
     def from_params(
-        cls, propagation: Mapping[str, Any] | None, frame_shape: tuple[int, int]
+        cls,
+        propagation: Mapping[str, Any] | None,
+        frame_shape: tuple[int, int],
+        slices: Slices | None = None,
     ) -> Detector:
         """From the ``propagation`` entry of the parameters; None is the far field."""
         given = dict(propagation or {"regime": "far"})
         regime = checks.choice("regime", given.get("regime", "far"), ("far", "near"))
         if regime == "far":
-            return cls("far")
+            return cls("far", slices=slices)
         missing = [k for k in ("wavelength_m", "distance_m", "pixel_size_m") if k not in given]
         if missing:
             raise InvalidArgument(
@@ -134,41 +143,53 @@ class Detector:
             given["pixel_size_m"],
             given.get("method", "angular_spectrum"),
         )
-        return cls("near", kernel)
+        return cls("near", kernel, slices)
 
     def waves(
-        self, obj: npt.NDArray[Any], probe_spectrum: Complex, position_px: npt.ArrayLike
+        self,
+        obj: npt.NDArray[Any],
+        probe_spectrum: Complex,
+        position_px: npt.ArrayLike,
+        tilt_rad: npt.ArrayLike = (0.0, 0.0),
     ) -> Complex:
         """Detector waves (M, K, Y, X) of one frame.
 
         Parameters
         ----------
-        obj : complex, shape (K, A, B)
+        obj : complex, shape (K, A, B), or (K, S, A, B) with slices
         probe_spectrum : complex128, shape (M, Y, X)
             ``scipy.fft.fft2(probe)``, so that a shift costs one FFT.
         position_px : (row, column) of the window's corner
+        tilt_rad : (row, column) of the beam between slices
 
         Far field: F[S(f)P O]. Near field: A_z S(-f)[S(f)P O], since the illumination stands still
         on the detector and the object moves.
         """
         shape = (probe_spectrum.shape[-2], probe_spectrum.shape[-1])
         corner, fraction = split_position(position_px)
-        window = obj[:, corner[0] : corner[0] + shape[0], corner[1] : corner[1] + shape[1]]
+        window = obj[..., corner[0] : corner[0] + shape[0], corner[1] : corner[1] + shape[1]]
         if fraction.any():
             probe = fft.ifft2(probe_spectrum * shift_phase(shape, fraction))
         else:
             probe = fft.ifft2(probe_spectrum)
-        exit_waves = probe[:, None] * window[None]
+        if self.slices is None:
+            exit_waves = probe[:, None] * window[None]
+        else:
+            exit_waves = self.slices.exit_wave(probe[:, None], window[None], tilt_rad)
         if self.kernel is None:
             return far_field(exit_waves)
         kernel = self.kernel * shift_phase(shape, -fraction)
         return np.asarray(fft.ifft2(fft.fft2(exit_waves) * kernel))
 
     def intensity(
-        self, obj: npt.NDArray[Any], probe_spectrum: Complex, position_px: npt.ArrayLike
+        self,
+        obj: npt.NDArray[Any],
+        probe_spectrum: Complex,
+        position_px: npt.ArrayLike,
+        tilt_rad: npt.ArrayLike = (0.0, 0.0),
     ) -> Float:
         """Intensity (Y, X) of one frame, summed over probe and object modes."""
-        waves = self.waves(obj, probe_spectrum, position_px)
+        waves = self.waves(obj, probe_spectrum, position_px, tilt_rad)
         return np.asarray(np.sum(waves.real**2 + waves.imag**2, axis=(0, 1)))
 
 

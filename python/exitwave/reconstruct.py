@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exitwave.chain import Chain
-from exitwave.counts import Counts, counts_to_plan, read_counts
-from exitwave.devices import DescribedDevices, host_is_device
+from exitwave.checkpoint import Resumed, Source, remove_checkpoint
+from exitwave.counts import Counts, counts_to_plan, read_counts, warn_of_chunks
+from exitwave.devices import DescribedDevices, free_device_bytes, host_is_device
 from exitwave.memory_limit import MemoryLimits, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
 from exitwave.result import Result
+from exitwave.start_probe import with_geometry
+
+if TYPE_CHECKING:
+    from exitwave.io import Dataset
 
 
 def ptychography(
@@ -33,8 +38,10 @@ def ptychography(
         the other arguments, which win over the file.
     obj : complex64, shape (A, B) or (K, A, B), optional
         Start object, K incoherent modes. None: ones, as large as the scan needs.
-    probe : complex64, shape (Y, X) or (M, Y, X), optional
-        Start probe, M incoherent modes, centred in the window. None: made from the mean frame.
+    probe : complex64, shape (Y, X) or (M, Y, X), or dict, optional
+        Start probe, M incoherent modes, centred in the window. A dict describes optics, such as
+        ``{"kind": "zone_plate", "diameter_m": 1e-4, "outer_zone_m": 5e-8}``, see :doc:`probes`.
+        None: made from the data.
     pos : float64, shape (N, 2), pixels
         (row, column) of each window's top-left corner in the object; fractions count. Positions
         that reach outside a given object are refused.
@@ -59,25 +66,56 @@ def ptychography(
     """
     if isinstance(data, str | Path):
         return _from_file(data, obj, probe, pos, mask, params)
-    return _reconstruct(data, obj, probe, pos, mask, validate_params(params), _left_out(params))
+    checked = validate_params(params)
+    if _left_out(params) and checked.progress is not False:
+        _name_engines(checked)
+    result = reconstruct(data, obj, probe, pos, mask, checked, _source_of(data))
+    remove_checkpoint(checked, result.stopped)
+    return result
 
 
-def _reconstruct(
-    data: Any, obj: Any, probe: Any, pos: Any, mask: Any, params: Parameters, by_default: bool
+def reconstruct(
+    data: Any,
+    obj: Any,
+    probe: Any,
+    pos: Any,
+    mask: Any,
+    params: Parameters,
+    source: Source,
+    resumed: Resumed | None = None,
 ) -> Result:
-    """``by_default``: the engines are not the user's choice, so they are named."""
+    """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
     limits = _limits(params)
     counts = read_counts(data, mask, limits.host)
-    chain = Chain(counts, _without(limits, counts, data), obj, probe, pos, params)
-    if by_default and params.progress is not False:
-        engines = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
-        print(f"exitwave: no engines given, running the default chain {engines}")
-    return chain.run()
+    in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
+    warn_of_chunks(counts, in_groups=in_groups)
+    left = _without(limits, counts, data)
+    chain = Chain(counts, left, obj, probe, pos, params, source=source, resumed=resumed)
+    result = chain.run()
+    result.source = source.name
+    result.pixel_size_m = source.pixel_size_m
+    return result
+
+
+def _name_engines(params: Parameters) -> None:
+    engines = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
+    print(f"exitwave: no engines given, running the default chain {engines}")
+
+
+def _source_of(data: Any) -> Source:
+    of_h5py = type(data).__module__.startswith("h5py")  # which need not be loaded
+    if not of_h5py or not data:
+        return Source()
+    return Source(path=str(Path(data.file.filename).resolve()), dataset=data.name)
 
 
 def _limits(params: Parameters, devices: DescribedDevices | None = None) -> MemoryLimits:
     if devices is None:
-        return resolve_limits(params.memory_limit, host_is_device=host_is_device(params.device))
+        return resolve_limits(
+            params.memory_limit,
+            host_is_device=host_is_device(params.device),
+            device_free=free_device_bytes(params.device),
+        )
     return resolve_limits(
         params.memory_limit,
         host_is_device=False,
@@ -99,19 +137,29 @@ def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, para
     with load(path) as dataset:
         known = None if dataset.geometry is None else dataset.geometry.propagation()
         checked = validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
-        result = _reconstruct(
+        if _left_out(params) and checked.progress is not False:
+            _name_engines(checked)
+        result = reconstruct(
             dataset.data,
             dataset.object if obj is None else obj,
-            dataset.probe if probe is None else probe,
+            dataset.probe if probe is None else with_geometry(probe, dataset.geometry),
             dataset.positions_px if pos is None else pos,
             dataset.mask if mask is None else mask,
             checked,
-            _left_out(params),
+            source_of_file(dataset, {}),
         )
-        result.source = dataset.source
-        if dataset.geometry is not None:
-            result.pixel_size_m = dataset.geometry.pixel_size_m
+        remove_checkpoint(checked, result.stopped)
     return result
+
+
+def source_of_file(dataset: Dataset, options: dict[str, Any]) -> Source:
+    """How a scan that was loaded with these options is found again."""
+    return Source(
+        path=str(Path(dataset.source).resolve()),
+        name=dataset.source,
+        load=options,
+        pixel_size_m=None if dataset.geometry is None else dataset.geometry.pixel_size_m,
+    )
 
 
 def _left_out(params: Any) -> bool:
@@ -127,10 +175,13 @@ class Plan:
     engines : list of EnginePlan
     counts_bytes : int
         Counts in the host's memory, the caller's own included; 0 where they stay in a file.
+    arrays_bytes : int
+        Object and probe, at the start and as result, in the host's memory.
     """
 
     engines: list[EnginePlan]
     counts_bytes: int
+    arrays_bytes: int
 
     @property
     def device_bytes(self) -> int:
@@ -140,7 +191,8 @@ class Plan:
     @property
     def host_bytes(self) -> int:
         """Most that the host holds for it at one time, counts included."""
-        return self.counts_bytes + max(engine.host_bytes for engine in self.engines)
+        engines = max(engine.host_bytes for engine in self.engines)
+        return self.counts_bytes + self.arrays_bytes + engines
 
 
 def plan(
@@ -192,4 +244,4 @@ def plan(
     left = _without(limits, counts, data)
     chain = Chain(counts, left, obj, probe, pos, checked, planning=True, devices=devices)
     size = counts.frame_bytes * len(counts.data) if counts.in_memory else 0
-    return Plan(chain.plan(), size)
+    return Plan(chain.plan(), size, chain.arrays_bytes)

@@ -34,7 +34,8 @@ class Result:
     seconds : float
         Wall time of the run.
     stopped : str or None
-        None, or why the run ended before its last iteration: "callback" or "interrupted".
+        None, or why the run ended before its last iteration: "callback", "interrupted" (Ctrl-C),
+        "terminated" (SIGTERM) or "time_limit".
     pixel_size_m : (float, float) or None
         Object pixel (row, column), where the geometry is known.
     source : str or None

@@ -105,6 +105,55 @@ def make_scan(
     return np.asarray(points + random * np.array(checks.pair("step_px", step_px)))
 
 
+def distort(
+    positions_px: npt.ArrayLike,
+    *,
+    scale: checks.Pair = 1.0,
+    shear_rad: float = 0.0,
+    rotation_rad: float = 0.0,
+    jitter_px: float = 0.0,
+    seed: int = 0,
+) -> Float:
+    """Positions as a stage with errors reports them: affine map about their mean, and jitter.
+
+    ``mean + R(rotation) H(shear) diag(scale) (position - mean) + noise`` on (row, column), with
+    ``H = [[1, 0], [tan(shear), 1]]`` and ``R = [[cos, -sin], [sin, cos]]``.
+
+    Parameters
+    ----------
+    positions_px : (N, 2)
+    scale : float or (row, column)
+    shear_rad : float, radians
+        Columns grow with the row.
+    rotation_rad : float, radians
+        From rows towards columns.
+    jitter_px : float, pixels
+        Root mean square distance of the noise, as :func:`exitwave.metrics.position_error` has it:
+        each axis has 1 / sqrt(2) of it.
+    seed : int
+        Of the noise.
+
+    Returns
+    -------
+    float64, shape (N, 2)
+
+    Raises
+    ------
+    InvalidArgument
+        A number is out of range.
+    """
+    points = checks.positions("positions_px", positions_px)
+    factors = np.diag(checks.pair("scale", scale))
+    shear = np.array([[1.0, 0.0], [math.tan(checks.number("shear_rad", shear_rad)), 1.0]])
+    angle = checks.number("rotation_rad", rotation_rad)
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    middle = points.mean(axis=0)
+    moved = middle + (points - middle) @ (turn @ shear @ factors).T
+    spread = checks.number("jitter_px", jitter_px, least=0) / math.sqrt(2)
+    random = np.random.default_rng(seed)
+    return np.asarray(moved + spread * random.standard_normal(points.shape))
+
+
 def linear_overlap(step: float, diameter: float) -> float:
     """1 - step / diameter (Bunk et al., Ultramicroscopy 108, 481 (2008))."""
     return 1 - checks.number("step", step, above=0) / checks.number("diameter", diameter, above=0)

@@ -19,8 +19,50 @@ Array = npt.NDArray[Any]
 
 
 @dataclass
+class Truth:
+    """What is true where something else is reported, or where frames differ.
+
+    Attributes
+    ----------
+    positions_px : float64, shape (N, 2)
+        (row, column) of each window's top-left corner in the object; of the middle of the way in a
+        fly scan.
+    distance_m : float, metres
+    pixel_size_m : (row, column), metres
+    propagation : dict
+    tilt_rad : float64, shape (N, 2)
+        (row, column) of the beam between the slices.
+    intensities : float64, shape (N,)
+        Factor of each frame, of mean 1.
+    probe_changes : complex128, shape (C, M, Y, X)
+    probe_weights : complex128, shape (N, C)
+        The probe of frame j is ``probe + sum_c probe_weights[j, c] probe_changes[c]``.
+    background : float64, shape (Y, X), or None
+        Incoherent counts per frame.
+    """
+
+    positions_px: npt.NDArray[np.float64]
+    distance_m: float
+    pixel_size_m: tuple[float, float]
+    propagation: dict[str, Any]
+    tilt_rad: npt.NDArray[np.float64]
+    intensities: npt.NDArray[np.float64]
+    probe_changes: npt.NDArray[np.complex128]
+    probe_weights: npt.NDArray[np.complex128]
+    background: npt.NDArray[np.float64] | None = None
+
+    def frame_probe(self, probe: Array, frame: int) -> npt.NDArray[np.complex128]:
+        """Probe (M, Y, X) of a frame, its intensity included."""
+        change = np.tensordot(self.probe_weights[frame], self.probe_changes, axes=1)
+        return np.asarray((probe + change) * np.sqrt(self.intensities[frame]))
+
+
+@dataclass
 class Simulation:
     """Data and the truth behind them.
+
+    Where an experiment has :class:`exitwave.imperfections.Imperfections`, positions, lengths and
+    ``propagation`` are what it reports, and ``truth`` has what they really are.
 
     Unpacks as the arguments of the one call, with the true probe as start and no start object:
     ``exitwave.ptychography(*simulation, params)``.
@@ -32,7 +74,7 @@ class Simulation:
         (row, column) of each window's top-left corner in ``object``.
     probe : complex64, shape (M, Y, X)
         Truth, square root of counts per pixel.
-    object : complex64, shape (A, B) or (K, A, B)
+    object : complex64, shape (A, B) or (K, A, B); (S, A, B) or (K, S, A, B) with slices
         Truth.
     mask : bool, shape (Y, X), True = valid, or None
     regime : "far" or "near"
@@ -48,8 +90,12 @@ class Simulation:
         Linear overlap 1 - step / probe diameter.
     counts_per_frame : float
         Mean over the frames before noise.
+    radiation : "photon" or "electron"
     settings : dict
         Arguments that :func:`simulate` was called with, probe settings included.
+    slice_distances_m : tuple of S - 1 floats, metres, or None
+        From each slice of a thick object to the next; None: the object is thin.
+    truth : Truth
     """
 
     data: Array
@@ -67,7 +113,10 @@ class Simulation:
     propagation: dict[str, Any]
     overlap: float
     counts_per_frame: float
+    truth: Truth
+    radiation: str = "photon"
     settings: dict[str, Any] = field(default_factory=dict)
+    slice_distances_m: tuple[float, ...] | None = None
 
     def __iter__(self) -> Iterator[Any]:
         yield self.data
@@ -86,6 +135,7 @@ class Simulation:
             distance_m=self.distance_m,
             detector_pixel_m=self.detector_pixel_m,
             focus_distance_m=self.focus_distance_m,
+            radiation=self.radiation,  # type: ignore[arg-type]
         )
 
     def start_probe(self, **factors: float) -> npt.NDArray[np.complex64]:
@@ -115,7 +165,8 @@ class Simulation:
             )
         for key, factor in factors.items():
             checks.choice("factor", key, settings)
-            settings[key] *= checks.number(key, factor)
+            changed = np.multiply(settings[key], checks.number(key, factor))
+            settings[key] = float(changed) if changed.ndim == 0 else tuple(changed.tolist())
         frame_shape = (self.probe.shape[1], self.probe.shape[2])
         wave = probes.make_probe(kind, frame_shape, self.pixel_size_m, self.wavelength_m, settings)
         power = np.sum(np.abs(self.probe.astype(np.complex128)) ** 2)
@@ -125,14 +176,16 @@ class Simulation:
         """Write an HDF5 file with data, positions (metres), mask, probe, and the truth.
 
         Layout: ``/data, /positions, /mask, /probe``, attributes ``wavelength_m, distance_m,
-        detector_pixel_m, pixel_size_m, regime`` (and ``focus_distance_m, method``), and
-        ``/truth/object, /truth/probe, /truth/positions_px``. ``/probe`` is the true one.
+        detector_pixel_m, pixel_size_m, regime, radiation`` (and ``focus_distance_m, method,
+        slice_distances_m``), and ``/truth/object, /truth/probe, /truth/positions_px`` and the other
+        fields of :class:`Truth`. ``/probe`` is the true one.
         """
         import h5py
 
         facts: dict[str, Any] = {
             "kind": "simulated",
             "regime": self.regime,
+            "radiation": self.radiation,
             "wavelength_m": self.wavelength_m,
             "distance_m": self.distance_m,
             "detector_pixel_m": _scalar_if_equal(self.detector_pixel_m),
@@ -141,6 +194,8 @@ class Simulation:
         }
         if self.focus_distance_m is not None:
             facts["focus_distance_m"] = self.focus_distance_m
+        if self.slice_distances_m is not None:
+            facts["slice_distances_m"] = self.slice_distances_m
         mask = np.ones(self.data.shape[1:], dtype=bool) if self.mask is None else self.mask
         # Written beside its place and moved, so that a full disk leaves no broken file behind.
         target = Path(path)
@@ -154,11 +209,26 @@ class Simulation:
                 file["probe"] = self.probe
                 file["truth/object"] = self.object
                 file["truth/probe"] = self.probe
-                file["truth/positions_px"] = self.positions_px
+                for name in _TRUTH_ARRAYS:
+                    value = getattr(self.truth, name)
+                    if value is not None:
+                        file[f"truth/{name}"] = value
                 file.attrs.update(facts)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
+
+
+_TRUTH_ARRAYS = (
+    "positions_px",
+    "distance_m",
+    "pixel_size_m",
+    "tilt_rad",
+    "intensities",
+    "probe_changes",
+    "probe_weights",
+    "background",
+)
 
 
 def _scalar_if_equal(values: tuple[float, float]) -> float | tuple[float, float]:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 
-from exitwave import checks, probes, scans, specimens
+from exitwave import checks, probes
 from exitwave.errors import InvalidArgument
 from exitwave.geometry import wavelength_from_energy
-from exitwave.propagate import Detector, magnification, split_position
-from exitwave.simulation import Simulation
+from exitwave.imperfections import Imperfections
+from exitwave.propagate import Detector
+from exitwave.simulated_experiment import (
+    make_object,
+    make_optics,
+    make_probe,
+    make_scan,
+    make_slices,
+    slice_count,
+    with_room,
+)
+from exitwave.simulated_frames import counted, intensities
+from exitwave.simulation import Simulation, Truth
 
-__all__ = ["Simulation", "simulate"]
+__all__ = ["Imperfections", "Simulation", "simulate"]
 
 Array = npt.NDArray[Any]
 # Scale of data without noise.
@@ -45,13 +56,18 @@ def simulate(
     jitter: float | None = None,
     integer_positions: bool = False,
     mask: Array | None = None,
-    energy_ev: float = 8000.0,
+    energy_ev: float | None = None,
+    radiation: str | None = None,
     distance_m: float | None = None,
     detector_pixel_m: checks.Pair | None = None,
     focus_distance_m: float | None = None,
     method: str | None = None,
+    slices: int | None = None,
+    slice_distance_m: float | Sequence[float] | None = None,
+    tilt_rad: npt.ArrayLike | None = None,
+    imperfections: Imperfections | dict[str, Any] | None = None,
 ) -> Simulation:
-    """Ptychography data of a known object, far or near field.
+    """Ptychography data of a known object, far or near field, thin or thick.
 
     Parameters
     ----------
@@ -64,16 +80,16 @@ def simulate(
     seed : int
         Of jitter, diffuser and noise, each with its own stream.
     obj : complex, shape (A, B) or (K, A, B), or None
-        The object; None makes it from images.
+        The object; None makes it from images. With slices (S, A, B) or (K, S, A, B).
     amplitude_image, phase_image : name or array (rows, columns), or None
         None: "camera" and "gravel"; see :func:`exitwave.specimens.from_images`.
     amplitude_range, phase_range_rad : (lowest, highest) or None
-        None: 0.5 to 1, and -1 to 1 radians.
+        None: 0.5 to 1, and -1 to 1 radians; of each slice 1 to 1, and 0 to 0.3 radians.
     object_modes, object_mode_powers : int or None, K positive numbers or None
         Incoherent object modes: different pictures with these relative powers.
     probe : name, complex array (Y, X) or (M, Y, X), or None
         A function of :mod:`exitwave.probes`: "defocused" (far field's default), "focused",
-        "zone_plate", "aperture", "diffuser" (near field's default), "gaussian".
+        "zone_plate", "kb", "electron", "aperture", "diffuser" (near field's default), "gaussian".
     probe_settings : dict or None
         Keyword arguments of that function, in metres.
     probe_modes, probe_mode_powers : int or None, M positive numbers or None
@@ -89,7 +105,10 @@ def simulate(
         Round positions to whole pixels.
     mask : bool, shape (Y, X), or None
         True = valid; the data are 0 elsewhere.
-    energy_ev : float, electronvolts
+    energy_ev : float or None, electronvolts
+        None: 8000 for photons, 300e3 for electrons.
+    radiation : "photon", "electron" or None
+        None: electrons for the probe "electron", else photons.
     distance_m : float or None, metres
         Sample to detector; None: 2 m in the far field, and in the near field the distance at which
         a pixel diffracts over a quarter of the window.
@@ -99,6 +118,15 @@ def simulate(
         Near field in a diverging beam: focus to sample.
     method : "angular_spectrum", "fresnel", or None
         Near-field propagator; None: angular spectrum.
+    slices : int or None
+        Number S of slices of a thick object, see :mod:`exitwave.multislice`; None: it is thin.
+    slice_distance_m : float, or S - 1 floats, metres, or None
+        From each slice to the next; None: 20 squared pixels over the wavelength.
+    tilt_rad : (row, column) or (N, 2), radians, or None
+        Tilt of the beam between the slices, of the whole scan or of each frame.
+    imperfections : Imperfections or dict, or None
+        Blur, drift, wrong positions, background, detector: see
+        :class:`exitwave.imperfections.Imperfections`.
 
     Returns
     -------
@@ -111,20 +139,25 @@ def simulate(
     """
     shape = checks.shape2("frame_shape", frame_shape)
     checks.whole("seed", seed, least=0)
-    optics = _optics(
-        regime, shape, energy_ev, distance_m, detector_pixel_m, focus_distance_m, method
-    )
+    if radiation is None:
+        radiation = "electron" if isinstance(probe, str) and probe == "electron" else "photon"
+    if energy_ev is None:
+        energy_ev = 300e3 if radiation == "electron" else 8000.0
+    wavelength = wavelength_from_energy(energy_ev, radiation)
+    flaws = Imperfections.parse(imperfections)
+    lengths = (regime, shape, wavelength)
+    lens = (detector_pixel_m, focus_distance_m, method)
+    optics = make_optics(*lengths, distance_m, *lens)
     pixel = optics["pixel_size_m"]
-    detector = Detector.from_params(optics["propagation"], shape)
 
-    kind, settings, wave = _probe(
+    kind, settings, wave = make_probe(
         probe, probe_settings, shape, optics, probe_modes, probe_mode_powers, seed
     )
     diameter = probes.diameter_m(wave, pixel)
-    points, step = _scan(
+    points, step = make_scan(
         scan, frames, overlap, step_px, jitter, regime, diameter, pixel, integer_positions, seed
     )
-    needed = tuple(split_position(points)[0].max(axis=0) + np.array(shape))
+    points, needed = with_room(points, flaws, shape)
     pictures = {
         "amplitude_image": amplitude_image,
         "phase_image": phase_image,
@@ -133,33 +166,40 @@ def simulate(
         "modes": object_modes,
         "powers": object_mode_powers,
     }
-    truth = _object(obj, needed, {k: v for k, v in pictures.items() if v is not None})
+    given = {k: v for k, v in pictures.items() if v is not None}
+    count = slice_count(slices, slice_distance_m, tilt_rad, obj)
+    sample = make_object(obj, needed, given, count)
+    between, propagated = make_slices(count, slice_distance_m, shape, wavelength, pixel)
+    detector = Detector.from_params(optics["propagation"], shape, propagated)
 
     # Single precision is what a reconstruction is compared with, so the data follow from it.
     wave = wave.astype(np.complex64)
-    truth = truth.astype(np.complex64)
+    sample = sample.astype(np.complex64)
     target = (
         NOISE_FREE_COUNTS
         if counts_per_frame is None
         else checks.number("counts_per_frame", counts_per_frame, above=0)
     )
-    intensity = _intensities(detector, truth, wave, points)
+    plane = probes.mode_plane(kind) if kind != "given" else "sample"
+    truth = _truth(points, wave, plane, optics, tilt_rad, flaws, seed)
+    modes = sample if sample.ndim == (3 if count is None else 4) else sample[None]
+    intensity = intensities(detector, modes, wave, truth, flaws)
     factor = target / (intensity.sum(dtype=np.float64) / len(points))
     wave = (wave * np.sqrt(factor)).astype(np.complex64)
-    intensity *= factor
-    if mask is not None:
-        mask = checks.mask("mask", mask, shape).copy()
-        intensity[:, ~mask] = 0
-    data = (
-        intensity.astype(np.float32)
-        if counts_per_frame is None
-        else _poisson(intensity, np.random.default_rng([seed, 2]))
-    )
+    truth.probe_changes *= np.sqrt(factor)
+    truth.background = flaws.background(shape)
+    mask = None if mask is None else checks.mask("mask", mask, shape).copy()
+    random = None if counts_per_frame is None else np.random.default_rng([seed, 2])
+    data = _detected(intensity, factor, truth.background, mask, flaws, random)
+    if flaws.distance_error:
+        wrong = optics["distance_m"] * (1 + flaws.distance_error)
+        optics = make_optics(*lengths, wrong, *lens)
+    reported = flaws.reported_positions(points, seed) * np.divide(pixel, optics["pixel_size_m"])
     return Simulation(
         data=data,
-        positions_px=points,
+        positions_px=reported,
         probe=wave,
-        object=truth,
+        object=sample,
         mask=mask,
         overlap=1 - step / diameter,
         counts_per_frame=target,
@@ -170,201 +210,53 @@ def simulate(
             "scan": scan if isinstance(scan, str) else "given",
             "energy_ev": energy_ev,
         },
+        truth=truth,
+        slice_distances_m=between,
+        radiation=radiation,
         **optics,
     )
 
 
-def _optics(
-    regime: str,
-    shape: tuple[int, int],
-    energy_ev: float,
-    distance_m: float | None,
-    detector_pixel_m: checks.Pair | None,
-    focus_distance_m: float | None,
-    method: str | None,
-) -> dict[str, Any]:
-    """Fields of Simulation that describe the experiment."""
-    checks.choice("regime", regime, ("far", "near"))
-    if method is not None:
-        checks.choice("method", method, ("angular_spectrum", "fresnel"))
-    wavelength = wavelength_from_energy(energy_ev)
-    default = 75e-6 if regime == "far" else 0.65e-6
-    physical = checks.pair(
-        "detector_pixel_m", default if detector_pixel_m is None else detector_pixel_m
-    )
-    if distance_m is not None:
-        checks.number("distance_m", distance_m, above=0)
-    if regime == "far":
-        for name, value in (("focus_distance_m", focus_distance_m), ("method", method)):
-            if value is not None:
-                raise InvalidArgument(
-                    f"{name} was given, but belongs to the near field: leave it out."
-                )
-        distance = 2.0 if distance_m is None else distance_m
-        pixel = tuple(wavelength * distance / (n * p) for n, p in zip(shape, physical, strict=True))
-        propagation: dict[str, Any] = {"regime": "far"}
-    else:
-        if distance_m is None and focus_distance_m is not None:
-            raise InvalidArgument(
-                "distance_m was None, but a focus_distance_m needs it: give sample to detector."
-            )
-        distance = distance_m or min(shape) * min(physical) ** 2 / (4 * wavelength)
-        scale = 1.0 if focus_distance_m is None else magnification(distance, focus_distance_m)
-        pixel = tuple(p / scale for p in physical)
-        propagation = {
-            "regime": "near",
-            "wavelength_m": wavelength,
-            "distance_m": distance,
-            "pixel_size_m": pixel,
-            "method": method or "angular_spectrum",
-        }
-        if focus_distance_m is not None:
-            propagation["focus_distance_m"] = focus_distance_m
-    return {
-        "regime": regime,
-        "wavelength_m": wavelength,
-        "distance_m": distance,
-        "detector_pixel_m": physical,
-        "pixel_size_m": pixel,
-        "focus_distance_m": focus_distance_m,
-        "method": method or "angular_spectrum",
-        "propagation": propagation,
-    }
-
-
-def _probe(
-    probe: str | Array | None,
-    settings: dict[str, Any] | None,
-    shape: tuple[int, int],
+def _truth(
+    points: npt.NDArray[np.float64],
+    wave: Array,
+    plane: str,
     optics: dict[str, Any],
-    modes: int | None,
-    powers: npt.ArrayLike | None,
+    tilt_rad: Any,
+    flaws: Imperfections,
     seed: int,
-) -> tuple[str, dict[str, Any], Array]:
-    """Kind, complete settings, and modes (M, Y, X) of the illumination."""
-    if probe is None:
-        probe = "defocused" if optics["regime"] == "far" else "diffuser"
-    if not isinstance(probe, str):
-        if settings:
-            raise InvalidArgument("probe_settings were given with a probe array: leave them out.")
-        wave = checks.image("probe", probe, stack=True)
-        wave = wave[None] if wave.ndim == 2 else wave
-        if wave.shape[1:] != shape:
-            raise InvalidArgument(
-                f"probe had frames of {wave.shape[1:]}, but must have frame_shape {shape}."
-            )
-        if not wave.any():
-            raise InvalidArgument("probe was zero everywhere, but must have power.")
-        if modes is not None or powers is not None:
-            if len(wave) > 1:
-                raise InvalidArgument(
-                    f"probe_modes or their powers were given with a probe of {len(wave)} modes: "
-                    "give one mode, or leave them out."
-                )
-            wave = probes.add_modes(wave[0], 1 if modes is None else modes, powers, plane="sample")
-        return "given", {}, np.asarray(wave)
-    complete = probes.complete_settings(
-        probe, shape, optics["pixel_size_m"], optics["wavelength_m"], settings
+) -> Truth:
+    """What is true of each frame; each kind of chance has its own stream."""
+    tilt = np.zeros(2) if tilt_rad is None else np.asarray(tilt_rad, np.float64)
+    if tilt.shape not in ((2,), (len(points), 2)) or not (np.abs(tilt) < np.pi / 4).all():
+        raise InvalidArgument(
+            f"tilt_rad had shape {tilt.shape}, but must be (row, column) or ({len(points)}, 2), "
+            "smaller than pi / 4."
+        )
+    return Truth(
+        positions_px=points,
+        distance_m=optics["distance_m"],
+        pixel_size_m=optics["pixel_size_m"],
+        propagation=optics["propagation"],
+        tilt_rad=np.broadcast_to(tilt, points.shape).copy(),
+        intensities=flaws.intensities(len(points), np.random.default_rng([seed, 3])),
+        probe_changes=flaws.probe_changes(wave, plane),
+        probe_weights=flaws.probe_weights(len(points), np.random.default_rng([seed, 4])),
     )
-    if probe == "diffuser" and "seed" not in (settings or {}):
-        complete["seed"] = seed
-    wave = probes.make_probe(probe, shape, optics["pixel_size_m"], optics["wavelength_m"], complete)
-    plane = "sample" if probe in ("aperture", "diffuser") else "pupil"
-    count = 1 if modes is None else modes
-    return probe, complete, probes.add_modes(wave, count, powers, plane=plane)
 
 
-def _scan(
-    scan: str | Array,
-    frames: int | None,
-    overlap: float | None,
-    step_px: checks.Pair | None,
-    jitter: float | None,
-    regime: str,
-    diameter: float,
-    pixel: tuple[float, float],
-    integer: bool,
-    seed: int,
-) -> tuple[npt.NDArray[np.float64], float]:
-    """Positions with smallest value 0, and the mean step in metres."""
-    if step_px is not None and overlap is not None:
-        raise InvalidArgument("overlap and step_px were both given, but only one may be.")
-    if not isinstance(scan, str):
-        points = checks.positions("scan", scan)
-        if frames not in (None, len(points)):
-            raise InvalidArgument(
-                f"frames was {frames!r} with {len(points)} positions in scan: leave frames out."
-            )
-        for name, value in (("overlap", overlap), ("step_px", step_px), ("jitter", jitter)):
-            if value is not None:
-                raise InvalidArgument(
-                    f"{name} was given with positions in scan, which it would not change: "
-                    "leave it out."
-                )
-        area = np.prod(np.ptp(points, axis=0) * np.array(pixel))
-        return _placed(points, integer), float(np.sqrt(area / len(points)))
-    count = 100 if frames is None else checks.whole("frames", frames)
-    if step_px is None:
-        if overlap is None:
-            overlap = 0.7 if regime == "far" else 0.85
-        step_m = (1 - checks.number("overlap", overlap, least=0, most=0.99)) * diameter
-        steps = (step_m / pixel[0], step_m / pixel[1])
-    else:
-        steps = checks.pair("step_px", step_px)
-    if jitter is None:
-        jitter = 0.3 if scan == "raster" else 0.0
-    points = scans.make_scan(scan, count, steps, jitter=jitter, seed=seed)
-    mean = float(np.sqrt(steps[0] * pixel[0] * steps[1] * pixel[1]))
-    return _placed(points, integer), mean
-
-
-def _placed(points: npt.NDArray[np.float64], integer: bool) -> npt.NDArray[np.float64]:
-    points = points - points.min(axis=0)
-    return np.floor(points + 0.5) if integer else points
-
-
-def _object(obj: Array | None, needed: tuple[int, ...], pictures: dict[str, Any]) -> Array:
-    """Object (A, B) or (K, A, B) that holds every window."""
-    if obj is None:
-        return specimens.from_images((int(needed[0]), int(needed[1])), **pictures)
-    given = checks.image("obj", obj, stack=True)
-    if pictures:
-        raise InvalidArgument(
-            f"{next(iter(pictures))} of the object was given with obj, which it would not change: "
-            "leave one of them out."
-        )
-    if any(have < need for have, need in zip(given.shape[-2:], needed, strict=True)):
-        raise InvalidArgument(
-            f"obj was {given.shape[-2:]} pixels, but the scan needs "
-            f"{tuple(int(n) for n in needed)}: enlarge obj or take smaller steps."
-        )
-    return given
-
-
-def _intensities(
-    detector: Detector, obj: Array, probe: Array, points: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Noise-free intensities (N, Y, X)."""
-    stack = (obj if obj.ndim == 3 else obj[None]).astype(np.complex128)
-    spectrum = fft.fft2(probe.astype(np.complex128))
-    result = np.empty((len(points), *probe.shape[1:]))
-    for frame, point in zip(result, points, strict=True):
-        frame[:] = detector.intensity(stack, spectrum, point)
-    return result
-
-
-def _poisson(intensity: npt.NDArray[np.float64], random: np.random.Generator) -> Array:
-    """Counts in the narrowest unsigned type that holds them."""
-    if intensity.max() > 2**32 - 2**18:
-        raise InvalidArgument(
-            f"counts_per_frame puts {intensity.max():.3g} counts into one pixel, but uint32 ends "
-            "at 4.29e9: make it smaller."
-        )
-    counts = np.empty(intensity.shape, dtype=np.uint32)
-    for frame, expected in zip(counts, intensity, strict=True):
-        frame[:] = random.poisson(expected)
-    largest = int(counts.max())
-    for narrow in (np.uint8, np.uint16):
-        if largest <= np.iinfo(narrow).max:
-            return counts.astype(narrow)
-    return counts
+def _detected(
+    intensity: npt.NDArray[np.float64],
+    factor: float,
+    background: npt.NDArray[np.float64] | None,
+    mask: Array | None,
+    flaws: Imperfections,
+    random: np.random.Generator | None,
+) -> Array:
+    """What the detector gives for the beam's intensities, which are overwritten."""
+    for frame in intensity:
+        frame[:] = flaws.detected(frame * factor, background)
+    if mask is not None:
+        intensity[:, ~mask] = 0
+    data = intensity.astype(np.float32) if random is None else counted(intensity, random)
+    return flaws.saturated(data)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
 
 from exitwave import checks
 from exitwave.errors import InvalidArgument
@@ -87,6 +88,64 @@ def from_images(
         phase = phase_low + (phase_high - phase_low) * _fit(second, size)
         stack.append(np.sqrt(weight) * amplitude * np.exp(1j * phase))
     return np.asarray(stack[0] if len(stack) == 1 else np.stack(stack))
+
+
+# Pictures without large dark parts, so that every slice has detail everywhere.
+SLICE_IMAGES = (
+    "camera",
+    "gravel",
+    "brick",
+    "grass",
+    "astronaut",
+    "text",
+    "coffee",
+    "chelsea",
+    "immunohistochemistry",
+    "coins",
+)
+
+
+_FINEST_PX, _BROADEST_PX = 1.0, 6.0
+
+
+def from_slices(
+    shape: tuple[int, int],
+    slices: int,
+    amplitude_range: tuple[float, float] = (1.0, 1.0),
+    phase_range_rad: tuple[float, float] = (0.0, 0.3),
+) -> npt.NDArray[np.complex128]:
+    """Thick object of weak slices, each with the detail of another picture as phase.
+
+    Detail of one to six pixels only: what is finer is lost at the band limit between the slices,
+    and what is broader looks the same from every direction of the beam, so that no data tell which
+    slice it is in.
+
+    Parameters
+    ----------
+    shape : (A, B)
+    slices : int
+        Number S of slices; pictures are used again, turned, after ten.
+    amplitude_range, phase_range_rad : (lowest, highest)
+        Of each slice.
+
+    Returns
+    -------
+    complex128, shape (S, A, B), upstream slice first
+
+    Raises
+    ------
+    InvalidArgument
+        A range is empty or negative.
+    """
+    size = checks.shape2("shape", shape, least=1)
+    count = checks.whole("slices", slices)
+    stack = []
+    for index in range(count):
+        picture = _gray("image", SLICE_IMAGES[index % len(SLICE_IMAGES)])
+        picture = _fit(np.rot90(picture, index // len(SLICE_IMAGES)), size)
+        detail = gaussian_filter(picture, _FINEST_PX) - gaussian_filter(picture, _BROADEST_PX)
+        stack.append(from_images(size, detail, detail, amplitude_range, phase_range_rad))
+    return np.stack(stack)
 
 
 def _range(name: str, values: tuple[float, float]) -> tuple[float, float]:

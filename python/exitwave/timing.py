@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 # Frames of a part that are timed, and times that the fastest is taken of.
 _FRAMES = 6
 _REPEATS = 3
-_DISK_BYTES = 64 << 20
+_DISK_BLOCK = 8 << 20
 
 
 def frame_seconds(
@@ -65,19 +67,31 @@ def _timed(run: Any) -> float:
     return time.perf_counter() - began
 
 
-def disk_bytes_per_s(folder: str) -> float:
-    """What a folder's disk takes, written through."""
-    import os
+@dataclass(frozen=True)
+class Disk:
+    """Bytes per second of a folder's disk, as a process sees it that reads what it wrote."""
 
-    block = np.random.default_rng(0).bytes(_DISK_BYTES // 8)
+    read_bytes_per_s: float
+    write_bytes_per_s: float
+
+    def seconds(self, plan: EnginePlan) -> float:
+        """Of the traffic of an iteration, all of it with this disk."""
+        return plan.read_bytes / self.read_bytes_per_s + plan.written_bytes / self.write_bytes_per_s
+
+
+def timed_disk(folder: str, size: int = 256 << 20) -> Disk:
+    """Writes a scratch file through to the disk, and reads it."""
+    block = np.random.default_rng(0).bytes(_DISK_BLOCK)
+    blocks = size // _DISK_BLOCK
     with tempfile.TemporaryFile(dir=Path(folder), buffering=0) as file:
         began = time.perf_counter()
-        for _ in range(8):
+        for _ in range(blocks):
             file.write(block)
         os.fsync(file.fileno())
-        return _DISK_BYTES / (time.perf_counter() - began)
-
-
-def iteration_seconds(plan: EnginePlan, per_frame: float, frames: int, moved_per_s: float) -> float:
-    """Computing and moving go on at the same time."""
-    return max(per_frame * frames, plan.moved_bytes / moved_per_s)
+        written = time.perf_counter()
+        file.seek(0)
+        for _ in range(blocks):
+            file.read(_DISK_BLOCK)
+        read = time.perf_counter()
+    moved = blocks * _DISK_BLOCK
+    return Disk(moved / (read - written), moved / (written - began))

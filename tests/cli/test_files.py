@@ -188,3 +188,20 @@ def test_compare_takes_objects_with_modes(main, scan, tmp_path):
     outcome = main("compare", "modes.npz::wave", scan)
     assert outcome.code == 2
     assert "but both must be the same" in outcome.err
+
+
+def test_thick_and_imperfect_samples_are_simulated(main, tmp_path):
+    outcome = main(
+        "simulate", "thick.h5", "--frame-shape", 24, "--frames", 5, "--slices", 3,
+        "--slice-distance-m", "1e-6", "--tilt-rad", "1e-3,0", "--imperfection", "blur_px=1,2",
+        "--imperfection", "background-counts=0.5",
+    )  # fmt: skip
+    unknown = main("simulate", "b.h5", "--imperfection", "blur=2")
+
+    assert outcome.code == 0
+    with h5py.File(tmp_path / "thick.h5") as file:
+        assert file["truth/object"].shape[0] == 3
+        assert (file["truth/background"][()] == 0.5).all()
+        assert (file["truth/tilt_rad"][()] == [1e-3, 0]).all()
+    assert (unknown.code, unknown.err.count("\n")) == (2, 1)
+    assert "perhaps 'blur_px'" in unknown.err

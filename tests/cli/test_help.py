@@ -16,7 +16,7 @@ from exitwave.cli import group
 from exitwave.config import configuration
 from exitwave.io.options import Options
 
-COMMANDS = ["compare", "demo", "info", "plan", "run", "simulate"]
+COMMANDS = ["compare", "demo", "info", "plan", "rechunk", "run", "simulate"]
 
 
 def test_help_lists_every_command_and_the_exit_codes(command):

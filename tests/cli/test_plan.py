@@ -158,3 +158,19 @@ def test_wrong_plans_are_refused_in_one_line(main, tmp_path, arguments, message)
     assert message in outcome.err
     assert outcome.err.startswith("exitwave: ")
     assert outcome.err.count("\n") == 1
+
+
+def test_plan_counts_the_modes_of_a_described_start_probe(main, scan):
+    start = ("--start-probe", "data:modes=4", "--engines", "DM:3")
+
+    plain = lines(main("plan", scan, "--engines", "DM:3", "--device", "cpu:1"))
+    modes = lines(main("plan", scan, *start, "--device", "cpu:1"))
+    machine = lines(main("plan", scan, *start, "--machine", "laptop"))
+    described = lines(main(*SIMULATED, *start, "--machine", "laptop"))
+
+    def waves(rows):
+        number, unit = rows["DM host memory"].split("exit waves ")[1].split(",")[0].split()
+        return float(number) * {"kB": 1e3, "MB": 1e6}[unit]
+
+    assert waves(modes) == pytest.approx(4 * waves(plain), rel=0.01)
+    assert machine["engine"] == described["engine"] == "DM, 4 probe modes"

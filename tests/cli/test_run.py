@@ -194,7 +194,10 @@ def test_interrupted_run_saves_what_it_has(scan, tmp_path):
     _, err = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "exitwave: interrupted; the state so far is in out.h5"
+    assert err.splitlines()[-1] == (
+        "exitwave: interrupted; the state so far is in out.h5, go on with exitwave run --resume "
+        "out.h5"
+    )
     assert "Traceback" not in err
     result = exitwave.load_result(tmp_path / "out.h5")
     assert result.stopped == "interrupted"
@@ -223,3 +226,78 @@ def test_demo_reconstructs_its_sample(command, tmp_path):
     (line,) = [line for line in outcome.out.splitlines() if line.startswith("relative error")]
     assert float(line.split()[-1]) < 0.2
     assert len(exitwave.load_result(tmp_path / "demo.h5").positions) == 40
+
+
+def test_start_probe_is_described_on_the_command_line(main, scan, tmp_path):
+    (tmp_path / "recipe.toml").write_text(
+        '[probe]\nkind = "lens"\nnumerical_aperture = 3e-4\ndefocus_m = 1e-3\nmodes = 2\n'
+    )
+    lens = "lens:numerical_aperture=3e-4,defocus_m=1e-3,modes=2"
+
+    first = main("run", scan, *SHORT, "--start-probe", lens, "-o", "first.h5")
+    second = main("run", scan, *SHORT, "--recipe", "recipe.toml", "-o", "second.h5")
+    third = main("run", scan, *SHORT, "--start-probe", "first.h5", "-o", "third.h5")
+
+    assert (first.code, second.code, third.code) == (0, 0, 0)
+    results = [exitwave.load_result(tmp_path / f"{name}.h5") for name in ("first", "second")]
+    assert results[0].start["probe"].shape == (2, 32, 28)
+    np.testing.assert_array_equal(results[0].start["probe"], results[1].start["probe"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lens:defocus=1", "perhaps 'defocus_m'"),
+        ("lens", "lacks numerical_aperture"),
+        ("lens:numerical_aperture=1", "the detector ends at"),
+        ("lense:numerical_aperture=1", "must be a file, or one of lens, zone_plate"),
+    ],
+)
+def test_bad_start_probe_is_refused(main, scan, tmp_path, text, message):
+    outcome = main("run", scan, *SHORT, "--start-probe", text, "-o", "out.h5")
+
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert message in outcome.err
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_frames_are_treated_as_the_options_say(main, scan, tmp_path):
+    options = ["--centre", "auto", "--find-bad-pixels", "--crop", "24,20"]
+
+    outcome = main("run", scan, *SHORT, *options, "-o", "out.h5")
+
+    assert outcome.code == 0
+    assert "note: the centre of the frames was found at (16.0" in outcome.out
+    assert "note: bad pixels that were found, and masked: none." in outcome.out
+    assert exitwave.load_result(tmp_path / "out.h5").probe.shape == (1, 24, 20)
+    padded = main("info", scan, "--pad", "40", "--centre", "16,14")
+    assert "30 of 40 x 40" in padded.out
+    assert "centre of the frames" in padded.out
+
+
+def test_centre_must_be_auto_or_a_pair(main, scan):
+    outcome = main("info", scan, "--centre", "middle")
+
+    assert outcome.code == 2
+    assert "neither auto nor two numbers" in outcome.err
+
+
+def test_pixels_that_contradict_a_result_are_masked(main, scan, tmp_path):
+    with h5py.File(scan) as source, h5py.File(tmp_path / "slow.h5", "w") as file:
+        for name in ("positions", "probe"):
+            file[name] = source[name][()]
+        data = source["data"][()]
+        data[:, 16, 17] //= 3
+        file["data"] = data
+        file.attrs.update(source.attrs)
+    main("run", "slow.h5", "--engines", "ePIE:40", "-o", "first.h5")
+
+    second = main("run", "slow.h5", *SHORT, "--start", "first.h5", "--mask-misfits", "-o", "b.h5")
+    alone = main("run", "slow.h5", *SHORT, "--mask-misfits", "-o", "c.h5")
+
+    assert second.code == 0
+    assert "pixels that contradict first.h5 are masked" in second.out
+    errors = [exitwave.load_result(tmp_path / name).error for name in ("first.h5", "b.h5")]
+    assert errors[1] < errors[0]
+    assert (alone.code, alone.err.count("\n")) == (2, 1)
+    assert "add --start RESULT" in alone.err

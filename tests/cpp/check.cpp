@@ -19,6 +19,8 @@ std::vector<Test>& tests() {
   return all;
 }
 
+std::string (*why_not)() = nullptr;
+
 bool holds(const Test& test) {
   try {
     test.second();
@@ -36,20 +38,36 @@ bool add(std::string_view sentence, void (*body)()) {
   return true;
 }
 
+bool run_unless(std::string (*why)()) {
+  why_not = why;
+  return true;
+}
+
+std::string reason_to_skip() {
+  const char* required = std::getenv("EXITWAVE_REQUIRE_GPU");
+  const bool must_run = required != nullptr && std::string_view(required) == "1";
+  return why_not == nullptr || must_run ? std::string() : why_not();
+}
+
 void check(bool holds, std::string_view what, const std::source_location& where) {
   if (!holds)
     throw Failure(std::string(where.file_name()) + ":" + std::to_string(where.line()) +
                   ": does not hold: " + std::string(what));
 }
 
-void bind_fft_library(const std::string& wisdom_path) {
+void bind_fft_library(const std::string& wisdom_path, bool always) {
   const char* named = std::getenv("EXITWAVE_FFT");
-  load_fft_library(named == nullptr ? "libfftw3f.so.3" : named, wisdom_path);
+  load_fft_library(named == nullptr ? "libfftw3f.so.3" : named, wisdom_path, always);
 }
 
 }  // namespace exitwave::test
 
 int main(int count, char** arguments) {
+  const std::string reason = exitwave::test::reason_to_skip();
+  if (!reason.empty()) {
+    std::printf("skipped: %s\n", reason.c_str());
+    return 77;
+  }
   const std::string wanted = count > 1 ? arguments[1] : "";
   int run = 0;
   int failed = 0;

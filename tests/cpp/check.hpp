@@ -35,8 +35,12 @@ void check_throws(std::string_view words, const Call& call,
   check(false, "an error with \"" + std::string(words) + "\" is thrown", where);
 }
 
+// Where why() says why the tests of a program cannot run here, it leaves with 77, which CTest
+// counts as skipped; EXITWAVE_REQUIRE_GPU=1 lets them run, and fail.
+bool run_unless(std::string (*why)());
+
 // Binds the FFT library that the tests use; every lane needs it.
-void bind_fft_library(const std::string& wisdom_path = "");
+void bind_fft_library(const std::string& wisdom_path = "", bool always = false);
 
 }  // namespace exitwave::test
 

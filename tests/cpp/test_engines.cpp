@@ -7,41 +7,20 @@
 
 #include "check.hpp"
 #include "cpu/engine.hpp"
-#include "sample.hpp"
+#include "engine_runs.hpp"
 
 namespace exitwave {
 
 namespace {
 
+using test::kEngines;
+using test::kGroups;
+using test::kKinds;
+using test::options_of;
+using test::Outcome;
+using test::same_bits;
 using test::Sample;
 using test::SampleKind;
-
-struct Outcome {
-  std::vector<Complex> object;
-  std::vector<Complex> probe;
-  std::vector<double> error;  // of the model at the start of each iteration, and of the last one
-};
-
-EngineOptions options_of(const std::string& name, const SampleKind& kind) {
-  EngineOptions o;
-  o.name = name;
-  o.probe_modes = kind.probe_modes;
-  o.object_modes = kind.object_modes;
-  if (name == "AP" || name == "DM" || name == "RAAR") o.object_inertia = o.probe_inertia = 1e-3;
-  if (name == "RAAR") o.beta = 0.75;
-  if (name == "rPIE" || name == "mPIE") o.object_alpha = o.probe_alpha = 0.2;
-  if (name == "mPIE") {
-    o.momentum = 0.5;
-    o.momentum_period = 4;
-  }
-  if (name == "ML") o.object_inertia = o.probe_inertia = 0.1;
-  return o;
-}
-
-const std::vector<std::vector<int>> kGroups{{0, 6, 12}, {1, 7}, {2, 8, 11}, {3, 9}, {4, 10, 5}};
-const std::vector<std::string> kEngines{"AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML"};
-const std::vector<SampleKind> kKinds{
-    {false, false, 1, 1}, {true, false, 2, 1}, {false, true, 1, 2}, {true, true, 2, 2}};
 
 std::unique_ptr<Engine> make(const Sample& sample, const EngineOptions& options,
                              const CpuSettings& settings, const std::vector<Complex>& object) {
@@ -51,31 +30,28 @@ std::unique_ptr<Engine> make(const Sample& sample, const EngineOptions& options,
 
 Outcome run(const Sample& sample, const EngineOptions& options, const CpuSettings& settings,
             int iterations, const std::vector<Complex>& start) {
-  const std::unique_ptr<Engine> engine = make(sample, options, settings, start);
-  Outcome outcome{start, sample.probe, {}};
-  for (int i = 0; i < iterations; ++i)
-    outcome.error.push_back(engine->iterate(kGroups, true).deviation / sample.total_counts);
-  engine->finish();
-  outcome.error.push_back(engine->deviation() / sample.total_counts);
-  engine->get_object(outcome.object.data());
-  engine->get_probe(outcome.probe.data());
-  return outcome;
+  return test::iterate(*make(sample, options, settings, start), sample, iterations, start);
 }
 Outcome run(const Sample& sample, const EngineOptions& options, const CpuSettings& settings) {
   return run(sample, options, settings, 3, sample.ones);
-}
-
-bool same_bits(const std::vector<Complex>& a, const std::vector<Complex>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(Complex)) == 0;
-}
-bool same_bits(const Outcome& a, const Outcome& b) {
-  return same_bits(a.object, b.object) && same_bits(a.probe, b.probe) && a.error == b.error;
 }
 
 CpuSettings on_threads(int threads, int batch = 1) { return {threads, batch, 0, 0}; }
 constexpr CpuSettings kEmulated{2, 3, 3, 0};
 // One device, so that its parts share what the host does not see.
 constexpr CpuSettings kOneEmulated{2, 3, 1, 0};
+
+TEST("an engine that gets the state of another goes on with its bits") {
+  for (const std::string& name : kEngines)
+    for (const SampleKind& kind : kKinds)
+      for (const CpuSettings& settings : {on_threads(2), kEmulated, kOneEmulated}) {
+        Sample sample(kind);
+        sample.cut_in_parts(3);
+        test::check_goes_on(name, kind, [&](const EngineOptions& options) {
+          return make(sample, options, settings, sample.ones);
+        });
+      }
+}
 
 TEST("the truth has no error") {
   for (const SampleKind& kind : kKinds) {

@@ -109,8 +109,7 @@ TEST("frames come back from memory and from a file as they went") {
 TEST("a scratch file that cannot be is refused before any work, and leaves nothing behind") {
   test::check_throws<DeviceError>("scratch_folder", [] { FileHome("/nowhere/at/all", 1, 10); });
   const std::string folder = std::filesystem::temp_directory_path();
-  test::check_throws<DeviceError>("hold",
-                                  [&] { FileHome(folder, 1 << 30, std::size_t(1) << 31); });
+  test::check_throws<DeviceError>("hold", [&] { FileHome(folder, 1 << 30, std::size_t(1) << 31); });
 }
 
 }  // namespace

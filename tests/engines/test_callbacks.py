@@ -18,6 +18,7 @@ from small_scan import (
     ENGINES,
     SmallScan,
     assert_same_bits,
+    devices,
     small_scan,
 )
 
@@ -53,7 +54,7 @@ def test_callback_sees_the_arrays_themselves(name, scan):
     np.testing.assert_array_equal(views[0][0], result.object)
 
 
-@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 def test_callback_is_told_where_the_run_stands(device, scan):
     seen = []
     result = scan.run(
@@ -73,7 +74,7 @@ def test_callback_is_told_where_the_run_stands(device, scan):
     assert [entry[3] for entry in seen] == [*result.errors[0][1::2], *result.errors[1][1::2]]
 
 
-@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
 @pytest.mark.parametrize("name", ENGINES)
 def test_callback_stops_the_run(name, device, scan):
     """Only True stops; what is returned is what as many iterations give."""
@@ -222,7 +223,7 @@ def test_power_bound_that_holds_most_frames_warns(scan):
     np.testing.assert_allclose(result.object, scan.obj, rtol=1e-5)
 
 
-@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
 def test_divergence_is_reported_with_what_to_change(device):
     """Steps of nearly twice the published ones, from the truth's neighbourhood."""
     scan = small_scan("far", off=0.05)

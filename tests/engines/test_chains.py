@@ -11,6 +11,7 @@ import reference as ref
 from small_scan import (
     ENGINES,
     SmallScan,
+    devices,
     relative,
     small_scan,
 )
@@ -108,7 +109,7 @@ def off_centre(request) -> SmallScan:
     return replace(scan, data=data.astype(np.float32), probe=probe)
 
 
-@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
 @pytest.mark.parametrize("name", ENGINES)
 def test_centring_moves_the_probe_and_changes_no_intensity(name, device, off_centre):
     engine = {"name": name, "iterations": 3, "probe_start": None, "object_inertia": 0.1}
@@ -124,7 +125,7 @@ def test_centring_moves_the_probe_and_changes_no_intensity(name, device, off_cen
     assert centred.error == pytest.approx(left.error, rel=0.01)
 
 
-@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
 @pytest.mark.parametrize("name", ["AP", "DM", "RAAR", "ePIE", "rPIE"])
 def test_engines_go_on_after_centring_as_if_nothing_had_happened(name, device, off_centre):
     """Stored exit waves follow too. (mPIE and ML forget their momentum and direction.)"""

@@ -6,6 +6,7 @@ The cases come from the schema, so that a new parameter is tested from its first
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,11 @@ _X_RAYS = {
     "wavelength_m": 1e-10,
     "distance_m": 0.02,
     "pixel_size_m": (1e-7, 1.3e-7),
+}
+# Parameters that another one must be given with.
+_NEEDS = {
+    "checkpoint_every": {"checkpoint": "run.checkpoint"},
+    "checkpoint_minutes": {"checkpoint": "run.checkpoint"},
 }
 _PROPAGATION = {"method": PROPAGATIONS["near"]}
 
@@ -117,14 +123,18 @@ def test_call_parameter_changes_the_result(key: Key):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("key", [k for k in call_keys() if not k.changes_result], ids=case)
-def test_call_parameter_that_promises_so_changes_nothing(key: Key, engine: str):
+def test_call_parameter_that_promises_so_changes_nothing(
+    key: Key, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
     alternative = (lambda state: None) if key.name == "callback" else key.alternative
     assert alternative != key.default
 
-    other = run(base_engine(engine), **{key.name: alternative})
+    other = run(base_engine(engine), **_NEEDS.get(key.name, {}), **{key.name: alternative})
 
     changed = difference(base_run(engine), other)
     assert changed < ROUNDING
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import exitwave
-from small_scan import ENGINES, FRAME, SmallScan, assert_same_bits, small_scan
+from small_scan import ENGINES, FRAME, SmallScan, assert_same_bits, devices, small_scan
 
-DEVICES = ["cpu:2", "emulated"]
+DEVICES = devices("cpu:2", "emulated")
 
 
 @cache

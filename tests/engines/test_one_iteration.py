@@ -19,11 +19,12 @@ from small_scan import (
     PROJECTIONS,
     PROPAGATIONS,
     SmallScan,
+    devices,
     relative,
     small_scan,
 )
 
-DEVICES = ["cpu:1", "cpu:2", "emulated", "emulated:1"]
+DEVICES = devices("cpu:1", "cpu:2", "emulated", "emulated:1")
 MODES = [(1, 1), (2, 1), (1, 2), (2, 2)]
 
 # Largest relative distance from the oracle; single precision resolves 6e-8.
@@ -213,7 +214,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.filterwarnings("ignore:.*supports cut")
@@ -223,7 +224,7 @@ def test_option_of_all_engines(name, options, fractional, device):
     assert_as_oracle(scan, defaults(name) | OPTIONS[options], device)
 
 
-@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("frames_inside", [0, 4])
 @pytest.mark.parametrize("name", PROJECTIONS)
 def test_power_bound(name, frames_inside, device):
@@ -242,7 +243,7 @@ def deviation_of_frames(scan: SmallScan) -> np.ndarray:
     return ((model - np.sqrt(scan.data)) ** 2)[:, scan.mask].mean(axis=1)
 
 
-@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("group_size", [1, 3, 13, 50])
 @pytest.mark.parametrize("name", PIES)
 def test_groups_of_any_size(name, group_size, device):
@@ -251,7 +252,7 @@ def test_groups_of_any_size(name, group_size, device):
     assert_as_oracle(scan, defaults(name, group_size=group_size, iterations=2), device)
 
 
-@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("period", [1, 2, 5])
 def test_momentum_counts_updates_over_all_iterations(period, device):
     """Four updates in an iteration: a period of 5 goes on from one iteration to the next."""
@@ -259,7 +260,7 @@ def test_momentum_counts_updates_over_all_iterations(period, device):
     assert_as_oracle(scan_of("near", (1, 1)), options, device)
 
 
-@pytest.mark.parametrize("device", ["cpu:1", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("smoothness", [0.0, 0.05])
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("modes", [(1, 1), (2, 2)], ids=str)

@@ -18,6 +18,7 @@ from small_scan import (
     PROPAGATIONS,
     SmallScan,
     assert_same_bits,
+    devices,
     noise_of,
     propagator_of,
     relative,
@@ -25,7 +26,7 @@ from small_scan import (
 )
 
 MODES = [(1, 1), (2, 2)]
-DEVICES = ["cpu:2", "emulated"]
+DEVICES = devices("cpu:2", "emulated")
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -16,6 +16,7 @@ from small_scan import (
     PIES,
     SmallScan,
     assert_same_bits,
+    devices,
     propagator_of,
     relative,
     small_scan,
@@ -30,7 +31,7 @@ def scan() -> SmallScan:
 # Inputs
 
 
-@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
 @pytest.mark.parametrize("name", ENGINES)
 def test_inputs_are_never_changed(name, device, scan):
     """Read-only arrays are accepted, and stay what they are."""
@@ -109,7 +110,7 @@ def test_object_is_made_as_large_as_the_scan():
     assert_same_bits(result, same.run({"name": "ePIE", "iterations": 3}))
 
 
-@pytest.mark.parametrize("device", ["cpu:2", "emulated"])
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
 @pytest.mark.parametrize("regime", ["far", "near"])
 def test_scale_start_gives_the_model_as_many_counts_as_the_data(regime, device):
     """At valid pixels, whatever the power of the given probe is."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import exitwave
 from exitwave.errors import InvalidArgument
 from exitwave.geometry import Geometry, energy_from_wavelength, wavelength_from_energy
 
@@ -100,3 +101,32 @@ def test_near_field_propagation_needs_its_lengths() -> None:
         Geometry("near", (1e-8, 1e-8), distance_m=1.0).propagation()
     with pytest.raises(InvalidArgument, match="oversampling is defined for the far field"):
         Geometry("near", (1e-8, 1e-8)).oversampling((12, 20), 1e-7)
+
+
+def test_energy_of_electrons_gives_their_wavelength(tmp_path):
+    path = tmp_path / "electrons.h5"
+    exitwave.simulate(24, 5, probe="electron").save(path)
+
+    with exitwave.load(path) as scan:
+        assert scan.geometry.radiation == "electron"
+        assert scan.geometry.energy_ev == pytest.approx(300e3)
+    with exitwave.load(path, energy_ev=80e3) as scan:  # the file says of what
+        assert scan.geometry.wavelength_m == pytest.approx(4.176e-12, rel=1e-3)
+    with exitwave.load(path, energy_ev=80e3, radiation="photon") as scan:
+        assert scan.geometry.wavelength_m == pytest.approx(1.5498e-11, rel=1e-3)
+    with pytest.raises(exitwave.InvalidArgument, match="radiation was 'ions'"):
+        exitwave.load(path, radiation="ions")
+
+
+def test_radiation_survives_a_result_file(tmp_path):
+    sample = exitwave.simulate(24, 5, probe="electron")
+    sample.save(tmp_path / "scan.h5")
+    params = {"engines": [{"name": "ePIE", "iterations": 1}]}
+    result = exitwave.ptychography(*sample, params)
+
+    with exitwave.load(tmp_path / "scan.h5") as scan:
+        exitwave.save_result(tmp_path / "result.h5", result, scan)
+
+    with exitwave.load(tmp_path / "result.h5") as start:
+        assert start.geometry.radiation == "electron"
+        assert start.geometry.energy_ev == pytest.approx(300e3)

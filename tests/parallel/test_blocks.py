@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,8 @@ import pytest
 
 import exitwave
 from exitwave.engine_run import EngineRun
-from small_scan import ENGINES, PIES, PROPAGATIONS, SmallScan, assert_same_bits, small_scan
-
-# Device, parts, whose memory is short, and where counts and exit waves stay then.
-SHORT = {
-    "three devices": ("emulated", 3, "device", "host", "host"),
-    "one device": ("emulated:1", 3, "device", "host", "host"),
-    "host behind devices": ("emulated:2", 4, "both", "host", "file"),
-    "cpu": ("cpu:2", 3, "host", "host", "file"),
-}
+from short_memory import SHORT, plan_of, short_limit
+from small_scan import ENGINES, PIES, SmallScan, assert_same_bits, small_scan
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
@@ -42,30 +34,6 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[EngineRun]:
 
     monkeypatch.setattr(EngineRun, "__init__", remember)
     return seen
-
-
-def plan_of(scan: SmallScan, options: dict[str, Any], **params: Any) -> exitwave.Plan:
-    given = {"engines": [options], "propagation": PROPAGATIONS[scan.regime]} | params
-    return exitwave.plan(scan.data, scan.obj, scan.probe, scan.positions, scan.mask, given)
-
-
-def least_bytes(scan: SmallScan, options: dict[str, Any], where: str, **params: Any) -> int:
-    """What blocks of one frame need, as the refusal of less tells."""
-    with pytest.raises(exitwave.OutOfMemory) as refusal:
-        plan_of(scan, options, memory_limit={where: 1}, **params)
-    needed = re.search(r"needs (\d+) there", str(refusal.value))
-    assert needed is not None
-    return int(needed[1])
-
-
-def short_limit(scan: SmallScan, options: dict[str, Any], whose: str, **params: Any) -> Any:
-    """Room for blocks of two frames, and no more."""
-    waves = 8 * len(scan.probe) * len(scan.obj) if options["name"] in ("DM", "RAAR") else 0
-    frame_bytes = 3 * scan.data[0].size * (scan.data.itemsize + waves)
-    if whose == "host":
-        return {"host": least_bytes(scan, options, "host", **params) + frame_bytes}
-    limit = {"device": least_bytes(scan, options, "device", **params) + frame_bytes}
-    return limit | ({"host": 2 * frame_bytes} if whose == "both" else {})
 
 
 @pytest.mark.parametrize("kind", SHORT)
@@ -99,6 +67,7 @@ def test_blocks_do_not_change_a_bit(name, regime, kind, engines):
     assert held == [(use.name, use.peak_bytes) for use in plan.memory]
 
 
+@pytest.mark.filterwarnings("ignore:data stay in their file, whose chunks")
 @pytest.mark.parametrize("dtype", ["uint16", "int64"])
 @pytest.mark.parametrize("device", ["cpu:2", "emulated"])
 @pytest.mark.parametrize("name", ["DM", "ePIE", "ML"])

@@ -4,6 +4,9 @@ Every function states its formula; the compiled core is compared with it functio
 Conventions: frames (N, Y, X) with the zero frequency at (Y // 2, X // 2), mask True = valid,
 positions (N, 2) in pixels as (row, column) of the probe window's top-left corner, probe (M, Y, X),
 object (K, A, B), waves of one frame (M, K, Y, X). Nothing is changed in place.
+
+Thick objects (K, S, A, B) are in `reference.multislice`, positions and other unknowns in
+`reference.refinement`, least-squares maximum likelihood in `reference.lsqml`.
 """
 
 from reference.constraints import (

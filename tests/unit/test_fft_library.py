@@ -14,8 +14,13 @@ from exitwave import DeviceError, fft_library
 RUN = (
     "import sys; sys.path.insert(0, sys.argv[1])\n"
     "from small_scan import small_scan\n"
-    "small_scan('far').run({'name': 'AP', 'iterations': 1})\n"
+    "print(small_scan('far').run({'name': 'AP', 'iterations': 1}).object.tobytes().hex())\n"
 )
+
+
+def library() -> str:
+    """One that is named makes all plans, and so has something to keep."""
+    return fft_library.find_fft_library()
 
 
 def run(**environment: str) -> subprocess.CompletedProcess[str]:
@@ -68,9 +73,20 @@ def test_library_that_cannot_be_used_is_refused(name):
     assert f"DeviceError: FFT library {name}" in done.stderr
 
 
+def test_frames_that_the_core_transforms_itself_keep_no_wisdom(tmp_path: Path):
+    assert run(EXITWAVE_CACHE=str(tmp_path)).returncode == 0
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_library_that_is_named_makes_all_transforms():
+    """Rounding differs from that of the core's own."""
+    assert run(EXITWAVE_FFT=library()).stdout != run().stdout
+
+
 def test_wisdom_is_kept_once_and_read_again(tmp_path: Path):
     for _ in range(2):
-        assert run(EXITWAVE_CACHE=str(tmp_path / "new")).returncode == 0
+        assert run(EXITWAVE_FFT=library(), EXITWAVE_CACHE=str(tmp_path / "new")).returncode == 0
 
     (kept,) = (tmp_path / "new").iterdir()
     assert kept.suffix == ".wisdom"
@@ -78,12 +94,12 @@ def test_wisdom_is_kept_once_and_read_again(tmp_path: Path):
 
 
 def test_wisdom_that_is_spoilt_is_made_anew(tmp_path: Path):
-    assert run(EXITWAVE_CACHE=str(tmp_path)).returncode == 0
+    assert run(EXITWAVE_FFT=library(), EXITWAVE_CACHE=str(tmp_path)).returncode == 0
     (kept,) = tmp_path.iterdir()
     good = kept.read_bytes()
     kept.write_bytes(good[: len(good) // 2])
 
-    done = run(EXITWAVE_CACHE=str(tmp_path))
+    done = run(EXITWAVE_FFT=library(), EXITWAVE_CACHE=str(tmp_path))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert kept.read_bytes().startswith(b"(fftw")
@@ -94,14 +110,20 @@ def test_folder_that_cannot_be_written_is_no_error(tmp_path: Path):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
 
-    done = run(EXITWAVE_CACHE=str(blocked / "cache"))
+    done = run(EXITWAVE_FFT=library(), EXITWAVE_CACHE=str(blocked / "cache"))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert blocked.read_text() == "in the way"
 
 
 def test_empty_cache_name_keeps_nothing(tmp_path: Path):
-    done = run(EXITWAVE_CACHE="", HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"))
+    nowhere = {
+        "EXITWAVE_CACHE": "",
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+
+    done = run(EXITWAVE_FFT=library(), **nowhere)
 
     assert done.returncode == 0
     assert not list(tmp_path.iterdir())

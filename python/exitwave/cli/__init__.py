@@ -1,7 +1,8 @@
 """The command ``exitwave``.
 
 Exit codes: 0 success; 1 the work failed (divergence, full disk); 2 usage or bad input;
-130 interrupted, with the state so far saved where there is one.
+75 stopped at the time limit, 130 interrupted and 143 terminated, with the state so far saved where
+there is one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from exitwave.cli.compare import compare
 from exitwave.cli.demo import demo
 from exitwave.cli.info import info
 from exitwave.cli.plan import plan
+from exitwave.cli.rechunk import rechunk
 from exitwave.cli.run import run
 from exitwave.cli.simulate import simulate
 
@@ -25,7 +27,8 @@ from exitwave.cli.simulate import simulate
 @click.group(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 success, 1 failed or diverged, 2 usage or bad input, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 failed or diverged, 2 usage or bad input, 75 time limit, "
+    "130 interrupted, 143 terminated.",
 )
 @click.version_option(exitwave.__version__, prog_name="exitwave")
 @click.pass_context
@@ -35,7 +38,7 @@ def group(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (run, plan, simulate, info, compare, demo):
+for command in (run, plan, simulate, info, compare, rechunk, demo):
     group.add_command(command)
 
 

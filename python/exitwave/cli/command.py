@@ -13,7 +13,9 @@ import click
 
 from exitwave.errors import DeviceError, ExitwaveError, FileFormatError, InvalidArgument
 
-EXIT_INTERRUPTED = 130
+# Why a run ended early -> exit code. A batch script may send those of a time limit in again.
+EXIT_STOPPED = {"interrupted": 130, "terminated": 143, "time_limit": 75}
+EXIT_INTERRUPTED = EXIT_STOPPED["interrupted"]
 
 
 class BadInput(click.ClickException):

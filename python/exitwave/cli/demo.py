@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exitwave.cli.command import Command, check_output, check_picture
-from exitwave.cli.run import leave_if_interrupted, print_outcome, save_plot
+from exitwave.cli.run import leave_if_stopped, print_outcome, save_plot
 
 if TYPE_CHECKING:
     from exitwave.result import Result
@@ -78,7 +78,7 @@ def demo(
     save_plot(plot, result)
     click.echo(f"relative error of the object against the truth: {_error(result, simulation):.4f}")
     print_outcome(result, output, plot)
-    leave_if_interrupted(result, output)
+    leave_if_stopped(result, output)
 
 
 def _error(result: Result, simulation: Simulation) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exitwave.errors import FileFormatError, InvalidArgument
+from exitwave.errors import FileFormatError
 
 Array = npt.NDArray[Any]
 
@@ -74,9 +74,11 @@ def read_object(name: str) -> ReconstructedObject:
     FileFormatError
         The file is missing, damaged, or has no object.
     """
+    from exitwave.io.named import read_named
+
     path, _, dataset = name.partition("::")
     if dataset:
-        return ReconstructedObject(_read_named(Path(path), dataset))
+        return ReconstructedObject(read_named(Path(path), dataset, "an object (A, B) or (K, A, B)"))
     truth = _read_truth(Path(path))
     if truth is not None:
         return truth
@@ -106,29 +108,3 @@ def _read_truth(path: Path) -> ReconstructedObject | None:
             truth["probe"][()],
             (float(pixel[0]), float(pixel[1])),
         )
-
-
-def _read_named(path: Path, dataset: str) -> Array:
-    """A dataset of an HDF5 file or an array of an npz file, which must be an image or a stack."""
-    import h5py
-
-    if not path.is_file():
-        raise FileFormatError(f"{path}: the file does not exist; give the path of a file.")
-    try:
-        if h5py.is_hdf5(path):
-            with h5py.File(path) as file:
-                found = file.get(dataset)
-                values = found[()] if isinstance(found, h5py.Dataset) else None
-        else:
-            with np.load(path, allow_pickle=False) as archive:
-                values = archive.get(dataset)
-    except (OSError, ValueError, EOFError, TypeError) as error:
-        raise FileFormatError(f"{path}: the file is neither HDF5 nor npz ({error}).") from None
-    if values is None:
-        raise FileFormatError(f"{path}: the file has no dataset {dataset}; name another one.")
-    if values.ndim not in (2, 3) or values.dtype.kind not in "iufc":
-        raise InvalidArgument(
-            f"{path}::{dataset} has shape {values.shape} and type {values.dtype}; it must be an "
-            "object (A, B) or (K, A, B)."
-        )
-    return np.asarray(values, dtype=np.complex128)

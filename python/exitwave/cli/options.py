@@ -31,13 +31,43 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # not generic before 
         self.fail(f"{value!r} is not a number, or two with a comma.", param, ctx)
 
 
+class AutoOrPair(click.ParamType):  # type: ignore[type-arg]
+    """``auto``, or two numbers with a comma."""
+
+    name = "auto|ROW,COLUMN"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | tuple[float, float]:
+        if value == "auto":
+            return "auto"
+        try:
+            row, column = (float(piece) for piece in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is neither auto nor two numbers with a comma.", param, ctx)
+        return row, column
+
+
 # Destination in load(), declaration. Flags are None unless given, so that a recipe can set them.
 _LOAD_OPTIONS: dict[str, dict[str, Any]] = {
+    "find_bad_pixels": {
+        "is_flag": True,
+        "help": "Find dead, hot and unsteady pixels in the frames and mask them, or not.",
+    },
+    "centre": {
+        "type": AutoOrPair(),
+        "help": "Zero frequency: row,column in pixels of the file, or auto to find it.",
+    },
     "crop": {"type": Numbers(int, "Y[,X]"), "help": "Middle so many detector pixels."},
+    "pad": {"type": Numbers(int, "Y[,X]"), "help": "Invalid pixels around, up to so many."},
     "bin": {"type": int, "help": "Add up so many by so many detector pixels."},
     "frames": {"metavar": "A:B:C", "help": 'Some of the frames, such as "0:100" or "::2".'},
     "wavelength_m": {"type": float, "help": "Wavelength in metres."},
-    "energy_ev": {"type": float, "help": "Photon energy in electronvolts."},
+    "energy_ev": {"type": float, "help": "Energy of a photon or electron in electronvolts."},
+    "radiation": {
+        "type": click.Choice(["photon", "electron"]),
+        "help": "What the energy belongs to; left out: what the file says, else photons.",
+    },
     "distance_m": {"type": float, "help": "Sample to detector in metres."},
     "detector_pixel_m": {"type": Numbers(float, "Y[,X]"), "help": "Detector pixel in metres."},
     "pixel_size_m": {"type": Numbers(float, "Y[,X]"), "help": "Object pixel in metres."},

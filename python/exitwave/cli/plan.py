@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,10 +85,10 @@ def plan(
         raise click.UsageError("--nodes, --devices and --plot need a --machine")
     if machine is not None and (gpus is not None or memory is not None):
         raise click.UsageError("--gpus and --memory are for devices that need no --machine")
-    given, load = given_parameters(recipe, keywords)
+    given, load, probe = given_parameters(recipe, keywords)
     if simulate is not None and load:
         raise click.UsageError("options on how to read a file need a FILE")
-    with _scan(file, load, simulate, keywords) as scan:
+    with _scan(file, load, simulate, keywords, probe) as scan:
         if machine is None:
             rows = _run_rows(scan, given, gpus, memory)
         else:
@@ -103,21 +103,32 @@ class _Scan:
     data: Any
     positions: npt.NDArray[np.float64]
     dataset: Dataset | None
+    probe: Any = None
 
 
 @contextmanager
 def _scan(
-    file: Path | None, load: dict[str, Any], simulate: str | None, keywords: dict[str, Any]
+    file: Path | None,
+    load: dict[str, Any],
+    simulate: str | None,
+    keywords: dict[str, Any],
+    probe: dict[str, Any] | None,
 ) -> Iterator[_Scan]:
+    """The scan with a probe of the shape that it will start from."""
+    from exitwave.start_probe import placeholder
+
     if file is None:
-        yield _simulated(str(simulate), keywords["frame_shape"], keywords["step_px"])
+        scan = _simulated(str(simulate), keywords["frame_shape"], keywords["step_px"])
+        frame_shape = (int(scan.data.shape[1]), int(scan.data.shape[2]))
+        yield replace(scan, probe=None if probe is None else placeholder(probe, frame_shape))
         return
     from exitwave.io import load as open_scan
 
     with open_scan(file, **load) as dataset:
         if dataset.positions_px is None:
             raise InvalidArgument(f"{file} has no positions in pixels; give --positions or pixels.")
-        yield _Scan(dataset.data, dataset.positions_px, dataset)
+        start = dataset.probe if probe is None else placeholder(probe, dataset.frame_shape)
+        yield _Scan(dataset.data, dataset.positions_px, dataset, start)
 
 
 def _simulated(
@@ -173,7 +184,7 @@ def _run_rows(
     planned = plan_run(
         scan.data,
         None if dataset is None else dataset.object,
-        None if dataset is None else dataset.probe,
+        scan.probe,
         scan.positions,
         None if dataset is None else dataset.mask,
         params,
@@ -216,12 +227,11 @@ def _job(scan: _Scan, params: Parameters, number: int) -> Job:
     from exitwave.topology import Job
 
     engine = params.engines[number]
-    known = scan.dataset.probe if scan.dataset is not None else None
     return Job(
         scan.positions,
         (int(scan.data.shape[1]), int(scan.data.shape[2])),
         engine=engine.name,
-        probe_modes=engine.probe_modes or (1 if known is None else len(known)),
+        probe_modes=engine.probe_modes or (1 if scan.probe is None else len(scan.probe)),
         object_modes=engine.object_modes or 1,
         count_bytes=scan.data.dtype.itemsize,
         near_field=params.propagation.regime == "near",

@@ -21,16 +21,17 @@ def run_rows(
     """The plan of a run on the device at hand, with times from a few frames."""
     import tempfile
 
-    from exitwave.timing import disk_bytes_per_s, frame_seconds, iteration_seconds
+    from exitwave.timing import frame_seconds, timed_disk
 
     rows = _heading(plan, params.device, shape)
     folder = params.scratch_folder or tempfile.gettempdir()
     files = any("file" in (engine.counts, engine.waves) for engine in plan.engines)
-    moved_per_s = disk_bytes_per_s(folder) if files else float("inf")
+    disk = timed_disk(folder) if files else None
     for engine, given in zip(plan.engines, params.engines, strict=True):
         rows += _engine_rows(engine)
         per_frame = frame_seconds(params, given, (int(shape[1]), int(shape[2])), dtype)
-        seconds = iteration_seconds(engine, per_frame, int(shape[0]), moved_per_s)
+        # Computing and moving go on at the same time.
+        seconds = max(per_frame * int(shape[0]), disk.seconds(engine) if disk else 0.0)
         rows.append((f"{engine.name} iteration", f"{_seconds(seconds)} (a few frames were timed)"))
     return rows
 

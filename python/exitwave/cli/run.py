@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from exitwave.cli.command import EXIT_INTERRUPTED, Command, check_output, check_picture
+from exitwave.cli.checkpoint_options import (
+    checkpoint_of,
+    checkpoint_options,
+    given_times,
+    naming_checkpoint,
+)
+from exitwave.cli.command import EXIT_STOPPED, Command, check_output, check_picture
 from exitwave.cli.options import load_options
 from exitwave.cli.run_options import given_parameters, run_options
 from exitwave.cli.show import lengths
@@ -24,12 +31,18 @@ if TYPE_CHECKING:
     example='exitwave run scan.cxi --engines "DM:200 ML:100,noise=poisson" '
     "--probe-modes 3 -o out.h5 --plot out.png",
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @run_options
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
     help="Result file to go on from: its object, probe and positions.",
+)
+@checkpoint_options
+@click.option(
+    "--mask-misfits",
+    is_flag=True,
+    help="With --start: mask pixels at which the counts contradict that result's model.",
 )
 @click.option(
     "-o",
@@ -42,40 +55,105 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @load_options
 def run(
-    file: Path,
+    file: Path | None,
     output: Path | None,
     plot: Path | None,
     overwrite: bool,
     quiet: bool,
     recipe: Path | None,
     start: Path | None,
+    resume: Path | None,
+    checkpoint: bool,
+    mask_misfits: bool,
     **keywords: Any,
 ) -> None:
-    """Reconstruct object and probe from the scan in FILE."""
-    output = output or Path(f"{file.stem}_result.h5")
-    check_output(output, overwrite=overwrite, inputs=[file, recipe])
-    if plot is not None:
-        check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
-    given, options = given_parameters(recipe, keywords)
-    if quiet:
-        given["progress"] = False
-    if start is not None:
-        # The result's probe fits its object; scaled to the counts once more, it would not.
-        given.setdefault("scale_start", False)
+    """Reconstruct object and probe from the scan in FILE.
 
-    from exitwave.io import load, save_result
+    With --resume, FILE is needed only where it is in another place than before.
+    """
+    if resume is not None:
+        from exitwave.cli.resumed import go_on
 
-    with load(file, **options) as dataset:
-        params = complete_parameters(given, dataset)
-        if not quiet:
-            _print_plan(dataset, params)
-        result = _reconstruct(dataset, start, params)
-        save_result(output, result, dataset=dataset, overwrite=overwrite)
+        output, result = go_on(resume, file, output, plot, overwrite, quiet)
+    elif file is None:
+        raise click.UsageError("Missing argument 'FILE'")
+    else:
+        if mask_misfits and start is None:
+            raise InvalidArgument(
+                "mask-misfits needs a result to compare with; add --start RESULT."
+            )
+        output = output or Path(f"{file.stem}_result.h5")
+        kept = checkpoint_of(output, overwrite) if checkpoint else None
+        check_output(output, overwrite=overwrite, inputs=[file, recipe])
+        if plot is not None:
+            check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
+        given, options, probe = given_parameters(recipe, keywords)
+        given |= given_times(keywords)
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+            given.setdefault("checkpoint", str(kept))
+        if quiet:
+            given["progress"] = False
+        work = _Work(file, options, given, start, probe, mask_misfits)
+        result = work.run(output, overwrite, quiet)
     if plot is not None:
         save_plot(plot, result)
     if not quiet:
         print_outcome(result, output, plot)
-    leave_if_interrupted(result, output)
+    leave_if_stopped(result, output)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A run from its beginning: options of ``load``, parameters, and what it starts from."""
+
+    file: Path
+    options: dict[str, Any]
+    given: dict[str, Any]
+    start: Path | None
+    probe: dict[str, Any] | None
+    mask_misfits: bool
+
+    def run(self, output: Path, overwrite: bool, quiet: bool) -> Result:
+        """Load, reconstruct and save."""
+        from exitwave.checkpoint import remove_checkpoint
+        from exitwave.io import load, save_result
+
+        given = self.given
+        if self.start is not None:
+            # The result's probe fits its object; scaled to the counts once more, it would not.
+            given = {"scale_start": self.probe is not None} | given
+        with load(self.file, **self.options) as dataset:
+            params = complete_parameters(given, dataset)
+            if self.start is not None and self.mask_misfits:
+                _mask_misfits(dataset, self.start)
+            if not quiet:
+                _print_plan(dataset, params)
+            with naming_checkpoint(params):
+                result = self._reconstruct(dataset, params)
+                save_result(output, result, dataset=dataset, overwrite=overwrite)
+        remove_checkpoint(params, result.stopped)
+        return result
+
+    def _reconstruct(self, dataset: Dataset, params: Parameters) -> Result:
+        from exitwave.io import load_result
+        from exitwave.reconstruct import reconstruct, source_of_file
+        from exitwave.start_probe import with_geometry
+
+        obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
+        if self.start is not None:
+            before = load_result(self.start)
+            if len(before.positions) != len(positions):
+                raise InvalidArgument(
+                    f"start {self.start} has {len(before.positions)} positions, but "
+                    f"{dataset.source} has {len(positions)} frames; start from a result of the "
+                    "same scan."
+                )
+            obj, probe, positions = before.object, before.probe, before.positions
+        if self.probe is not None:
+            probe = with_geometry(self.probe, dataset.geometry)
+        source = source_of_file(dataset, self.options)
+        return reconstruct(dataset.data, obj, probe, positions, dataset.mask, params, source)
 
 
 def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
@@ -90,24 +168,14 @@ def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
 
 
-def _reconstruct(dataset: Dataset, start: Path | None, params: Parameters) -> Result:
+def _mask_misfits(dataset: Dataset, start: Path) -> None:
+    """Take the pixels that the start result cannot explain out of the mask, with a note."""
     from exitwave.io import load_result
-    from exitwave.reconstruct import ptychography
+    from exitwave.prepare import find_misfits
 
-    obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
-    if start is not None:
-        before = load_result(start)
-        if len(before.positions) != len(positions):
-            raise InvalidArgument(
-                f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
-                f"{len(positions)} frames; start from a result of the same scan."
-            )
-        obj, probe, positions = before.object, before.probe, before.positions
-    result = ptychography(dataset.data, obj, probe, positions, dataset.mask, params)
-    result.source = dataset.source
-    if dataset.geometry is not None:
-        result.pixel_size_m = dataset.geometry.pixel_size_m
-    return result
+    bad = find_misfits(dataset.data, load_result(start), dataset.mask).bad
+    dataset.mask = ~bad if dataset.mask is None else dataset.mask & ~bad
+    dataset.notes.append(f"{int(bad.sum())} pixels that contradict {start} are masked.")
 
 
 def _print_plan(dataset: Dataset, params: Parameters) -> None:
@@ -140,8 +208,13 @@ def print_outcome(result: Result, output: Path, plot: Path | None) -> None:
     click.echo(f"written: {output}" if plot is None else f"written: {output} and {plot}")
 
 
-def leave_if_interrupted(result: Result, output: Path) -> None:
-    """End with the exit code of an interruption if Ctrl-C ended the run."""
-    if result.stopped == "interrupted":
-        click.echo(f"exitwave: interrupted; the state so far is in {output}", err=True)
-        raise click.exceptions.Exit(EXIT_INTERRUPTED)
+def leave_if_stopped(result: Result, output: Path) -> None:
+    """End with the exit code of what ended the run early."""
+    if result.stopped not in EXIT_STOPPED:
+        return
+    why = {"time_limit": "stopped at the time limit"}.get(result.stopped, result.stopped)
+    line = f"exitwave: {why}; the state so far is in {output}"
+    if result.params["checkpoint"] is not None:
+        line += f", go on with exitwave run --resume {output}"
+    click.echo(line, err=True)
+    raise click.exceptions.Exit(EXIT_STOPPED[result.stopped])

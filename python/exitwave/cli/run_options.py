@@ -19,7 +19,7 @@ _OPTIONS = [
     click.option(
         "--recipe",
         type=click.Path(path_type=Path),
-        help="TOML file with parameters and a table [load]; options given here win.",
+        help="TOML file with parameters and tables [load] and [probe]; options given here win.",
     ),
     click.option(
         "--probe-modes", type=int, help="Incoherent probe modes from the first engine on."
@@ -37,6 +37,12 @@ _OPTIONS = [
         metavar="SIZE",
         help='What a device may hold, such as "8 GB" or 0.5 of what is free.',
     ),
+    click.option(
+        "--start-probe",
+        metavar="KIND:KEY=VALUE,...",
+        help="Start probe: lens, zone_plate, kb, electron, aperture, gaussian or data with its "
+        "settings, or a file (PATH or PATH::DATASET).",
+    ),
     click.option("--seed", type=int, help="Seed of the order of the groups."),
 ]
 
@@ -50,8 +56,8 @@ def run_options(function: F) -> F:
 
 def given_parameters(
     recipe: Path | None, keywords: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters of the run and options of ``load``: the recipe's, overridden by those given."""
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]:
+    """Parameters of the run, options of ``load``, start probe: the recipe's, or those given."""
     from exitwave.parameters import (
         Recipe,
         default_chain,
@@ -66,7 +72,7 @@ def given_parameters(
         if keywords[name] is not None:
             params[name] = keywords[name]
     if keywords["memory_limit"] is not None:
-        params["memory_limit"] = _number_or_text(keywords["memory_limit"])
+        params["memory_limit"] = number_or_text(keywords["memory_limit"])
     if keywords["engines"] is not None:
         params["engines"] = parse_engines(keywords["engines"])
     modes = {
@@ -78,10 +84,15 @@ def given_parameters(
         engines = params.get("engines") or default_chain()
         validate_params({"engines": engines})
         params["engines"] = [engines[0] | modes, *engines[1:]]
-    return params, options
+    probe = read.probe
+    if keywords["start_probe"] is not None:
+        from exitwave.start_probe import parse_probe
+
+        probe = parse_probe(keywords["start_probe"])
+    return params, options, probe
 
 
-def _number_or_text(text: str) -> str | float:
+def number_or_text(text: str) -> str | float:
     """A share of what is free, else a size."""
     try:
         return float(text) if float(text) <= 1 else text

@@ -111,4 +111,5 @@ class Contents:
     pixel_size_m: Pair | None = None
     focus_distance_m: float | None = None
     regime: str | None = None
+    radiation: str | None = None
     notes: list[str] = field(default_factory=list)

@@ -14,9 +14,11 @@ from exitwave.geometry import Geometry, Pair
 from exitwave.io.dataset import Bool, Dataset, Float64
 from exitwave.io.frames import FrameReader
 from exitwave.poisson import HISTOGRAM_BINS, expected_deviation
+from exitwave.prepare.centre import Centre, find_centre
 
 # Diameter by area of the root of a disc's autocorrelation, over the disc's own.
 DISC_AUTOCORRELATION = sqrt(3.058)
+SYMMETRIC = 0.9  # agreement of a mean frame with its inversion that shows where its centre is
 SPECKLE_FRAMES = 64  # frames of which the autocorrelation is taken to estimate the probe's size
 
 
@@ -40,6 +42,9 @@ class DatasetInfo:
         Window over probe diameter, far field.
     poisson_limit : float or None
         Fourier error that counting noise alone leaves, see :func:`poisson_limit`.
+    centre_px : (float, float) or None
+        Far field: (row, column) about which the mean frame is symmetric, see
+        :func:`exitwave.prepare.find_centre`; it belongs at ``(Y // 2, X // 2)``.
     """
 
     source: str
@@ -60,6 +65,7 @@ class DatasetInfo:
     overlap_area: float | None = None
     oversampling: Pair | None = None
     poisson_limit: float | None = None
+    centre_px: Pair | None = None
     notes: list[str] = field(default_factory=list)
 
     def rows(self) -> list[tuple[str, str]]:
@@ -75,6 +81,7 @@ class DatasetInfo:
             ("step to nearest frame", _unknown(self.step_px, lambda step: f"{step:.4g} px")),
             ("overlap, linear", _unknown(self.overlap_linear, lambda part: f"{part:.0%}")),
             ("overlap, area", _unknown(self.overlap_area, lambda part: f"{part:.0%}")),
+            ("centre of the frames", _unknown(self.centre_px, _pixels)),
             ("oversampling", _unknown(self.oversampling, lambda p: f"{p[0]:.3g} x {p[1]:.3g}")),
             ("Poisson limit of the error", _unknown(self.poisson_limit, lambda e: f"{e:.4g}")),
         ]
@@ -134,7 +141,8 @@ def describe(dataset: Dataset) -> DatasetInfo:
     with np.errstate(over="ignore", invalid="ignore"):
         if len(dataset.data):
             mean = _count(_reader(dataset), dataset.source, mask, info)
-            _note_centre(mean, geometry, info.notes)
+            if geometry is None or geometry.regime == "far":
+                _measure_centre(mean, mask, info)
         _measure_probe(dataset, mean, mask, info)
     return info
 
@@ -235,18 +243,25 @@ def _count(reader: FrameReader, source: str, mask: Bool, info: DatasetInfo) -> F
     return total / reader.count
 
 
-def _note_centre(mean: Float64, geometry: Geometry | None, notes: list[str]) -> None:
-    """Far-field frames whose zero frequency is at the corner are the commonest mistake."""
-    if geometry is not None and geometry.regime == "near":
+def _measure_centre(mean: Float64, mask: Bool, info: DatasetInfo) -> None:
+    """Where far-field frames have their zero frequency; at a corner is the commonest mistake."""
+    if not 0 < mean.sum() < inf:
         return
+    found = find_centre(mean, mask)
+    info.centre_px = (found.row, found.column)
     height, width = mean.shape
     middle = mean[height // 4 : height - height // 4, width // 4 : width - width // 4].sum()
     turned = np.fft.fftshift(mean)
     corner = turned[height // 4 : height - height // 4, width // 4 : width - width // 4].sum()
     if corner > 3 * middle:
-        notes.append(
+        info.notes.append(
             "the brightest part is at the frames' corners, but the zero frequency belongs in the "
             "middle; apply numpy.fft.fftshift to the frames."
+        )
+    elif _is_off(found, (height, width)):
+        info.notes.append(
+            f"the frames seem to be centred at ({found.row:.1f}, {found.column:.1f}), but the zero "
+            f"frequency belongs at ({height // 2}, {width // 2}); the option centre moves it there."
         )
 
 
@@ -318,7 +333,8 @@ def _geometry_rows(geometry: Geometry | None) -> list[tuple[str, str]]:
     rows = [("regime", geometry.regime), ("object pixel", _lengths(geometry.pixel_size_m))]
     if geometry.energy_ev is not None and geometry.wavelength_m is not None:
         wavelength = length(geometry.wavelength_m)
-        rows.append(("energy", f"{geometry.energy_ev / 1e3:.5g} keV ({wavelength})"))
+        what = "electrons of " if geometry.radiation == "electron" else ""
+        rows.append(("energy", f"{what}{geometry.energy_ev / 1e3:.5g} keV ({wavelength})"))
     if geometry.distance_m is not None:
         rows.append(("distance to detector", length(geometry.distance_m)))
     if geometry.detector_pixel_m is not None:
@@ -331,6 +347,16 @@ def _geometry_rows(geometry: Geometry | None) -> list[tuple[str, str]]:
 
 def _lengths(pair: Pair) -> str:
     return length(pair[0]) if pair[0] == pair[1] else f"{length(pair[0])} x {length(pair[1])}"
+
+
+def _is_off(found: Centre, shape: tuple[int, int]) -> bool:
+    """Whether a clearly symmetric pattern has its centre elsewhere than in the middle."""
+    off = max(abs(found.row - shape[0] // 2), abs(found.column - shape[1] // 2))
+    return found.agreement > SYMMETRIC and off > 1
+
+
+def _pixels(pair: Pair) -> str:
+    return f"({pair[0]:.2f}, {pair[1]:.2f}) px by symmetry"
 
 
 def _unknown(value: Any, shown: Any) -> str:

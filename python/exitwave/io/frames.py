@@ -1,4 +1,4 @@
-"""Reading of frames in chunks: slices, centre crop and binning in the counts' own type."""
+"""Reading of frames in chunks: slices, windows and binning in the counts' own type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import FileFormatError, InvalidArgument
+from exitwave.file_watch import FileWatch
 from exitwave.io.dataset import Bool, Frames
+from exitwave.io.window import Window
 
 CHUNK_BYTES = 8 << 20
 Counts = npt.NDArray[Any]
@@ -90,18 +92,22 @@ def _check_stack(stack: Frames, first: Frames) -> None:
 
 
 def _split(stack: Frames) -> Iterator[_Part]:
+    watch = FileWatch(stack)
+
     def reader(*index: int) -> Callable[[range, slice, slice], Counts]:
         def read(frames: range, rows: slice, columns: slice) -> Counts:
             chosen = slice(frames.start, frames.stop, frames.step)
             piece: tuple[Any, ...] = (*index, chosen, rows, columns)
             try:
-                return np.asarray(stack[piece])
+                block = np.asarray(stack[piece])
             except OSError as error:
                 raise FileFormatError(
                     f"frames {frames[0]} to {frames[-1]} of {getattr(stack, 'name', 'data')} "
                     "cannot be read; the file is damaged or lacks a decompression filter "
                     f"({error})."
                 ) from error
+            watch.check()
+            return block
 
         return read
 
@@ -116,10 +122,10 @@ def select(
     reader: FrameReader,
     mask: Bool | None,
     wanted: range,
-    crop: tuple[int, int],
+    window: Window,
     bin: int,
 ) -> tuple[Frames, Bool | None]:
-    """Chosen frames, cropped around the centre and binned, with the mask treated alike.
+    """Chosen frames, cropped or padded to a window and binned, with the mask treated alike.
 
     Where nothing is to be done the dataset itself is handed on. Otherwise the result is an array in
     the type of the counts, or, with bin, an unsigned type that holds every sum; a binned pixel is
@@ -128,26 +134,26 @@ def select(
     Raises
     ------
     InvalidArgument
-        crop is larger than the frames, or bin does not divide it.
+        bin does not divide the window.
     """
-    rows, columns = centre_slices(reader.frame_shape, crop)
-    mask = None if mask is None else mask[rows, columns]
-    untouched = len(wanted) == reader.count and crop == reader.frame_shape and bin == 1
+    mask = window.mask(mask)
+    untouched = len(wanted) == reader.count and window.whole and bin == 1
     if untouched and reader.whole is not None and reader.whole.ndim == 3:
         return reader.whole, mask
     if bin == 1:
-        return _collect(reader, wanted, (rows, columns), crop, reader.dtype), mask
-    if crop[0] % bin or crop[1] % bin:
-        near = tuple(size - size % bin for size in crop)
+        return _collect(reader, wanted, window, window.shape, reader.dtype), mask
+    if window.shape[0] % bin or window.shape[1] % bin:
+        near = tuple(size - size % bin for size in window.shape)
         raise InvalidArgument(
-            f"bin is {bin}, which does not divide frames of {crop}; give crop={near} as well."
+            f"bin is {bin}, which does not divide frames of {window.shape}; give crop={near} as "
+            "well."
         )
-    shape = (crop[0] // bin, crop[1] // bin)
+    shape = (window.shape[0] // bin, window.shape[1] // bin)
     binned_mask = None if mask is None else np.asarray(_bins(mask, bin).all(axis=(-3, -1)))
     counts = _collect(
         reader,
         wanted,
-        (rows, columns),
+        window,
         shape,
         _sum_type(reader.dtype, bin),
         lambda block: _binned(block, mask, binned_mask, bin),
@@ -163,28 +169,18 @@ def chosen_frames(count: int, frames: slice | None) -> range:
     return wanted
 
 
-def centre_slices(shape: tuple[int, int], crop: tuple[int, int]) -> tuple[slice, slice]:
-    """Slices that keep the zero frequency (or centre) at index size // 2."""
-    if crop[0] > shape[0] or crop[1] > shape[1]:
-        raise InvalidArgument(
-            f"crop is {crop}, but frames are only {shape}; give a smaller crop or leave it out."
-        )
-    starts = [size // 2 - keep // 2 for size, keep in zip(shape, crop, strict=True)]
-    return slice(starts[0], starts[0] + crop[0]), slice(starts[1], starts[1] + crop[1])
-
-
 def _collect(
     reader: FrameReader,
     wanted: range,
-    region: tuple[slice, slice],
+    window: Window,
     shape: tuple[int, int],
     dtype: np.dtype[Any],
     treat: Callable[[Counts], Counts] = lambda block: block,
 ) -> Counts:
     result = np.empty((len(wanted), *shape), dtype)
     done = 0
-    for block in reader.blocks(wanted, *region):
-        result[done : done + len(block)] = treat(block)
+    for block in reader.blocks(wanted, *window.source):
+        result[done : done + len(block)] = treat(window.placed(block))
         done += len(block)
     return result
 

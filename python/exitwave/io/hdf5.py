@@ -160,18 +160,32 @@ def text(value: Any) -> str:
 
 
 def refuse_missing_sources(dataset: h5py.Dataset) -> None:
-    """HDF5 reads a virtual dataset's missing sources as zeros, which would be counts of 0."""
+    """HDF5 reads a virtual dataset's missing or damaged sources as zeros: counts of 0."""
     if not dataset.is_virtual:
         return
     folder = Path(dataset.file.filename).parent
-    for source in dataset.virtual_sources():
-        name = source.file_name
+    for name in sorted({source.file_name for source in dataset.virtual_sources()}):
         # HDF5 expands %b to a running number itself, so there is no single name to look for.
-        if name == "." or "%b" in name or (folder / name).exists():
+        if name == "." or "%b" in name:
             continue
-        raise FileFormatError(
-            f"{dataset.name} takes frames from {name}, which is missing; put it beside this file."
-        )
+        if not (folder / name).exists():
+            raise FileFormatError(
+                f"{dataset.name} takes frames from {name}, which is missing; put it beside this "
+                "file."
+            )
+        if not _opens(folder / name):
+            raise FileFormatError(
+                f"{dataset.name} takes frames from {name}, which is damaged; copy or write it "
+                "again."
+            )
+
+
+def _opens(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r"):
+            return True
+    except OSError:
+        return False
 
 
 def _is_broken_link(group: h5py.Group, name: str) -> bool:

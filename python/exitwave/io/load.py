@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import ExitwaveError, FileFormatError, InvalidArgument
-from exitwave.geometry import Geometry
+from exitwave.geometry import Geometry, wavelength_from_energy
 from exitwave.io import adorym, cxi, hdf5, plain, ptyd, ptylab, result_file
 from exitwave.io.dataset import Bool, Complex64, Contents, Dataset, Float64
-from exitwave.io.frames import FrameReader, centre_slices, chosen_frames, select
+from exitwave.io.frames import FrameReader, chosen_frames, select
 from exitwave.io.layout import Layout
 from exitwave.io.options import Options
+from exitwave.io.treatment import chosen_window, statistics_needed, without_bad_pixels
 from exitwave.io.units import LENGTH_M
+from exitwave.io.window import Window
 
 # No object is so large; positions in a wrong unit are.
 LARGEST_SPAN_PX = 1e7
@@ -51,6 +54,8 @@ def load(path: str | Path, **options: Any) -> Dataset:
         Entry of a CXI file.
     wavelength_m, energy_ev, distance_m : float
         In place of the file's; wavelength or energy, not both.
+    radiation : "photon" or "electron"
+        What the energy belongs to; left out: the file's word, else photons.
     detector_pixel_m, pixel_size_m : float or (float, float)
         Pixel of the detector and of the object, (row, column), for frames that are neither cropped
         nor binned.
@@ -67,8 +72,17 @@ def load(path: str | Path, **options: Any) -> Dataset:
         Whether the file has one row per axis; asked for where the shape does not tell.
     mask_invert : bool
         Exchanges valid and invalid pixels.
+    find_bad_pixels : bool
+        Looks for dead, hot and unsteady pixels, see
+        :func:`exitwave.prepare.find_bad_pixels`, and masks them.
+    centre : "auto" or (float, float)
+        Row and column of the far-field patterns' zero frequency, in pixels of the file; the nearest
+        pixel is moved to the middle, with invalid pixels where frames end. "auto": found with
+        :func:`exitwave.prepare.find_centre`. Left out: it is in the middle.
     crop : int or (int, int)
         Keeps so many detector pixels around the zero frequency.
+    pad : int or (int, int)
+        Surrounds the frames by invalid pixels, up to so many.
     bin : int
         Adds up ``bin`` by ``bin`` detector pixels, after the crop.
     frames : slice or str
@@ -191,12 +205,17 @@ def _assemble(contents: Contents, options: Options, path: Path, name: str) -> Da
     shape = reader.frame_shape
     regime = _regime(contents, options, notes)
     geometry = _geometry(contents, options, regime, shape, notes)
-    crop = options.crop or shape
+    wanted = chosen_frames(reader.count, options.frames)
+    mask = _mask(contents.mask, options, shape, notes)
+    seen = statistics_needed(reader, wanted, options)
+    if options.find_bad_pixels and seen is not None:
+        mask = without_bad_pixels(seen, mask, notes)
+    window = chosen_window(shape, seen, mask, options, regime, notes)
+    crop = window.shape
     # Pixels of positions scale as the geometry's do, also where the lengths are unknown.
     before = geometry or Geometry(regime, (1.0, 1.0))
     after = before.cropped(shape, crop).binned(options.bin)
 
-    wanted = chosen_frames(reader.count, options.frames)
     positions = _positions(contents, options, wanted, reader.count)
     unit = options.positions_unit or contents.positions_unit
     if unit in LENGTH_M:
@@ -214,15 +233,16 @@ def _assemble(contents: Contents, options: Options, path: Path, name: str) -> Da
             "positions_unit) and the object pixel (option pixel_size_m)."
         )
 
-    mask = _mask(contents.mask, options, shape, notes)
     probe = _probe(contents.probe, shape)
     start = contents.object
     if (crop, options.bin) != (shape, 1):
         probe = None if probe is None else _resampled(probe, crop, options.bin, regime)
         if start is not None:
-            notes.append("the start object was left out, since frames were cropped or binned.")
+            notes.append(
+                "the start object was left out, since frames were cropped, padded or binned."
+            )
             start = None
-    data, mask = select(reader, mask, wanted, crop, options.bin)
+    data, mask = select(reader, mask, wanted, window, options.bin)
     if mask is not None and not mask.any():
         raise FileFormatError(
             "the mask leaves no valid pixel; check it, or invert it with mask_invert=True."
@@ -257,6 +277,9 @@ def _geometry(
     if regime == "far" and lengths["focus_distance_m"] is not None:
         notes.append("the focus distance of the file was left out, since the regime is far.")
         lengths["focus_distance_m"] = None
+    radiation: Any = options.radiation or contents.radiation or "photon"
+    if options.energy_ev is not None:
+        lengths["wavelength_m"] = wavelength_from_energy(options.energy_ev, radiation)
     wavelength = lengths["wavelength_m"]
     if wavelength is not None and wavelength > LONGEST_WAVE_M:
         raise FileFormatError(
@@ -264,13 +287,13 @@ def _geometry(
             "the option wavelength_m, or energy_ev."
         )
     try:
-        computed = _from_lengths(regime, lengths, shape)
+        computed = _from_lengths(regime, lengths, shape, radiation)
         stated = options.pixel_size_m or contents.pixel_size_m
         if stated is None:
             return computed
         if options.pixel_size_m is None and computed is not None and _overrides(options):
             return computed
-        geometry = Geometry(regime, stated, **lengths)
+        geometry = Geometry(regime, stated, **lengths, radiation=radiation)
     except InvalidArgument as error:
         raise FileFormatError(f"{str(error)[:-1]}; give the right value as an option.") from error
     if computed is not None and not np.allclose(computed.pixel_size_m, stated, rtol=0.01, atol=0):
@@ -286,14 +309,19 @@ def _overrides(options: Options) -> bool:
     return any(getattr(options, name) is not None for name in names)
 
 
-def _from_lengths(regime: str, lengths: dict[str, Any], shape: tuple[int, int]) -> Geometry | None:
+def _from_lengths(
+    regime: str, lengths: dict[str, Any], shape: tuple[int, int], radiation: Any
+) -> Geometry | None:
     wavelength, distance = lengths["wavelength_m"], lengths["distance_m"]
     pixel = lengths["detector_pixel_m"]
     if pixel is None or wavelength is None or distance is None:
         return None
     if regime == "far":
-        return Geometry.from_far_field(wavelength, distance, pixel, shape)
-    return Geometry.from_near_field(wavelength, distance, pixel, lengths["focus_distance_m"])
+        geometry = Geometry.from_far_field(wavelength, distance, pixel, shape)
+    else:
+        focus = lengths["focus_distance_m"]
+        geometry = Geometry.from_near_field(wavelength, distance, pixel, focus)
+    return replace(geometry, radiation=radiation)
 
 
 def _positions(contents: Contents, options: Options, wanted: range, frames: int) -> Float64:
@@ -346,7 +374,7 @@ def _probe(probe: npt.NDArray[Any] | None, shape: tuple[int, int]) -> Complex64 
 
 
 def _resampled(probe: Complex64, crop: tuple[int, int], bin: int, regime: str) -> Complex64:
-    """Start probe for cropped and binned frames.
+    """Start probe for cropped or padded, and binned frames.
 
     In the far field a crop of the frames is a coarser probe in the same window and a bin a smaller
     window of it; in the near field it is the other way round.
@@ -359,8 +387,7 @@ def _resampled(probe: Complex64, crop: tuple[int, int], bin: int, regime: str) -
 
 
 def _middle(probe: Complex64, shape: tuple[int, int]) -> Complex64:
-    rows, columns = centre_slices((probe.shape[-2], probe.shape[-1]), shape)
-    return np.ascontiguousarray(probe[:, rows, columns])
+    return np.ascontiguousarray(Window.around((probe.shape[-2], probe.shape[-1]), shape).cut(probe))
 
 
 def _coarser(probe: Complex64, shape: tuple[int, int]) -> Complex64:

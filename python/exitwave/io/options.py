@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from exitwave import checks
 from exitwave.errors import InvalidArgument
-from exitwave.geometry import Pair, Regime, wavelength_from_energy
+from exitwave.geometry import Pair, Radiation, Regime, wavelength_from_energy
 from exitwave.io.units import POSITION
 
 FORMATS = ("result", "cxi", "ptyd", "ptylab", "exitwave", "npz", "hdf5")
@@ -31,6 +33,7 @@ class Options:
     object: str | None = None
     wavelength_m: float | None = None
     energy_ev: float | None = None
+    radiation: Radiation | None = None
     distance_m: float | None = None
     detector_pixel_m: Pair | None = None
     pixel_size_m: Pair | None = None
@@ -41,7 +44,10 @@ class Options:
     positions_swap: bool = False
     positions_transpose: bool | None = None
     mask_invert: bool = False
+    find_bad_pixels: bool = False
+    centre: Literal["auto"] | tuple[float, float] | None = None
     crop: tuple[int, int] | None = None
+    pad: tuple[int, int] | None = None
     bin: int = 1
     frames: slice | None = None
 
@@ -62,8 +68,17 @@ class Options:
         self._check_words()
         self._check_lengths()
         self._set("positions_sign", _signs(self.positions_sign))
-        if self.crop is not None:
-            self._set("crop", checks.shape2("crop", self.crop, least=2))
+        for name in ("crop", "pad"):
+            value = getattr(self, name)
+            if value is not None:
+                self._set(name, checks.shape2(name, value, least=2))
+        if self.crop is not None and self.pad is not None:
+            raise InvalidArgument(
+                "crop and pad are both given, but each says how many pixels there will be; leave "
+                "one out."
+            )
+        if self.centre is not None and self.centre != "auto":
+            self._set("centre", _centre(self.centre))
         self._set("bin", checks.whole("bin", self.bin))
         if self.frames is not None:
             self._set("frames", _frame_slice(self.frames))
@@ -76,6 +91,8 @@ class Options:
             checks.choice("format", self.format, FORMATS)
         if self.regime is not None:
             checks.choice("regime", self.regime, ("far", "near"))
+        if self.radiation is not None:
+            checks.choice("radiation", self.radiation, ("photon", "electron"))
         if self.positions_unit is not None:
             checks.choice("positions_unit", self.positions_unit, POSITION)
         for name in ("data", "positions", "mask", "probe", "object"):
@@ -85,7 +102,7 @@ class Options:
                     f"{name} is of type {type(value).__name__}; it must be the name of a dataset "
                     "in the file."
                 )
-        for name in ("positions_swap", "positions_transpose", "mask_invert"):
+        for name in ("positions_swap", "positions_transpose", "mask_invert", "find_bad_pixels"):
             value = getattr(self, name)
             if not isinstance(value, bool | None) or (value is None and name in _TWO_VALUED):
                 raise InvalidArgument(f"{name} is {value!r}; it must be True or False.")
@@ -109,7 +126,8 @@ class Options:
                     "wavelength_m and energy_ev are both given, but say the same thing; "
                     "give one of them."
                 )
-            self._set("wavelength_m", wavelength_from_energy(self.energy_ev))
+            radiation = self.radiation or "photon"
+            self._set("wavelength_m", wavelength_from_energy(self.energy_ev, radiation))
         if self.regime == "far" and self.focus_distance_m is not None:
             raise InvalidArgument(
                 'focus_distance_m describes a near field, but regime is "far"; leave one out.'
@@ -120,7 +138,16 @@ class Options:
         return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
 
 
-_TWO_VALUED = ("positions_swap", "mask_invert")
+_TWO_VALUED = ("positions_swap", "mask_invert", "find_bad_pixels")
+
+
+def _centre(value: Any) -> tuple[float, float]:
+    if isinstance(value, str) or np.size(value) != 2:
+        raise InvalidArgument(
+            f'centre is {value!r}; it must be "auto", or row and column of the zero frequency.'
+        )
+    row, column = (checks.number("centre", each, least=0) for each in value)
+    return row, column
 
 
 def _signs(value: Any) -> tuple[int, int]:

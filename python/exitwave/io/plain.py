@@ -85,10 +85,13 @@ def geometry_attributes(geometry: Geometry) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def geometry_entries(numbers: Arrays, skip: Collection[str] = ()) -> dict[str, Any]:
+def geometry_entries(
+    numbers: Arrays, skip: Collection[str] = (), radiation: str | None = None
+) -> dict[str, Any]:
     """Lengths and regime from attributes or entries named as the fields of ``Geometry``.
 
-    Names in ``skip`` are left None, however wrong they are in the file.
+    Names in ``skip`` are left None, however wrong they are in the file. ``radiation`` is what an
+    energy belongs to, in place of the file's.
 
     Raises
     ------
@@ -100,9 +103,16 @@ def geometry_entries(numbers: Arrays, skip: Collection[str] = ()) -> dict[str, A
     found: dict[str, Any] = {
         name: _number(known, name) for name in ("wavelength_m", "distance_m", "focus_distance_m")
     }
+    found["radiation"] = _word(known, "radiation")
+    if found["radiation"] not in (None, "photon", "electron"):
+        raise FileFormatError(
+            f'radiation is {found["radiation"]!r} in the file, but must be "photon" or "electron"; '
+            "give the option radiation."
+        )
     energy = _number(known, "energy_ev")
     if found["wavelength_m"] is None and energy is not None and "wavelength_m" not in skip:
-        found["wavelength_m"] = wavelength_from_energy(energy)
+        radiation = radiation or found["radiation"] or "photon"
+        found["wavelength_m"] = wavelength_from_energy(energy, radiation)
     for name in ("detector_pixel_m", "pixel_size_m"):
         found[name] = _pair(known, name)
     found["regime"] = _word(known, "regime")
@@ -142,7 +152,7 @@ def _contents(
         mask=None if mask is None else common_mask([mask], nonzero, options, notes),
         probe=start_array(arrays["probe"], "probe") if "probe" in arrays else None,
         object=start_array(arrays["object"], "object") if "object" in arrays else None,
-        **geometry_entries(numbers, options.given()),
+        **geometry_entries(numbers, options.given(), options.radiation),
         notes=notes,
     )
 

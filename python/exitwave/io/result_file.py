@@ -114,6 +114,7 @@ def read_start_values(file: h5py.File, source: str) -> Dataset:
     result = _read_result(file)
     stored = geometry_entries(_group_or_raise(file, "entry_1/geometry_1").attrs)
     known = stored["regime"] is not None and stored["pixel_size_m"] is not None
+    stored["radiation"] = stored["radiation"] or "photon"
     geometry = Geometry(**stored) if known else None
     mask = hdf5.find(file, "entry_1/instrument_1/detector_1/mask")
     origin = result.source or "unknown"

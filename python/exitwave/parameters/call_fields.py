@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from pydantic import (
     StrictStr,
 )
 
+from exitwave.durations import seconds_of
 from exitwave.memory_limit import checked_limit
 from exitwave.parameters.base import pair, parameter
 
@@ -129,6 +131,16 @@ Batch = Annotated[
         ge=1,
     ),
 ]
+Deterministic = Annotated[
+    StrictBool,
+    parameter(
+        "True or False",
+        "On GPUs, add up overlapping frames in their order, so that the same run gives the same "
+        "bits; slower than atomic additions. On CPUs it is always so.",
+        True,
+        changes_result=False,
+    ),
+]
 MemoryLimit = Annotated[
     str | float | dict[str, Any],
     PlainValidator(checked_limit),
@@ -197,5 +209,58 @@ CallbackEvery = Annotated[
         2,
         changes_result=False,
         ge=1,
+    ),
+]
+
+
+def _path(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _duration(value: Any) -> Any:
+    seconds_of(value)
+    return value
+
+
+Checkpoint = Annotated[
+    StrictStr | None,
+    BeforeValidator(_path),
+    parameter(
+        "None, or the path of a file",
+        "File from which exitwave.resume goes on, to the bit, when the run was stopped or killed; "
+        "removed at the end of the run.",
+        "run.checkpoint",
+        changes_result=False,
+    ),
+]
+CheckpointEvery = Annotated[
+    StrictInt | None,
+    parameter(
+        "None, or a whole number of at least 1",
+        "Iterations from one checkpoint to the next.",
+        2,
+        changes_result=False,
+        ge=1,
+    ),
+]
+CheckpointMinutes = Annotated[
+    StrictFloat | None,
+    parameter(
+        "None, or a number above 0",
+        "Minutes from one checkpoint to the next; None: 15, unless checkpoint_every says when.",
+        1e-9,
+        changes_result=False,
+        gt=0,
+    ),
+]
+TimeLimit = Annotated[
+    str | float | None,
+    PlainValidator(lambda value: None if value is None else _duration(value)),
+    parameter(
+        'None, seconds, or a time such as "1h30m" or "01:30:00"',
+        "The run stops by itself, with a checkpoint where it has one, before it would take longer "
+        "than this.",
+        "1h",
+        changes_result=False,
     ),
 ]

@@ -158,6 +158,7 @@ class Parameters(Model):
     device: call.Device = "auto"
     parts: call.Parts = None
     batch: call.Batch = None
+    deterministic: call.Deterministic = False
     memory_limit: call.MemoryLimit = "auto"
     scratch_folder: call.ScratchFolder = None
     seed: call.Seed = 0
@@ -166,6 +167,10 @@ class Parameters(Model):
     progress: call.Progress = None
     callback: call.Callback = None
     callback_every: call.CallbackEvery = 1
+    checkpoint: call.Checkpoint = None
+    checkpoint_every: call.CheckpointEvery = None
+    checkpoint_minutes: call.CheckpointMinutes = None
+    time_limit: call.TimeLimit = None
 
     def to_dict(self) -> dict[str, Any]:
         """Every value used, defaults included, as a dict that starts the same run again.

@@ -65,16 +65,19 @@ def _parse_engine(word: str) -> dict[str, Any]:
     by_lower = {name.lower(): name for name in ENGINES}
     entry: dict[str, Any] = {"name": by_lower.get(match["name"].lower(), match["name"])}
     if match["iterations"] is not None:
-        entry["iterations"] = _value(match["iterations"])
-    for key, value in _assignments(match["keys"] or "", word):
+        entry["iterations"] = plain_value(match["iterations"])
+    for key, value in assignments("engines", match["keys"] or "", word):
         if key in entry:
             raise InvalidArgument(f"engines has {key} twice in {word!r}; leave one of them out.")
-        entry[key] = _value(value)
+        entry[key] = plain_value(value)
     return entry
 
 
-def _assignments(keys: str, word: str) -> list[tuple[str, str]]:
-    """``"a=1,b=2,3"`` as [("a", "1"), ("b", "2,3")]: a piece without "=" goes on with the value."""
+def assignments(argument: str, keys: str, word: str) -> list[tuple[str, str]]:
+    """``"a=1,b=2,3"`` of ``word`` as [("a", "1"), ("b", "2,3")].
+
+    A piece without "=" goes on with the value before it.
+    """
     pairs: list[tuple[str, str]] = []
     for piece in keys.split(",") if keys else []:
         key, equals, value = piece.partition("=")
@@ -84,15 +87,15 @@ def _assignments(keys: str, word: str) -> list[tuple[str, str]]:
             pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{piece}")
         else:
             raise InvalidArgument(
-                f"engines has {piece!r} in {word!r}; after the comma must stand key=value."
+                f"{argument} has {piece!r} in {word!r}, where key=value must stand."
             )
     return pairs
 
 
-def _value(text: str) -> Any:
+def plain_value(text: str) -> Any:
     """A number, a bool, None, a tuple of these (commas), or the word itself."""
     if "," in text:
-        return tuple(_value(piece) for piece in text.split(","))
+        return tuple(plain_value(piece) for piece in text.split(","))
     constants = {"none": None, "true": True, "false": False}
     if text.lower() in constants:
         return constants[text.lower()]
@@ -106,14 +109,15 @@ def _value(text: str) -> Any:
 
 @dataclass
 class Recipe:
-    """A recipe file: parameters of the run and options of :func:`exitwave.load`."""
+    """A recipe file: parameters of the run, options of :func:`exitwave.load`, start probe."""
 
     params: dict[str, Any] = field(default_factory=dict)
     load: dict[str, Any] = field(default_factory=dict)
+    probe: dict[str, Any] | None = None
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """Read a recipe: the keys of ``params`` as TOML, and a table ``[load]``.
+    """Read a recipe: the keys of ``params`` as TOML, and the tables ``[load]`` and ``[probe]``.
 
     TOML has no None; the word "none" stands for it. The parameters are checked where they are
     used, because options of the command line and the data's file complete them.
@@ -121,7 +125,7 @@ def read_recipe(path: str | Path) -> Recipe:
     Raises
     ------
     FileFormatError
-        The file is missing, is not TOML, or its ``load`` is no table.
+        The file is missing, is not TOML, or its ``load`` or ``probe`` is no table.
     """
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -131,10 +135,13 @@ def read_recipe(path: str | Path) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise FileFormatError(f"recipe {path} is not valid TOML: {error}.") from None
     params = _with_none(content)
-    load = params.pop("load", {})
-    if not isinstance(load, dict):
-        raise FileFormatError(f"recipe {path} has load = {load!r}; it must be a table [load].")
-    return Recipe(params, load)
+    tables = {name: params.pop(name, None) for name in ("load", "probe")}
+    for name, table in tables.items():
+        if not isinstance(table, dict | None):
+            raise FileFormatError(
+                f"recipe {path} has {name} = {table!r}; it must be a table [{name}]."
+            )
+    return Recipe(params, tables["load"] or {}, tables["probe"])
 
 
 def _with_none(value: Any) -> Any:

@@ -47,6 +47,7 @@ def validate_params(
     if not isinstance(params, Parameters):
         params = _validated(params, propagation)
     _check_regime(params)
+    _check_checkpoint(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
     return params
@@ -86,6 +87,15 @@ def _check_regime(params: Parameters) -> None:
             raise InvalidArgument(
                 f"engines[{index}].probe_centring is {engine.probe_centring}; it must be None in "
                 "the near field, where the probe's place on the detector is measured."
+            )
+
+
+def _check_checkpoint(params: Parameters) -> None:
+    for key in ("checkpoint_every", "checkpoint_minutes"):
+        value = getattr(params, key)
+        if value is not None and params.checkpoint is None:
+            raise InvalidArgument(
+                f"{key} is {value}, but checkpoint is None; name the file in checkpoint as well."
             )
 
 

@@ -1,0 +1,139 @@
+"""Going on with a run from its checkpoint."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import exitwave
+from exitwave.checkpoint import Checkpoint, Resumed, Source, find_checkpoint, remove_checkpoint
+from exitwave.errors import InvalidArgument
+from exitwave.parameters import Parameters, call_keys, validate_params
+from exitwave.reconstruct import reconstruct
+from exitwave.result import Result
+
+if TYPE_CHECKING:
+    from exitwave.io import Dataset
+
+# What a resumed run may be told anew. The parts stay as they are: more or fewer of them add in
+# another order; and so does the file.
+_FREE = {key.name for key in call_keys() if not key.changes_result} - {
+    "parts",
+    "deterministic",
+    "checkpoint",
+}
+
+
+def resume(path: str | Path, data: Any = None, params: dict[str, Any] | None = None) -> Result:
+    """Go on with a run that was stopped or killed.
+
+    The result is that of a run that was never stopped, to the bit, where device and parts are the
+    same.
+
+    Parameters
+    ----------
+    path : str or Path
+        Checkpoint, or the result file beside which it stands with the ending ".checkpoint".
+    data : array, shape (N, Y, X), h5py.Dataset, or path, optional
+        The counts of the run: needed where they were an array in memory, or where their file is in
+        another place now.
+    params : dict, optional
+        Parameters that do not change the result, in place of those of the run: "callback", which
+        no file holds, "time_limit", "checkpoint_every", "memory_limit", ...
+
+    Raises
+    ------
+    InvalidArgument
+        There is no checkpoint, the data are not those of the run, or a parameter may not change.
+    FileFormatError
+        The checkpoint is damaged.
+    DivergenceError
+        An engine diverged; the error holds the state so far.
+    """
+    place = find_checkpoint(path)
+    checkpoint, checked = read_run(place, params)
+    with opened_data(checkpoint.source, data) as (counts, _):
+        result = continue_run(place, checkpoint, checked, counts)
+    remove_checkpoint(checked, result.stopped)
+    return result
+
+
+def read_run(place: Path, params: dict[str, Any] | None) -> tuple[Checkpoint, Parameters]:
+    """A checkpoint, and the parameters of its run with some replaced; it goes on to the same file.
+
+    Raises
+    ------
+    InvalidArgument
+        One of ``params`` would change the result.
+    """
+    from exitwave.io.checkpoint_file import read_checkpoint
+
+    checkpoint = read_checkpoint(place)
+    given = dict(params or {})
+    for name in given:
+        if name not in _FREE:
+            raise InvalidArgument(
+                f"params has {name!r}, but a resumed run keeps what could change its result; leave "
+                f"it out, or give some of {', '.join(sorted(_FREE))}."
+            )
+    changed = {"checkpoint": str(place)} | given
+    if checkpoint.version != exitwave.__version__:
+        warnings.warn(
+            f"{place} was written by exitwave {checkpoint.version}, and this is "
+            f"{exitwave.__version__}; the result may differ in its last digits from that of a run "
+            "that was never stopped.",
+            stacklevel=3,
+        )
+    return checkpoint, validate_params(checkpoint.params | changed)
+
+
+@contextmanager
+def opened_data(source: Source, data: Any) -> Iterator[tuple[Any, Dataset | None]]:
+    """The counts of a run, from where they came or from where the user says that they are.
+
+    With them comes the scan where its file was read with :func:`exitwave.load`.
+    """
+    data = source.path if data is None else data
+    if data is None:
+        raise InvalidArgument(
+            "data is None, but the run had its counts in memory; give the same counts again."
+        )
+    if not isinstance(data, str | Path):
+        yield data, None
+        return
+    path = Path(data)
+    if not path.exists():
+        raise InvalidArgument(
+            f"the counts of the run came from {path}, which does not exist; give the data, or the "
+            "path where they are now."
+        )
+    if source.dataset is not None:
+        from exitwave.io import hdf5
+
+        with hdf5.open_file(path) as file:
+            yield hdf5.named(file, "data", source.dataset), None
+        return
+    from exitwave.io import load
+
+    with load(path, **source.load) as dataset:
+        yield dataset.data, dataset
+
+
+def continue_run(place: Path, checkpoint: Checkpoint, params: Parameters, counts: Any) -> Result:
+    """Run what is left; the checkpoint stays."""
+    from exitwave.io.checkpoint_file import engine_restorer
+
+    start = checkpoint.start
+    return reconstruct(
+        counts,
+        start["object"],
+        start["probe"],
+        start["positions"],
+        checkpoint.mask,
+        params,
+        checkpoint.source,
+        Resumed(checkpoint, engine_restorer(place)),
+    )

@@ -1,0 +1,199 @@
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+#include "core/error.hpp"
+#include "cpu/engine.hpp"
+#include "cuda/engine.hpp"
+#include "cuda_fixture.hpp"
+#include "engine_runs.hpp"
+
+namespace exitwave {
+
+namespace {
+
+using test::kEngines;
+using test::kGroups;
+using test::kKinds;
+using test::options_of;
+using test::Outcome;
+using test::same_bits;
+using test::Sample;
+using test::SampleKind;
+
+using Field = std::vector<Complex>;
+
+Outcome on_cpu(const Sample& sample, const EngineOptions& options, const Field& start) {
+  test::bind_fft_library();
+  const auto engine =
+      make_cpu_engine({1, 1, 0, 0}, sample.scan, options, start.data(), sample.probe.data());
+  return test::iterate(*engine, sample, 3, start);
+}
+Outcome on_cpu(const Sample& sample, const EngineOptions& options) {
+  return on_cpu(sample, options, sample.ones);
+}
+
+Outcome on_gpu(const Sample& sample, const EngineOptions& options, const CudaSettings& settings,
+               const Field& start) {
+  test::bind_cufft();
+  const auto engine =
+      make_cuda_engine(settings, sample.scan, options, start.data(), sample.probe.data());
+  return test::iterate(*engine, sample, 3, start);
+}
+Outcome on_gpu(const Sample& sample, const EngineOptions& options, const CudaSettings& settings) {
+  return on_gpu(sample, options, settings, sample.ones);
+}
+
+CudaSettings settings(int devices, int streams, int batch, bool deterministic = false) {
+  CudaSettings s;
+  s.devices.clear();
+  for (int device = 0; device < devices; ++device)
+    s.devices.push_back(device % int(cuda_devices().size()));
+  s.streams = streams;
+  s.batch = batch;
+  s.deterministic = deterministic;
+  return s;
+}
+
+void check_close(const Outcome& got, const Outcome& expected, const std::string& what) {
+  test::check(
+      test::relative(got.object, expected.object) < 2e-5,
+      what + ", object: " + std::to_string(1e6 * test::relative(got.object, expected.object)));
+  test::check(test::relative(got.probe, expected.probe) < 2e-5, what + ", probe");
+  test::check(std::abs(got.error.back() / expected.error.back() - 1) < 2e-4, what + ", error");
+}
+
+TEST("every engine gives on a GPU what it gives on a CPU") {
+  for (const std::string& name : kEngines)
+    for (const SampleKind& kind : kKinds) {
+      Sample sample(kind);
+      const EngineOptions options = options_of(name, kind);
+      const Outcome expected = on_cpu(sample, options);
+      check_close(on_gpu(sample, options, settings(1, 1, 4)), expected, name + ", one stream");
+      sample.cut_in_parts(2);
+      check_close(on_gpu(sample, options, settings(1, 2, 3)), expected, name + ", two streams");
+    }
+}
+
+TEST("an engine that gets the state of another goes on with its bits") {
+  test::bind_cufft();
+  for (const std::string& name : kEngines)
+    for (const SampleKind& kind : kKinds)
+      for (const int devices : {1, 2}) {
+        Sample sample(kind);
+        sample.cut_in_parts(2);
+        test::check_goes_on(name, kind, [&](const EngineOptions& options) {
+          return make_cuda_engine(settings(devices, 2 / devices, 3, true), sample.scan, options,
+                                  sample.ones.data(), sample.probe.data());
+        });
+      }
+}
+
+TEST("devices with memories of their own give what one gives") {
+  for (const std::string& name : kEngines)
+    for (const SampleKind& kind : kKinds) {
+      Sample sample(kind);
+      const EngineOptions options = options_of(name, kind);
+      const Outcome expected = on_cpu(sample, options);
+      sample.cut_in_parts(3);
+      check_close(on_gpu(sample, options, settings(2, 2, 3)), expected, name + ", 3 parts");
+      sample.cut_in_parts(2);
+      check_close(on_gpu(sample, options, settings(2, 1, 20)), expected, name + ", 2 parts");
+    }
+}
+
+TEST("deterministic runs have the same bits, in every batch") {
+  for (const std::string& name : kEngines) {
+    const SampleKind kind{true, false, 2, 2};
+    Sample sample(kind);
+    sample.cut_in_parts(3);
+    const EngineOptions options = options_of(name, kind);
+    const Outcome first = on_gpu(sample, options, settings(1, 2, 3, true));
+    check_close(first, on_cpu(sample, options), name);
+    test::check(same_bits(first, on_gpu(sample, options, settings(1, 2, 3, true))), name);
+    test::check(same_bits(first, on_gpu(sample, options, settings(1, 1, 3, true))),
+                name + ", one stream");
+    test::check(same_bits(first, on_gpu(sample, options, settings(1, 2, 2, true))),
+                name + ", batch of 2");
+  }
+}
+
+TEST("supports, clipping and the power bound work on GPUs") {
+  for (const std::string& name : kEngines) {
+    Sample sample({true, false, 2, 1});
+    EngineOptions options = options_of(name, sample.kind);
+    options.probe_support.assign(12 * 20, 1);
+    for (std::size_t i = 0; i < 20; ++i) options.probe_support[i] = 0;
+    options.probe_fourier_support.assign(12 * 20, 1);
+    for (std::size_t i = 100; i < 130; ++i) options.probe_fourier_support[i] = 0;
+    options.clip = true;
+    options.clip_low = 0.3;
+    options.clip_high = 1.1;
+    if (name == "AP" || name == "DM" || name == "RAAR") options.power_bound = 0.2;
+    if (name == "ML") options.smoothness = 1e-4;
+    // Not from ones: where the support leaves a model dark, its phase would be rounding.
+    const Field& start = sample.object;
+    const Outcome expected = on_cpu(sample, options, start);
+    sample.cut_in_parts(3);
+    check_close(on_gpu(sample, options, settings(1, 2, 3), start), expected, name + ", one");
+    check_close(on_gpu(sample, options, settings(2, 2, 3), start), expected, name + ", two");
+  }
+}
+
+TEST("streamed runs have the bits of resident ones") {
+  for (const std::string& name : kEngines)
+    for (const bool half : {false, true}) {
+      const bool keeps_waves = name == "DM" || name == "RAAR";
+      if (half && !keeps_waves) continue;
+      const SampleKind kind{true, false, 2, 1};
+      Sample sample(kind);
+      sample.cut_in_parts(3);  // of 4 or 5 frames: the slot that was used last is used next
+      EngineOptions options = options_of(name, kind);
+      options.storage.half = half;
+      options.storage.half_scale = 0.1F;
+      const CudaSettings how = settings(1, 1, 2, true);
+      const Outcome resident = on_gpu(sample, options, how);
+      options.storage.stream_counts = true;
+      options.storage.block_frames = 1;
+      for (const WaveTier tier : {WaveTier::device, WaveTier::host, WaveTier::file}) {
+        options.storage.waves = tier;
+        options.storage.scratch_folder = "/tmp";
+        test::check(same_bits(resident, on_gpu(sample, options, how)), name + ", in blocks");
+      }
+    }
+}
+
+TEST("probe and object move together on GPUs") {
+  Sample sample({false, false, 2, 1});
+  sample.cut_in_parts(2);
+  for (const std::string& name : kEngines) {
+    const EngineOptions options = options_of(name, sample.kind);
+    test::bind_cufft();
+    test::bind_fft_library();
+    const auto gpu = make_cuda_engine(settings(1, 2, 3), sample.scan, options, sample.ones.data(),
+                                      sample.probe.data());
+    const auto cpu = make_cpu_engine({1, 1, 0, 0}, sample.scan, options, sample.ones.data(),
+                                     sample.probe.data());
+    for (Engine* engine : {gpu.get(), cpu.get()}) {
+      engine->iterate(kGroups, true);
+      engine->move_probe(1, -2);
+    }
+    check_close(test::iterate(*gpu, sample, 2, sample.ones),
+                test::iterate(*cpu, sample, 2, sample.ones), name);
+  }
+}
+
+TEST("an engine that does not fit says what to set, and the next one runs") {
+  Sample sample({});
+  const EngineOptions options = options_of("DM", sample.kind);
+  CudaSettings tight = settings(1, 1, 4);
+  tight.memory_limit = 20000;
+  test::check_throws<OutOfMemory>("memory_limit", [&] { on_gpu(sample, options, tight); });
+  check_close(on_gpu(sample, options, settings(1, 1, 4)), on_cpu(sample, options), "DM");
+}
+
+}  // namespace
+
+}  // namespace exitwave
