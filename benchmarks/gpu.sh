@@ -69,7 +69,6 @@ package() {
   cp -r python/exitwave "$work/package/exitwave"
   rm -f "$work"/package/exitwave/*.so
   cp "$work"/build/_core*.so "$work/package/exitwave"
-  [[ $mode != HOST ]] || cp "$work/build/cuda_on_host/libcuda_on_host.so" "$work/package/exitwave"
   cd "$work" && "$python" -c 'import exitwave; exitwave.show_config()'
 }
 

@@ -40,6 +40,9 @@ void bind_build(py::module_& m) {
         "Compiler, SIMD level, FFT libraries, what CUDA devices are, and why none is used.");
   m.def("load_fft_library", &load_fft_library, "library_path"_a, "wisdom_path"_a, "always"_a,
         "Bind the FFTW3 single-precision interface of a shared library; `always` for all sizes.");
+  m.def(
+      "plan_transforms", [](int ny, int nx) { fft_plan(ny, nx); }, "ny"_a, "nx"_a,
+      py::call_guard<py::gil_scoped_release>(), "Make, and keep, the plan for images of a size.");
   py::class_<CudaDevice>(m, "CudaDevice")
       .def_readonly("name", &CudaDevice::name)
       .def_readonly("bytes", &CudaDevice::bytes)

@@ -9,8 +9,10 @@
 #include <variant>
 
 #include "bindings/bindings.hpp"
+#include "core/communicator.hpp"
 #include "cpu/engine.hpp"
 #include "cuda/engine.hpp"
+#include "engines/layout.hpp"
 
 namespace exitwave {
 
@@ -63,10 +65,43 @@ ReadFrames reader_of(const FrameSource& source) {
   };
 }
 
-// A scan and what it borrows.
+// A communicator whose methods are written in Python.
+class PythonCommunicator : public Communicator {
+ public:
+  void start(const std::vector<Message>& messages) override {
+    const py::gil_scoped_acquire acquire;
+    py::list list;
+    for (const Message& m : messages)
+      list.append(py::make_tuple(m.rank, py::memoryview::from_memory(m.data, py::ssize_t(m.bytes)),
+                                 m.sent));
+    method("start")(list);
+  }
+  void finish() override {
+    const py::gil_scoped_acquire acquire;
+    method("finish")();
+  }
+  void gather(std::vector<double>& values, const std::vector<int>& counts) override {
+    const py::gil_scoped_acquire acquire;
+    // With a base, the array is a view.
+    method("gather")(py::array_t<double>(py::ssize_t(values.size()), values.data(), py::none()),
+                     counts);
+  }
+  bool reaches_devices() const override {
+    const py::gil_scoped_acquire acquire;
+    return method("reaches_devices")().cast<bool>();
+  }
+
+ private:
+  py::function method(const char* name) const { return py::get_override(this, name); }
+};
+
+// A scan, what it borrows, and the part of the object that its ranks' parts here reach.
 struct BoundScan {
   Scan scan;
   py::object data;
+  py::object communicator;
+  Rect held;
+  std::vector<Rect> tiles;  // of the parts here
 };
 
 std::vector<Corner> corners_of(const char* name, const Array<int>& corner, int frames) {
@@ -89,19 +124,24 @@ void check_corners(const Scan& s, const std::vector<Corner>& corners) {
       throw InvalidArgument("corner: frame " + std::to_string(j) + " goes beyond the margin");
   }
 }
+// y0, x0, y1, x1
+py::tuple box(const Rect& r) { return py::make_tuple(r.y0, r.x0, r.y1, r.x1); }
 
 std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& mask,
                                      const Array<int>& corner, const Array<Real>& fraction,
                                      std::pair<int, int> object_shape,
                                      const std::optional<ComplexArray>& kernel,
                                      std::vector<std::vector<int>> parts,
+                                     const py::object& communicator, int rank,
+                                     std::vector<int> first_part, std::vector<int> place,
                                      const std::optional<Array<int>>& home, int margin) {
   auto bound = std::make_unique<BoundScan>();
   Scan& s = bound->scan;
   const bool in_memory = !py::isinstance<FrameSource>(data);
   const py::array like = in_memory ? data.cast<py::array>() : data.cast<FrameSource>().empty;
   s.counts = counts_of(like);
-  s.frames = in_memory ? int(like.shape(0)) : data.cast<FrameSource>().frames;
+  s.frames = int(corner.size() / 2);
+  const int counted = in_memory ? int(like.shape(0)) : data.cast<FrameSource>().frames;
   s.ny = int(like.shape(1));
   s.nx = int(like.shape(2));
   if (!in_memory) {
@@ -114,6 +154,7 @@ std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& 
   if (mask.ndim() != 2 || mask.shape(0) != s.ny || mask.shape(1) != s.nx)
     wrong_shape("mask", "(ny, nx)");
   s.valid.assign(mask.data(), mask.data() + mask.size());
+  if (place.empty() && counted != s.frames) wrong_shape("corner", "(frames, 2)");
   if (fraction.size() != 2 * s.frames) wrong_shape("fraction", "(frames, 2)");
   s.margin = margin;
   if (margin > 0) s.home = corners_of("home", home ? *home : corner, s.frames);
@@ -131,6 +172,21 @@ std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& 
       if (frame < 0 || frame >= s.frames) throw InvalidArgument("parts: frame out of range");
   s.parts = std::move(parts);
   bound->data = data;
+  bound->held = {0, 0, s.object_ny, s.object_nx};
+  if (communicator.is_none()) return bound;
+  bound->communicator = communicator;
+  s.ranks = {communicator.cast<Communicator*>(), rank, std::move(first_part)};
+  if (rank < 0 || rank + 1 >= int(s.ranks.first_part.size()) ||
+      s.ranks.first_part.back() != int(s.parts.size()) || s.first_part() >= s.end_part())
+    throw InvalidArgument("first_part: each rank needs a part");
+  s.place = std::move(place);
+  if (!s.place.empty() && int(s.place.size()) != s.frames) wrong_shape("place", "(frames)");
+  for (const int place : s.place)
+    if (place < 0 || place >= counted) throw InvalidArgument("place: out of range");
+  const Layout layout(s);
+  bound->held = layout.around(s.first_part(), s.end_part());
+  for (int part = s.first_part(); part < s.end_part(); ++part)
+    bound->tiles.push_back(layout.tile(part));
   return bound;
 }
 
@@ -150,8 +206,8 @@ class BoundEngine {
               const ComplexArray& probe, const Settings& settings)
       : scan_object_(scan), options_(options) {
     const Scan& s = scan.cast<const BoundScan&>().scan;
-    object_ny_ = s.object_ny;
-    object_nx_ = s.object_nx;
+    object_ny_ = scan.cast<const BoundScan&>().held.ny();
+    object_nx_ = scan.cast<const BoundScan&>().held.nx();
     ny_ = s.ny;
     nx_ = s.nx;
     const Complex* o = field_data("object", object, options.object_modes, object_ny_, object_nx_);
@@ -320,15 +376,29 @@ void bind_options(py::module_& m) {
 
 void bind_engine(py::module_& m) {
   bind_options(m);
+  py::class_<Communicator, PythonCommunicator>(
+      m, "Communicator", "Base of classes with start, finish, gather and reaches_devices.")
+      .def(py::init<>());
   py::class_<FrameSource>(m, "FrameSource")
       .def(py::init<int, py::array, py::object, bool>(), "frames"_a, "empty"_a, "read"_a, "lent"_a,
            "Frames that read(numbers, target) reads; `empty` (0, Y, X) has their shape and type.");
-  py::class_<BoundScan>(m, "Scan").def(
-      py::init(&make_scan), "data"_a, "mask"_a.noconvert(), "corner"_a.noconvert(),
-      "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
-      "home"_a.noconvert() = py::none(), "margin"_a = 0,
-      "Counts (N, Y, X) or FrameSource, positions and parts of a scan; borrows the counts. "
-      "Engines may move its frames by at most `margin` pixels from the corners `home`.");
+  py::class_<BoundScan>(m, "Scan")
+      .def(py::init(&make_scan), "data"_a, "mask"_a.noconvert(), "corner"_a.noconvert(),
+           "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
+           "communicator"_a = py::none(), "rank"_a = 0, "first_part"_a = std::vector<int>(),
+           "place"_a = std::vector<int>(), "home"_a.noconvert() = py::none(), "margin"_a = 0,
+           "Counts (N, Y, X) or FrameSource, positions and parts of a scan; borrows the counts. "
+           "With a "
+           "communicator: parts of all ranks, counts of this one's, and the place of each frame "
+           "there. Engines may move frames by at most `margin` pixels from the corners `home`.")
+      .def_property_readonly(
+          "tiles",
+          [](const BoundScan& bound) {
+            py::list tiles;
+            for (const Rect& tile : bound.tiles) tiles.append(box(tile));
+            return tiles;
+          },
+          "With a communicator: rectangles of the parts that this rank holds.");
   py::class_<BoundEngine>(m, "Engine")
       .def(py::init<const py::object&, const EngineOptions&, const ComplexArray&,
                     const ComplexArray&, const Settings&>(),

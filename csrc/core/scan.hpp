@@ -3,6 +3,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/communicator.hpp"
 #include "core/complex.hpp"
 #include "core/counts.hpp"
 #include "core/region.hpp"
@@ -22,6 +23,7 @@ struct Scan {
   int object_nx = 0;
   Counts counts;  // (frames, ny, nx); without data: what read_counts reads
   ReadFrames read_counts;
+  std::vector<int> place;            // of each frame among the counts; empty: as they are numbered
   std::vector<unsigned char> valid;  // (ny, nx), 1 = valid
   std::vector<Corner> corner;        // (frames)
   std::vector<Real> fraction;        // (frames, 2): (y, x) in [-1/2, 1/2) pixels
@@ -31,12 +33,21 @@ struct Scan {
   bool near_field = false;
   std::vector<Complex> kernel;          // near field: (ny, nx), zero frequency first
   std::vector<std::vector<int>> parts;  // frames of each part
+  Ranks ranks;
 
   bool moves() const { return margin > 0; }
   // First pixel that the window of a frame may reach; windows are 2 margin larger then.
   Corner reach(int frame) const {
     const Corner c = (moves() ? home : corner)[std::size_t(frame)];
     return {c.y - margin, c.x - margin};
+  }
+  // Parts that this process holds: [first_part, end_part).
+  int first_part() const {
+    return ranks.communicator == nullptr ? 0 : ranks.first_part[std::size_t(ranks.rank)];
+  }
+  int end_part() const {
+    return ranks.communicator == nullptr ? int(parts.size())
+                                         : ranks.first_part[std::size_t(ranks.rank) + 1];
   }
   bool fractional() const {
     if (moves()) return true;

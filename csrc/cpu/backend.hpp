@@ -20,7 +20,11 @@ class CpuBackend {
   using Settings = CpuSettings;
 
   CpuBackend(const CpuSettings& settings, const Scan& scan)
-      : parts_(int(scan.parts.size())), batch_(settings.batch), pool_(settings.threads) {
+      : ranks_(scan.ranks),
+        first_part_(scan.first_part()),
+        parts_(scan.end_part() - scan.first_part()),
+        batch_(settings.batch),
+        pool_(settings.threads) {
     const bool emulated = settings.emulated > 0;
     const int devices = emulated ? std::min(settings.emulated, parts_) : 1;
     for (int i = 0; i < devices; ++i)
@@ -38,12 +42,19 @@ class CpuBackend {
   int lanes() const { return lane_count_; }
   // Frames that a lane takes through a step together.
   int batch() const { return batch_; }
+  const Ranks& ranks() const { return ranks_; }
+  // Whether a part belongs to this process; only then has it lanes and memory.
+  bool holds(int part) const { return part >= first_part_ && part < first_part_ + parts_; }
   // True where all parts see the same memory: object and probe exist once, and a part updates only
   // the pixels that it owns.
-  bool shared() const { return memories_.size() == 1; }
+  bool shared() const { return memories_.size() == 1 && ranks_.communicator == nullptr; }
   // Memory of the device that a part belongs to.
-  Memory& memory(int part) { return *memories_[std::size_t(spread(part, int(memories_.size())))]; }
-  Memory& lane_memory(int lane) { return memory(int((long(lane) * parts_) / lanes())); }
+  Memory& memory(int part) {
+    return *memories_[std::size_t(spread(part - first_part_, int(memories_.size())))];
+  }
+  Memory& lane_memory(int lane) {
+    return memory(first_part_ + int((long(lane) * parts_) / lanes()));
+  }
   // Memory of the host, for what stays with no device.
   Memory& host_memory() { return host_memory_ ? *host_memory_ : *memories_[0]; }
   // Devices first, then the host where that is another.
@@ -54,23 +65,26 @@ class CpuBackend {
     return all;
   }
 
-  // f(lane, lane number, part) for every part. What f does comes after everything that earlier
-  // calls did.
+  // f(lane, lane number, part) for every part that is held here. What f does comes after everything
+  // that earlier calls did.
   template <class F>
   void for_each_part(F&& f) {
     pool_.run([&](int member) {
-      for (int part = 0; part < parts_; ++part) {
-        const int lane = spread(part, lanes());
-        if (lane * pool_.size() / lanes() == member) f(*lanes_[std::size_t(lane)], lane, part);
+      for (int i = 0; i < parts_; ++i) {
+        const int lane = spread(i, lanes());
+        if (lane * pool_.size() / lanes() == member)
+          f(*lanes_[std::size_t(lane)], lane, first_part_ + i);
       }
     });
   }
 
  private:
-  // Neighbouring parts get the same of `count` things.
-  int spread(int part, int count) const { return int((long(part) * count) / parts_); }
+  // Neighbouring parts, counted from the first, get the same of `count` things.
+  int spread(int i, int count) const { return int((long(i) * count) / parts_); }
 
-  int parts_;
+  Ranks ranks_;
+  int first_part_;
+  int parts_;  // that are held here
   int batch_;
   int lane_count_;
   std::vector<std::unique_ptr<HostMemory>> memories_;

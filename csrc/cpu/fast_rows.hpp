@@ -21,18 +21,22 @@ namespace fast {
 
 using Vector = __m512;
 inline constexpr int kWidth = 8;  // complex numbers
+// Forms without a mask are the same instructions, but gcc warns of their undefined argument.
+inline constexpr __mmask16 kAll = 0xFFFF;
 inline Vector read(const Complex* p) { return _mm512_loadu_ps(&p->re); }
 inline void write(Complex* p, Vector v) { _mm512_storeu_ps(&p->re, v); }
 inline Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
 // a b
 inline Vector product(Vector a, Vector b) {
-  const Vector cross = _mm512_mul_ps(_mm512_movehdup_ps(a), _mm512_permute_ps(b, 0xB1));
-  return _mm512_fmaddsub_ps(_mm512_moveldup_ps(a), b, cross);
+  const Vector cross =
+      _mm512_mul_ps(_mm512_maskz_movehdup_ps(kAll, a), _mm512_maskz_permute_ps(kAll, b, 0xB1));
+  return _mm512_fmaddsub_ps(_mm512_maskz_moveldup_ps(kAll, a), b, cross);
 }
 // conj(a) b
 inline Vector conjugate_product(Vector a, Vector b) {
-  const Vector cross = _mm512_mul_ps(_mm512_movehdup_ps(a), _mm512_permute_ps(b, 0xB1));
-  return _mm512_fmsubadd_ps(_mm512_moveldup_ps(a), b, cross);
+  const Vector cross =
+      _mm512_mul_ps(_mm512_maskz_movehdup_ps(kAll, a), _mm512_maskz_permute_ps(kAll, b, 0xB1));
+  return _mm512_fmsubadd_ps(_mm512_maskz_moveldup_ps(kAll, a), b, cross);
 }
 
 #elif defined(__AVX2__) && defined(__FMA__)

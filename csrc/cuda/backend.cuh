@@ -26,13 +26,15 @@ class CudaBackend {
   using Settings = CudaSettings;
 
   CudaBackend(const CudaSettings& settings, const Scan& scan)
-      : parts_(int(scan.parts.size())),
+      : ranks_(scan.ranks),
+        first_part_(scan.first_part()),
+        parts_(scan.end_part() - scan.first_part()),
         batch_(batch_for(settings, scan)),
         host_memory_(settings.host_limit, settings.planning),
         pool_(settings.planning ? 1 : devices_for(settings, scan)) {
     for (int i = 0; i < devices_for(settings, scan); ++i)
       devices_.push_back(make_device(settings, settings.devices[std::size_t(i)]));
-    for (int part = parts_ - 1; part >= 0; --part) {
+    for (int part = first_part_ + parts_ - 1; part >= first_part_; --part) {
       ++device_of(part).parts;
       device_of(part).first_part = part;
     }
@@ -46,9 +48,12 @@ class CudaBackend {
   int lanes() const { return int(lanes_.size()); }
   // Frames that a lane takes through a step together.
   int batch() const { return batch_; }
+  const Ranks& ranks() const { return ranks_; }
+  // Whether a part belongs to this process; only then has it lanes and memory.
+  bool holds(int part) const { return part >= first_part_ && part < first_part_ + parts_; }
   // True where all parts see the same memory: object and probe exist once, and a part updates only
   // the pixels that it owns.
-  bool shared() const { return devices_.size() == 1; }
+  bool shared() const { return devices_.size() == 1 && ranks_.communicator == nullptr; }
   // Memory of the device that a part belongs to.
   Memory& memory(int part) { return device_of(part).memory; }
   Memory& lane_memory(int lane) { return *lanes_[std::size_t(lane)].memory; }
@@ -62,8 +67,8 @@ class CudaBackend {
     return all;
   }
 
-  // f(lane, lane number, part) for every part, which gives work to the lane. The work comes after
-  // everything that earlier calls, or memories, were given.
+  // f(lane, lane number, part) for every part that is held here, which gives work to the lane. The
+  // work comes after everything that earlier calls, or memories, were given.
   template <class F>
   void for_each_part(F&& f) {
     fork();
@@ -106,7 +111,7 @@ class CudaBackend {
   };
 
   static int devices_for(const CudaSettings& settings, const Scan& scan) {
-    return std::min(int(settings.devices.size()), int(scan.parts.size()));
+    return std::min(int(settings.devices.size()), scan.end_part() - scan.first_part());
   }
 
   // A lane never gets more than the frames of a part.
@@ -181,14 +186,17 @@ class CudaBackend {
   }
 
   Device& device_of(int part) {
-    return *devices_[std::size_t((long(part) * long(devices_.size())) / parts_)];
+    const long number = part - first_part_;
+    return *devices_[std::size_t(number * long(devices_.size()) / parts_)];
   }
   int lane_of(int part) {
     const Device& device = device_of(part);
     return device.first_lane + int(long(part - device.first_part) * device.lanes / device.parts);
   }
 
-  int parts_;
+  Ranks ranks_;
+  int first_part_;
+  int parts_;  // that are held here
   int batch_;
   PinnedMemory host_memory_;
   ThreadPool pool_;

@@ -44,9 +44,10 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     }
     for (int copy = 0; copy < state_.copies(); ++copy)
       direction_spectrum_.push_back(
-          problem_.fractional() ? Images<Complex>(this->backend_.memory(copy),
-                                                  {1, options.probe_modes, scan.ny, scan.nx})
-                                : Images<Complex>());
+          problem_.fractional() && this->backend_.holds(copy)
+              ? Images<Complex>(this->backend_.memory(copy),
+                                {1, options.probe_modes, scan.ny, scan.nx})
+              : Images<Complex>());
     if (options.smoothness > 0) prepare_smoothness(scan, options.smoothness);
   }
 
@@ -100,11 +101,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   using ObjectZ = kernels::Quotient;
 
   Field<Backend, Complex> object_field(int modes) {
-    return {this->backend_,
-            "directions",
-            {0, 0, problem_.scan().object_ny, problem_.scan().object_nx},
-            problem_.layout().tiles(),
-            modes};
+    return {this->backend_, "directions", problem_.held(), problem_.layout().tiles(), modes};
   }
   Field<Backend, Complex> probe_field(int modes) {
     return {this->backend_, "directions", problem_.window(), state_.windows(), modes};
@@ -203,6 +200,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
                  found);
       totals_.share(lane, part);
     });
+    totals_.exchange();
   }
   int products() const { return Base::kProducts + (even_ ? 0 : 3); }
   int last_products() const { return Base::kProducts + (even_ ? 3 : 0); }
@@ -218,6 +216,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
       if (options_.smoothness > 0) expand_smoothness(lane, part);
       totals_.share(lane, part);
     });
+    totals_.exchange();
   }
 
   kernels::StepLength step_length(int part) {
@@ -265,13 +264,13 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   void prepare_smoothness(const Scan& scan, double smoothness) {
     const Region& reached = problem_.layout().reached();
     smoothness_weight_ = smoothness * scan.frames / double(reached.pixels());
-    std::vector<Real> mask(std::size_t(scan.object_ny) * std::size_t(scan.object_nx), Real(0));
-    for (const Span& s : reached.spans())
+    const Rect held = problem_.held();
+    std::vector<Real> mask(held.pixels(), Real(0));
+    for (const Span& s : reached.intersected(held).spans())
       for (int x = s.x0; x < s.x1; ++x)
-        mask[std::size_t(s.y) * std::size_t(scan.object_nx) + std::size_t(x)] = 1;
+        mask[std::size_t(s.y - held.y0) * std::size_t(held.nx()) + std::size_t(x - held.x0)] = 1;
     reached_ =
-        Field<Backend, Real>(this->backend_, "directions", {0, 0, scan.object_ny, scan.object_nx},
-                             problem_.layout().tiles(), 1);
+        Field<Backend, Real>(this->backend_, "directions", held, problem_.layout().tiles(), 1);
     reached_.upload(mask.data());
   }
 
@@ -281,6 +280,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
       expand_smoothness(lane, part);
       totals_.share(lane, part);
     });
+    totals_.exchange();
   }
 
   void expand_smoothness(Lane& lane, int part) {

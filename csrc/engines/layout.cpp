@@ -33,18 +33,51 @@ Region all_windows(const Scan& scan) {
       .intersected(Rect{0, 0, scan.object_ny, scan.object_nx});
 }
 
+// The box of the windows' centres; empty where it has no area.
+Rect core_of(const Rect& box, const Scan& scan) {
+  const int y = scan.ny / 2;
+  const int x = scan.nx / 2;
+  return {box.y0 + y, box.x0 + x, box.y1 - (scan.ny - y), box.x1 - (scan.nx - x)};
+}
+
+// Spans of `region` that no rectangle covers.
+Region outside(Region region, const std::vector<Rect>& rects) {
+  for (const Rect& rect : rects) region = region.without(rect);
+  return region;
+}
+
 }  // namespace
 
 Layout::Layout(const Scan& scan) : reached_(all_windows(scan)) {
   std::vector<Rect> boxes;
+  std::vector<Rect> cores;
+  std::vector<std::vector<Span>> own;
   for (const std::vector<int>& frames : scan.parts) {
     const Rect box = bounding_box(scan, frames);
-    Region own = reached_.intersected(box);
-    for (const Rect& earlier : boxes) own = own.without(earlier);
+    const Rect core = core_of(box, scan);
+    own.push_back(core.empty() ? std::vector<Span>{}
+                               : outside(reached_.intersected(core), cores).spans());
+    if (!core.empty()) cores.push_back(core);
     boxes.push_back(box);
-    owned_.push_back(std::move(own));
     tiles_.push_back(grown(box, scan));
   }
+  Region rest = outside(reached_, cores);
+  for (std::size_t part = 0; part < boxes.size(); ++part) {
+    const std::vector<Span> more = rest.intersected(boxes[part]).spans();
+    own[part].insert(own[part].end(), more.begin(), more.end());
+    owned_.push_back(Region::from_spans(std::move(own[part])));
+    rest = rest.without(boxes[part]);
+  }
+}
+
+Rect Layout::around(int first_part, int end_part) const {
+  Rect all = tile(first_part);
+  for (int part = first_part + 1; part < end_part; ++part) {
+    const Rect& t = tile(part);
+    all = {std::min(all.y0, t.y0), std::min(all.x0, t.x0), std::max(all.y1, t.y1),
+           std::max(all.x1, t.x1)};
+  }
+  return all;
 }
 
 }  // namespace exitwave

@@ -7,6 +7,7 @@
 #include "core/complex.hpp"
 #include "core/region.hpp"
 #include "core/view.hpp"
+#include "engines/parcels.hpp"
 #include "kernels/update.hpp"
 
 namespace exitwave {
@@ -19,6 +20,8 @@ namespace exitwave {
 //
 // Only sums are exchanged, never half-updated fields, so any number of parts gives the result of
 // one, up to the order of additions. The calls are made for all parts, one kind after the other.
+// In between, post and arrive take what goes to parts of other ranks there: host calls, for all
+// parts at once.
 template <class Backend>
 class PartialSums {
  public:
@@ -26,17 +29,26 @@ class PartialSums {
 
   PartialSums(Backend& backend, const std::vector<Rect>& tiles, const std::vector<Region>& owned,
               int modes)
-      : modes_(modes), shared_(backend.shared()), owned_(owned) {
+      : modes_(modes),
+        shared_(backend.shared()),
+        ranks_(backend.ranks()),
+        tiles_(tiles),
+        owned_(owned),
+        updated_(tiles.size()) {
     for (int part = 0; part < int(tiles.size()); ++part) {
+      sums_.emplace_back();
+      weights_.emplace_back();
+      if (!backend.holds(part)) continue;
       const Rect& tile = tiles[std::size_t(part)];
-      tiles_.push_back(tile);
-      backend.memory(part).account("sums");
-      sums_.emplace_back(backend.memory(part), tile.pixels() * std::size_t(modes));
-      weights_.emplace_back(backend.memory(part), tile.pixels());
-      updated_.push_back(shared_ ? owned[std::size_t(part)] : all_reached(tile));
+      Memory& memory = backend.memory(part);
+      memory.account("sums");
+      sums_.back() = Buffer<Complex>(memory, tile.pixels() * std::size_t(modes));
+      weights_.back() = Buffer<Real>(memory, tile.pixels());
+      updated_[std::size_t(part)] = shared_ ? owned[std::size_t(part)] : all_reached(tile);
     }
     make_messages(backend);
     active_ = updated_;
+    active_owned_ = owned_;
   }
 
   CanvasView<Complex> sum(int part) { return view(sums_, part); }
@@ -47,13 +59,20 @@ class PartialSums {
   const Region& active(int part) const { return active_[std::size_t(part)]; }
   // Pixels that count towards a total over the object, each in one part only.
   const Region& owned(int part) const { return owned_[std::size_t(part)]; }
+  // The same, restricted to what the present group reaches.
+  const Region& active_owned(int part) const { return active_owned_[std::size_t(part)]; }
 
-  // Restricts the exchange to `touched` pixels (null: all) and sends.
-  void send(Lane& lane, int part, const Region* touched) {
-    if (touched != nullptr) active_[std::size_t(part)] = updated(part).intersected(*touched);
+  // Restricts the exchange to `touched` pixels (null: all) and sends: to parts of other ranks, to
+  // those here, or both.
+  void send_away(Lane& lane, int part, const Region* touched) {
+    restrict(part, touched);
+    for (Message& m : messages_)
+      if (m.sender == part && m.other_rank >= 0) pack(lane, m, part, m.at_sender);
+  }
+  void send_here(Lane& lane, int part, const Region* touched) {
+    restrict(part, touched);
     for (Message& m : messages_) {
-      if (m.sender != part) continue;
-      m.active = touched == nullptr ? m.region : m.region.intersected(*touched);
+      if (m.sender != part || m.other_rank >= 0) continue;
       pack(lane, m, part, m.at_sender);
       if (shared_)
         clear(lane, m.active, part);
@@ -61,13 +80,25 @@ class PartialSums {
         pass(lane, m, m.at_sender, m.at_owner);
     }
   }
+  void send(Lane& lane, int part, const Region* touched) {
+    send_away(lane, part, touched);
+    send_here(lane, part, touched);
+  }
+  // Pixels whose sums go to other ranks.
+  Region sent_away(int part) const {
+    std::vector<Span> spans;
+    for (const Message& m : messages_)
+      if (m.sender == part && m.other_rank >= 0)
+        spans.insert(spans.end(), m.region.spans().begin(), m.region.spans().end());
+    return Region::from_spans(std::move(spans));
+  }
 
   void collect(Lane& lane, int part) {
-    for (Message& m : messages_) {
+    for (const Message& m : messages_) {
       if (m.owner != part) continue;
-      Packed& packed = shared_ ? m.at_sender : m.at_owner;
-      lane.unpack_add(m.active, modes_, std::as_const(packed.sum).data(), sum(part));
-      lane.unpack_add(m.active, 1, std::as_const(packed.weight).data(), weight(part));
+      const Parcel& parcel = shared_ ? m.at_sender : m.at_owner;
+      lane.unpack_add(m.active, modes_, packed_sum(parcel), sum(part));
+      lane.unpack_add(m.active, 1, packed_weight(m, parcel), weight(part));
     }
   }
 
@@ -75,35 +106,53 @@ class PartialSums {
     for (Message& m : messages_) {
       if (m.owner != part) continue;
       pack(lane, m, part, m.at_owner);
-      pass(lane, m, m.at_owner, m.at_sender);
+      if (m.other_rank < 0) pass(lane, m, m.at_owner, m.at_sender);
     }
   }
 
   void take_back(Lane& lane, int part) {
-    for (Message& m : messages_) {
+    for (const Message& m : messages_) {
       if (m.sender != part) continue;
-      lane.unpack(m.active, modes_, std::as_const(m.at_sender.sum).data(), sum(part));
-      lane.unpack(m.active, 1, std::as_const(m.at_sender.weight).data(), weight(part));
+      lane.unpack(m.active, modes_, packed_sum(m.at_sender), sum(part));
+      lane.unpack(m.active, 1, packed_weight(m, m.at_sender), weight(part));
     }
+  }
+
+  // Between send and collect (`to_owners`), and between give_back and take_back. The communicator
+  // finishes what was posted before it has arrived. What was posted already stays so.
+  void post(bool to_owners) {
+    if (posted_) return;
+    posted_ = true;
+    std::vector<Communicator::Message> posted;
+    for (Message& m : messages_) {
+      if (m.other_rank < 0 || m.active.empty()) continue;
+      const bool sent = m.sender_is_here == to_owners;
+      posted.push_back(sent ? here(m).sent(m.other_rank, bytes(m.active))
+                            : here(m).received(m.other_rank, bytes(m.active)));
+    }
+    if (!posted.empty()) ranks_.communicator->start(posted);
+  }
+  void arrive(bool to_owners) {
+    posted_ = false;
+    for (Message& m : messages_)
+      if (m.other_rank >= 0 && m.sender_is_here != to_owners) here(m).unstage(bytes(m.active));
   }
 
   // Back to zero where the part updates.
   void clear(Lane& lane, int part) { clear(lane, active(part), part); }
 
  private:
-  struct Packed {
-    Buffer<Complex> sum;
-    Buffer<Real> weight;
-  };
-  // From `sender` to `owner`: pixels of the sender's tile that the owner owns. Where parts share
-  // memory both look at the sender's.
+  // From `sender` to `owner`: pixels of the sender's tile that the owner owns; sums, then weights.
+  // Where parts share memory both look at the sender's.
   struct Message {
     int owner;
     int sender;
+    int other_rank;  // of the part that is not here; -1: both are
+    bool sender_is_here;
     Region region;
     Region active;
-    Packed at_sender;
-    Packed at_owner;
+    Parcel at_sender;
+    Parcel at_owner;
   };
 
   template <class T>
@@ -124,28 +173,59 @@ class PartialSums {
   void make_messages(Backend& backend) {
     for (int owner = 0; owner < int(tiles_.size()); ++owner)
       for (int sender = 0; sender < int(tiles_.size()); ++sender) {
-        if (owner == sender) continue;
+        if (owner == sender || (!backend.holds(owner) && !backend.holds(sender))) continue;
         Region region = owned(owner).intersected(tiles_[std::size_t(sender)]);
         if (region.empty()) continue;
+        const bool local = backend.holds(owner) && backend.holds(sender);
         const auto room = [&](int part) {
-          backend.memory(part).account("halo");
-          return Packed{
-              Buffer<Complex>(backend.memory(part), region.pixels() * std::size_t(modes_)),
-              Buffer<Real>(backend.memory(part), region.pixels())};
+          if (!backend.holds(part)) return Parcel();
+          Memory& memory = backend.memory(part);
+          memory.account("halo");
+          return local ? Parcel(memory, bytes(region))
+                       : Parcel(*ranks_.communicator, memory, backend.host_memory(), bytes(region));
         };
-        Packed at_owner = shared_ ? Packed{} : room(owner);
-        messages_.push_back({owner, sender, region, region, room(sender), std::move(at_owner)});
+        const bool sends = backend.holds(sender);
+        const int other_rank = local ? -1 : ranks_.rank_of(sends ? owner : sender);
+        Parcel at_owner = shared_ ? Parcel() : room(owner);
+        messages_.push_back(
+            {owner, sender, other_rank, sends, region, region, room(sender), std::move(at_owner)});
       }
   }
 
-  void pack(Lane& lane, const Message& m, int part, Packed& packed) {
-    lane.pack(m.active, modes_, CanvasView<const Complex>(sum(part)), packed.sum.data());
-    lane.pack(m.active, 1, CanvasView<const Real>(weight(part)), packed.weight.data());
+  // What a part works on in a group, and the messages that it looks at: its own, and those that it
+  // gets from other ranks.
+  void restrict(int part, const Region* touched) {
+    if (touched != nullptr) {
+      active_[std::size_t(part)] = updated(part).intersected(*touched);
+      active_owned_[std::size_t(part)] = shared_ ? active(part) : owned(part).intersected(*touched);
+    }
+    for (Message& m : messages_)
+      if (m.sender == part || (m.owner == part && !m.sender_is_here))
+        m.active = touched == nullptr ? m.region : m.region.intersected(*touched);
   }
-  void pass(Lane& lane, const Message& m, const Packed& from, Packed& to) {
-    const std::size_t pixels = m.active.pixels();
-    lane.copy(to.sum.data(), from.sum.data(), pixels * std::size_t(modes_) * sizeof(Complex));
-    lane.copy(to.weight.data(), from.weight.data(), pixels * sizeof(Real));
+
+  std::size_t bytes(const Region& region) const {
+    return region.pixels() * (std::size_t(modes_) * sizeof(Complex) + sizeof(Real));
+  }
+  std::size_t weights_at(const Message& m) const {
+    return m.active.pixels() * std::size_t(modes_) * sizeof(Complex);
+  }
+  static const Complex* packed_sum(const Parcel& parcel) {
+    return reinterpret_cast<const Complex*>(parcel.data());
+  }
+  const Real* packed_weight(const Message& m, const Parcel& parcel) const {
+    return reinterpret_cast<const Real*>(parcel.data() + weights_at(m));
+  }
+  static Parcel& here(Message& m) { return m.sender_is_here ? m.at_sender : m.at_owner; }
+
+  void pack(Lane& lane, const Message& m, int part, Parcel& parcel) {
+    lane.pack(m.active, modes_, CanvasView<const Complex>(sum(part)),
+              reinterpret_cast<Complex*>(parcel.data()));
+    lane.pack(m.active, 1, CanvasView<const Real>(weight(part)),
+              reinterpret_cast<Real*>(parcel.data() + weights_at(m)));
+  }
+  void pass(Lane& lane, const Message& m, const Parcel& from, Parcel& to) {
+    lane.copy(to.data(), from.data(), bytes(m.active));
   }
 
   void clear(Lane& lane, const Region& region, int part) {
@@ -155,10 +235,13 @@ class PartialSums {
 
   int modes_;
   bool shared_;
+  bool posted_ = false;
+  Ranks ranks_;
   std::vector<Rect> tiles_;
   std::vector<Region> owned_;
   std::vector<Region> updated_;
   std::vector<Region> active_;
+  std::vector<Region> active_owned_;
   std::vector<Buffer<Complex>> sums_;
   std::vector<Buffer<Real>> weights_;
   std::vector<Message> messages_;

@@ -19,7 +19,7 @@ class Pie final : public Reconstruction<Backend> {
       const Complex* object, const Complex* probe)
       : Base(settings, scan, options, object, probe) {
     if (options.momentum_period == 0) return;
-    const Rect whole{0, 0, scan.object_ny, scan.object_nx};
+    const Rect whole = problem_.held();
     velocity_ = Field<Backend, Complex>(this->backend_, "momentum", whole,
                                         problem_.layout().tiles(), options.object_modes);
     past_ = Field<Backend, Complex>(this->backend_, "momentum", whole, problem_.layout().tiles(),

@@ -21,9 +21,11 @@ class PositionSums {
   // Without room where positions stay as they are.
   PositionSums(Backend& backend, const Problem<Backend>& problem) : problem_(problem) {
     for (int part = 0; part < problem.parts() && problem.scan().moves(); ++part) {
+      sums_.emplace_back();
+      if (!backend.holds(part)) continue;
       Memory& memory = backend.memory(part);
       memory.account("positions and mask");
-      sums_.emplace_back(memory, std::size_t(problem.frames_of(part)) * kCount);
+      sums_.back() = Buffer<double>(memory, std::size_t(problem.frames_of(part)) * kCount);
     }
   }
 
@@ -38,9 +40,10 @@ class PositionSums {
                                                           s.totals.data(), b.frame, kCount});
   }
 
-  // (frames of the scan, kCount); waits for the lanes.
+  // (frames of the scan, kCount), where this process holds the frame; waits for the lanes.
   void read(double* target) const {
     for (int part = 0; part < int(sums_.size()); ++part) {
+      if (sums_[std::size_t(part)].size() == 0) continue;
       const std::vector<int>& frames = problem_.scan().parts[std::size_t(part)];
       std::vector<double> rows(frames.size() * kCount);
       sums_[std::size_t(part)].download(rows.data());

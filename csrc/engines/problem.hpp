@@ -12,7 +12,7 @@
 namespace exitwave {
 
 // A scan as the lanes see it, without its frames: corners, phases, mask and propagator in the
-// memory of each part.
+// memory of each part that is held here.
 template <class Backend>
 class Problem {
  public:
@@ -25,11 +25,15 @@ class Problem {
         corner_(scan.corner),
         slot_(scan.corner.size()) {
     for (int part = 0; part < int(scan.parts.size()); ++part) {
-      Memory& memory = backend.memory(part);
-      memory.account("positions and mask");
-      if (part == 0 || !backend.shared()) copies_.push_back(make_copy(memory));
       const std::vector<int>& frames = scan.parts[std::size_t(part)];
-      parts_.push_back(make_part(memory, frames, scan.fraction));
+      if (part == 0 || !backend.shared()) copies_.emplace_back();
+      parts_.emplace_back();
+      if (backend.holds(part)) {
+        Memory& memory = backend.memory(part);
+        memory.account("positions and mask");
+        if (part == 0 || !backend.shared()) copies_.back() = make_copy(memory);
+        parts_.back() = make_part(memory, frames, scan.fraction);
+      }
       for (std::size_t i = 0; i < frames.size(); ++i)
         slot_[std::size_t(frames[i])] = {part, int(i)};
     }
@@ -53,6 +57,7 @@ class Problem {
   void set_positions(const std::vector<Corner>& corner, const std::vector<Real>& fraction) {
     corner_ = corner;
     for (std::size_t part = 0; part < parts_.size(); ++part) {
+      if (parts_[part].corner.size() == 0) continue;  // another process's
       const std::vector<int>& frames = scan_.parts[part];
       parts_[part].corner.upload(corners(frames).data());
       parts_[part].phase_y.upload(phases(frames, fraction, 0, scan_.ny).data());
@@ -60,6 +65,11 @@ class Problem {
     }
   }
   Rect window() const { return {0, 0, scan_.ny, scan_.nx}; }
+  // The part of the object that this process holds, as the host's arrays have it.
+  Rect held() const {
+    if (scan_.ranks.communicator == nullptr) return {0, 0, scan_.object_ny, scan_.object_nx};
+    return layout_.around(scan_.first_part(), scan_.end_part());
+  }
 
   const Corner* corner(int part) const { return parts_[std::size_t(part)].corner.data(); }
   BatchView<const Complex> kernel(int part) { return copies_[copy_of(part)].kernel.repeated(); }

@@ -33,15 +33,15 @@ class Projections final : public Reconstruction<Backend> {
         a_(options.name == "DM" ? -options.beta : 1 - 2 * options.beta),
         b_(options.beta),
         bound_(options.power_bound * double(scan.valid_pixels())),
-        overlap_(this->backend_, "sums", {0, 0, scan.object_ny, scan.object_nx},
-                 problem_.layout().tiles(), 1),
-        overlap_weight_(this->backend_, "sums", {0, 0, scan.object_ny, scan.object_nx},
-                        problem_.layout().tiles(), 1) {
+        overlap_(this->backend_, "sums", problem_.held(), problem_.layout().tiles(), 1),
+        overlap_weight_(this->backend_, "sums", problem_.held(), problem_.layout().tiles(), 1) {
     if (!reflects_) return;
     for (int part = 0; part < this->parts(); ++part) {
+      ramps_.emplace_back();
+      if (!this->backend_.holds(part)) continue;
       Memory& memory = this->backend_.memory(part);
-      ramps_.push_back({Buffer<Complex>(memory, std::size_t(scan.ny)),
-                        Buffer<Complex>(memory, std::size_t(scan.nx))});
+      ramps_.back() = {Buffer<Complex>(memory, std::size_t(scan.ny)),
+                       Buffer<Complex>(memory, std::size_t(scan.nx))};
     }
   }
 
@@ -171,6 +171,7 @@ class Projections final : public Reconstruction<Backend> {
   void move_stored(int dy, int dx) {
     const Scan& scan = problem_.scan();
     for (Ramps& ramps : ramps_) {
+      if (ramps.along_y.size() == 0) continue;
       ramps.along_y.upload(kernels::phase_ramp(scan.ny, Real(dy)).data());
       ramps.along_x.upload(kernels::phase_ramp(scan.nx, Real(dx)).data());
     }

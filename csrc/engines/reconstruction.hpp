@@ -8,6 +8,7 @@
 
 #include "engines/engine.hpp"
 #include "engines/model.hpp"
+#include "engines/moving.hpp"
 #include "engines/partial_sums.hpp"
 #include "engines/positions.hpp"
 #include "engines/problem.hpp"
@@ -49,8 +50,9 @@ class Reconstruction : public Engine {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
       all_frames_.push_back(std::move(all));
+      touches_others_.push_back(find_touching(part));
     }
-    frames_ = all_frames_;
+    set_all_frames();
   }
 
   void start() override {
@@ -74,9 +76,8 @@ class Reconstruction : public Engine {
   }
 
   void move_probe(int dy, int dx) override {
-    const Rect whole{0, 0, problem_.scan().object_ny, problem_.scan().object_nx};
-    move(state_.object(), whole, state_.object_modes(), dy, dx);
-    move(state_.probe(), problem_.window(), state_.probe_modes(), dy, dx);
+    Moving(backend_, state_.object(), state_.object_modes(), false).move(dy, dx);
+    Moving(backend_, state_.probe(), state_.probe_modes(), true).move(dy, dx);
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 
@@ -128,16 +129,27 @@ class Reconstruction : public Engine {
 
   int parts() const { return problem_.parts(); }
 
-  // Frames of the next pass, as numbers in their parts.
-  void set_frames(std::vector<std::vector<int>> numbers) { frames_ = std::move(numbers); }
+  // Frames of the next pass, as numbers in their parts. Those whose sums go to other ranks come
+  // first, so that these travel while the others are worked on.
+  void set_frames(std::vector<std::vector<int>> numbers) {
+    frames_ = std::move(numbers);
+    for (int part = 0; part < parts() && backend_.ranks().communicator != nullptr; ++part) {
+      const std::vector<bool>& touches = touches_others_[std::size_t(part)];
+      std::vector<int>& frames = frames_[std::size_t(part)];
+      if (!touches.empty())
+        std::stable_partition(frames.begin(), frames.end(),
+                              [&](int number) { return touches[std::size_t(number)]; });
+    }
+  }
   void set_all_frames() { set_frames(all_frames_); }
 
-  // f(scratch, batch) over the part's frames of the pass
+  // f(scratch, batch) over the part's frames of the pass, or some of them
   template <class F>
-  void for_each_batch(Lane& lane, int lane_number, int part, WaveAccess waves, F&& f) {
+  void for_each_batch(Lane& lane, int lane_number, int part, FrameRange range, WaveAccess waves,
+                      F&& f) {
     Scratch& scratch = model_.scratch(lane_number);
     blocks_.for_each(
-        lane, lane_number, part, frames_[std::size_t(part)], waves, [&](const Block& block) {
+        lane, lane_number, part, frames_[std::size_t(part)], range, waves, [&](const Block& block) {
           for (int first = 0; first < block.count; first += model_.batch())
             f(scratch,
               Batch{part, block.frame + first, std::min(model_.batch(), block.count - first),
@@ -145,14 +157,20 @@ class Reconstruction : public Engine {
         });
   }
   template <class F>
+  void for_each_batch(Lane& lane, int lane_number, int part, WaveAccess waves, F&& f) {
+    for_each_batch(lane, lane_number, part, whole_pass(part), waves, f);
+  }
+  template <class F>
   void for_each_batch(Lane& lane, int lane_number, int part, F&& f) {
     for_each_batch(lane, lane_number, part, {}, f);
   }
 
   // All frames of the pass at once, for operations that need no scratch.
-  Batch all_frames(int part) {
-    return {part, blocks_.order(part), int(frames_[std::size_t(part)].size())};
+  Batch all_frames(int part) { return some_frames(part, whole_pass(part)); }
+  Batch some_frames(int part, FrameRange range) {
+    return {part, blocks_.order(part) + range.begin, range.end - range.begin};
   }
+  FrameRange whole_pass(int part) const { return {0, int(frames_[std::size_t(part)].size())}; }
 
   // f(lane, part) for every part that holds a probe of its own
   template <class F>
@@ -170,8 +188,8 @@ class Reconstruction : public Engine {
   // (null: all). Sums of the probe without weights are kept: more is to come.
   template <class Rule>
   void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
-    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
-      for_each_batch(lane, lane_number, part, waves, [&](Scratch& s, const Batch& b) {
+    const auto work = [&](Lane& lane, int lane_number, int part, FrameRange range) {
+      for_each_batch(lane, lane_number, part, range, waves, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
@@ -183,11 +201,20 @@ class Reconstruction : public Engine {
           model_.add_both(lane, s, b, p, object_sums_.sum(part), probe_sums_.sum(part));
         model_.add_object_weight(lane, b, p, object_sums_.weight(part));
       });
-      const Batch all = all_frames(part);
-      model_.add_object_weights(lane, all, object_sums_.weight(part));
+      model_.add_object_weights(lane, some_frames(part, range), object_sums_.weight(part));
+    };
+    if (backend_.ranks().communicator != nullptr) {
+      backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+        work(lane, lane_number, part, {0, touching(part)});
+        object_sums_.send_away(lane, part, touched);
+      });
+      object_sums_.post(true);
+    }
+    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      work(lane, lane_number, part, {touching(part), whole_pass(part).end});
       if (probe_sums == ProbeSums::terms_and_weights)
-        model_.add_probe_weights(lane, all, probe_sums_.weight(part));
-      object_sums_.send(lane, part, touched);
+        model_.add_probe_weights(lane, all_frames(part), probe_sums_.weight(part));
+      object_sums_.send_here(lane, part, touched);
       if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
   }
@@ -197,21 +224,29 @@ class Reconstruction : public Engine {
   // return to the other parts.
   template <class F>
   void complete(bool object, bool probe, const F& at_owner) {
+    exchange(object, probe, true);
     backend_.for_each_part([&](Lane& lane, int, int part) {
       if (object) object_sums_.collect(lane, part);
       if (object) at_owner(lane, part);
+      if (object)
+        lane.largest(object_sums_.active_owned(part), object_sums_.weight(part),
+                     totals_.own(part, kLargestObject));
       if (probe) probe_sums_.collect(lane, part);
-      if (backend_.shared()) return look_at_sums(lane, part, object, probe);
+      if (backend_.shared()) {
+        if (probe) look_at_probe_sums(lane, part);
+        return;
+      }
       if (object) object_sums_.give_back(lane, part);
       if (probe) probe_sums_.give_back(lane, part);
+      totals_.share(lane, part);
     });
-    if (!backend_.shared())
-      backend_.for_each_part([&](Lane& lane, int, int part) {
-        if (object) object_sums_.take_back(lane, part);
-        if (probe) probe_sums_.take_back(lane, part);
-        look_at_sums(lane, part, object, probe);
-        totals_.share(lane, part);
-      });
+    if (backend_.shared()) return;
+    exchange(object, probe, false);
+    backend_.for_each_part([&](Lane& lane, int, int part) {
+      if (object) object_sums_.take_back(lane, part);
+      if (probe) probe_sums_.take_back(lane, part);
+      if (probe) look_at_probe_sums(lane, part);
+    });
   }
   void complete(bool object, bool probe) {
     complete(object, probe, [](Lane&, int) {});
@@ -222,7 +257,7 @@ class Reconstruction : public Engine {
     return {totals_.across(part, kLargestObject), inertia};
   }
   kernels::LargestTimes probe_floor(int part, double inertia) {
-    return {totals_.across(part, kLargestProbe), inertia};
+    return {totals_.alone(part, kLargestProbe), inertia};
   }
   kernels::Quotient object_quotient(int part, double own, double inertia) {
     return {object_sums_.sum(part), object_sums_.weight(part), Real(own),
@@ -333,12 +368,42 @@ class Reconstruction : public Engine {
   double power_ = 0;  // of the probe at the start
 
  private:
-  // What a part does when its sums are whole.
-  void look_at_sums(Lane& lane, int part, bool object, bool probe) {
-    if (object)
-      lane.largest(object_sums_.active(part), object_sums_.weight(part),
-                   totals_.own(part, kLargestObject));
-    if (!probe || part >= state_.copies()) return;
+  // Which frames of a part reach pixels whose sums go to other ranks.
+  std::vector<bool> find_touching(int part) const {
+    if (backend_.ranks().communicator == nullptr || !backend_.holds(part)) return {};
+    const Region away = object_sums_.sent_away(part);
+    std::vector<bool> touching;
+    for (const int frame : problem_.scan().parts[std::size_t(part)]) {
+      const Corner c = problem_.scan().corner[std::size_t(frame)];
+      const Rect window{c.y, c.x, c.y + problem_.scan().ny, c.x + problem_.scan().nx};
+      touching.push_back(!away.intersected(window).empty());
+    }
+    return touching;
+  }
+  // How many of the pass do, which come first; 0 without other ranks.
+  int touching(int part) const {
+    const std::vector<bool>& touches = touches_others_[std::size_t(part)];
+    if (touches.empty()) return 0;
+    const std::vector<int>& frames = frames_[std::size_t(part)];
+    return int(std::count_if(frames.begin(), frames.end(),
+                             [&](int number) { return touches[std::size_t(number)]; }));
+  }
+
+  // What goes to other ranks, and comes from them; the totals with the sums that return.
+  void exchange(bool object, bool probe, bool to_owners) {
+    Communicator* communicator = backend_.ranks().communicator;
+    if (communicator == nullptr) return;
+    if (object) object_sums_.post(to_owners);
+    if (probe) probe_sums_.post(to_owners);
+    if (!to_owners) totals_.exchange();
+    communicator->finish();
+    if (object) object_sums_.arrive(to_owners);
+    if (probe) probe_sums_.arrive(to_owners);
+  }
+
+  // What a part that has a probe does when its sums are whole.
+  void look_at_probe_sums(Lane& lane, int part) {
+    if (part >= state_.copies()) return;
     if (problem_.fractional()) state_.from_spectrum(lane, part, probe_sums_.sum(part));
     lane.largest(state_.window(), probe_sums_.weight(part), totals_.own(part, kLargestProbe));
   }
@@ -373,24 +438,8 @@ class Reconstruction : public Engine {
     measure_power(lane, part, kCut);
   }
 
-  // field(r) <- field(r - d); pixels that nothing moves to keep their value.
-  void move(Field<Backend, Complex>& field, const Rect& whole, int modes, int dy, int dx) {
-    std::vector<Complex> old(whole.pixels() * std::size_t(modes));
-    field.download(old.data());
-    std::vector<Complex> moved = old;
-    for (int mode = 0; mode < modes; ++mode)
-      for (int y = std::max(0, dy); y < whole.y1 + std::min(0, dy); ++y)
-        for (int x = std::max(0, dx); x < whole.x1 + std::min(0, dx); ++x)
-          moved[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y)) *
-                    std::size_t(whole.x1) +
-                std::size_t(x)] =
-              old[(std::size_t(mode) * std::size_t(whole.y1) + std::size_t(y - dy)) *
-                      std::size_t(whole.x1) +
-                  std::size_t(x - dx)];
-    field.upload(moved.data());
-  }
-
   std::vector<std::vector<int>> all_frames_;
+  std::vector<std::vector<bool>> touches_others_;
   std::vector<std::vector<int>> frames_;  // of the next pass
 };
 

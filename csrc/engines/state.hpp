@@ -28,19 +28,19 @@ class State {
         probe_modes_(options.probe_modes),
         object_modes_(options.object_modes),
         window_(problem.window()),
-        object_(backend, "object", {0, 0, problem.scan().object_ny, problem.scan().object_nx},
-                problem.layout().tiles(), options.object_modes),
+        has_supports_(!options.probe_support.empty() || !options.probe_fourier_support.empty()),
+        object_(backend, "object", problem.held(), problem.layout().tiles(), options.object_modes),
         probe_(backend, "probe", window_.rect(), windows(), options.probe_modes) {
     object_.upload(object);
     probe_.upload(probe);
     const int copies = backend.shared() ? 1 : problem.parts();
     for (int part = 0; part < copies; ++part)
-      copies_.push_back(make_copy(backend.memory(part), options));
+      copies_.push_back(backend.holds(part) ? make_copy(backend.memory(part), options) : Copy{});
   }
 
   int probe_modes() const { return probe_modes_; }
   int object_modes() const { return object_modes_; }
-  // Parts that hold a probe of their own.
+  // Parts with a probe of their own.
   int copies() const { return int(copies_.size()); }
   std::vector<Rect> windows() const {
     return std::vector<Rect>(std::size_t(problem_.parts()), problem_.window());
@@ -74,9 +74,7 @@ class State {
     lane.map(window(), probe_modes_, kernels::Copy<Complex>{field, work});
     lane.map(window(), probe_modes_, unscaled(field));
   }
-  bool has_supports() const {
-    return copies_[0].support.size() != 0 || copies_[0].fourier_support.size() != 0;
-  }
+  bool has_supports() const { return has_supports_; }
 
   // *total += power of the probe
   void add_probe_power(Lane& lane, int part, double* total) {
@@ -164,6 +162,7 @@ class State {
   int probe_modes_;
   int object_modes_;
   Window window_;
+  bool has_supports_;
   Field<Backend, Complex> object_;
   Field<Backend, Complex> probe_;
   std::vector<Copy> copies_;

@@ -5,22 +5,25 @@
 #include <vector>
 
 #include "core/buffer.hpp"
+#include "core/communicator.hpp"
 #include "kernels/scalar.hpp"
 #include "storage/archive.hpp"
 
 namespace exitwave {
 
 // A few numbers that each part finds and all parts need: a row of them for each part, and the table
-// of all rows in the memory of every part. The host reads them once per iteration.
+// of all rows in the memory of every part. The host reads them once per iteration, and where parts
+// are spread over ranks once per exchange.
 template <class Backend>
 class Totals {
  public:
   using Lane = typename Backend::Lane;
   static constexpr int kRow = 32;
 
-  Totals(Backend& backend, int parts) : parts_(parts) {
+  Totals(Backend& backend, int parts) : ranks_(backend.ranks()), parts_(parts) {
     for (int part = 0; part < (backend.shared() ? 1 : parts); ++part)
-      tables_.emplace_back(backend.memory(part), std::size_t(parts) * kRow);
+      tables_.push_back(backend.holds(part) ? Buffer<double>(backend.memory(part), size())
+                                            : Buffer<double>());
   }
 
   // Where a part has its own number.
@@ -35,23 +38,32 @@ class Totals {
   void clear(Lane& lane, int part, int which, int count) {
     lane.clear(own(part, which), std::size_t(count) * sizeof(double));
   }
-  // Puts a part's row into the tables of the others.
+  // Puts a part's row into the tables of the others that are held here.
   void share(Lane& lane, int part) {
     for (int other = 0; other < int(tables_.size()); ++other)
-      if (other != part) lane.copy(table(other) + part * kRow, own(part, 0), kRow * sizeof(double));
+      if (other != part && tables_[std::size_t(other)].size() != 0)
+        lane.copy(table(other) + part * kRow, own(part, 0), kRow * sizeof(double));
+  }
+  // Puts the rows of all ranks into all tables, once they are shared among the parts of each.
+  void exchange() {
+    if (ranks_.communicator == nullptr) return;
+    const std::vector<double> rows = read();
+    for (Buffer<double>& table : tables_) table.upload(rows.data());
   }
 
   // What each part has, (parts, kRow); waits for the lanes.
   std::vector<double> read() {
-    std::vector<double> rows(std::size_t(parts_) * kRow);
-    std::vector<double> whole(rows.size());
+    std::vector<double> rows(size());
+    std::vector<double> whole(size());
     for (std::size_t i = 0; i < tables_.size(); ++i) {
+      if (tables_[i].size() == 0) continue;
       tables_[i].download(whole.data());
       const std::size_t first = tables_.size() == 1 ? 0 : i * kRow;
       const std::size_t count = tables_.size() == 1 ? rows.size() : kRow;
       std::copy_n(whole.begin() + std::ptrdiff_t(first), count,
                   rows.begin() + std::ptrdiff_t(first));
     }
+    if (ranks_.communicator != nullptr) gather(rows);
     return rows;
   }
 
@@ -61,8 +73,17 @@ class Totals {
   }
 
  private:
+  std::size_t size() const { return std::size_t(parts_) * kRow; }
   double* table(int part) { return tables_[tables_.size() == 1 ? 0 : std::size_t(part)].data(); }
 
+  void gather(std::vector<double>& rows) const {
+    std::vector<int> counts;
+    for (std::size_t rank = 0; rank + 1 < ranks_.first_part.size(); ++rank)
+      counts.push_back((ranks_.first_part[rank + 1] - ranks_.first_part[rank]) * kRow);
+    ranks_.communicator->gather(rows, counts);
+  }
+
+  Ranks ranks_;
   int parts_;
   std::vector<Buffer<double>> tables_;
 };

@@ -22,6 +22,12 @@ struct WaveAccess {
   bool write = false;
 };
 
+// Frames [begin, end) of a pass.
+struct FrameRange {
+  int begin;
+  int end;
+};
+
 // Frames that a lane has at hand, with their counts and exit waves.
 struct Block {
   const int* frame;  // numbers in the part
@@ -47,35 +53,38 @@ class Blocks {
         plan_(plan),
         counts_bytes_(bytes_of(scan.counts.type) * std::size_t(scan.ny) * std::size_t(scan.nx)),
         wave_bytes_(wave_bytes) {
+    if (streams_counts()) counts_home_ = make_counts_home();
     for (int part = 0; part < int(scan.parts.size()); ++part)
-      parts_.push_back(make_part(backend, part));
+      parts_.push_back(backend.holds(part) ? make_part(backend, part) : Part{});
     if (!streams_counts() && !streams_waves()) return;
     for (int lane = 0; lane < backend.lanes(); ++lane) slots_.push_back(make_slots(backend, lane));
   }
 
-  // f(block) over the frames of a pass, which are numbers in the part.
+  // f(block) over some frames of a pass, whose frames are numbers in the part; the first ones come
+  // first.
   template <class F>
   void for_each(Lane& lane, int lane_number, int part, const std::vector<int>& numbers,
-                WaveAccess access, F&& f) {
-    if (numbers.empty()) return;
+                FrameRange range, WaveAccess access, F&& f) {
+    if (range.begin == range.end) return;
     Part& p = parts_[std::size_t(part)];
-    upload_order(lane, p, numbers);
-    if (slots_.empty()) return f(resident_block(p, 0, int(numbers.size())));
+    if (range.begin == 0) upload_order(lane, p, numbers);
+    if (slots_.empty()) return f(resident_block(p, range.begin, range.end - range.begin));
     Slots& slots = *slots_[std::size_t(lane_number)];
-    const int all = int(numbers.size());
+    const auto slot_of = [&](int first) -> Slot& { return slot_at(slots, first - range.begin); };
     const auto fetch_at = [&](int first) {
-      const int last = std::min(first + plan_.block_frames, all);
+      const int last = std::min(first + plan_.block_frames, range.end);
       if (first < last)
-        fetch(lane, p, slots, slot_at(slots, first), access.read,
+        fetch(lane, p, slots, slot_of(first), access.read,
               {numbers.begin() + first, numbers.begin() + last});
     };
-    fetch_at(0);
-    for (int first = 0; first < all; first += plan_.block_frames) {
+    fetch_at(range.begin);
+    for (int first = range.begin; first < range.end; first += plan_.block_frames) {
       fetch_at(first + plan_.block_frames);
-      Slot& slot = slot_at(slots, first);
+      Slot& slot = slot_of(first);
       slots.jobs.wait(slot.fetched_by);
       lane.after_copies(slot.fetched);
-      const Block here = block(p, slots, slot, first, std::min(plan_.block_frames, all - first));
+      const Block here =
+          block(p, slots, slot, first, std::min(plan_.block_frames, range.end - first));
       f(here);
       lane.mark(slot.released);
       if (streams_waves() && access.write)
@@ -119,7 +128,7 @@ class Blocks {
   static constexpr std::size_t kUploadBytes = std::size_t(8) << 20;
 
   struct Part {
-    std::vector<int> in_scan;      // frame of the part -> frame of the scan
+    std::vector<int> in_scan;      // frame of the part -> its place among the scan's counts
     Buffer<int> order;             // frames of the pass
     Buffer<int> in_user_array;     // the same as frames of the scan, where lanes see the user's
     Buffer<unsigned char> counts;  // resident, where they do not
@@ -152,6 +161,8 @@ class Blocks {
     Memory& memory = backend.memory(part);
     Part p;
     p.in_scan = scan_.parts[std::size_t(part)];
+    if (!scan_.place.empty())
+      for (int& frame : p.in_scan) frame = scan_.place[std::size_t(frame)];
     const int frames = int(p.in_scan.size());
     p.order = Buffer<int>(memory, p.in_scan.size());
     memory.account("counts");
@@ -161,7 +172,6 @@ class Blocks {
       p.counts = Buffer<unsigned char>(memory, p.in_scan.size() * counts_bytes_);
       if (!memory.planning()) fill_counts(p);
     }
-    if (part == 0 && streams_counts()) counts_home_ = make_counts_home();
     if (wave_bytes_ == 0) return p;
     memory.account("exit waves");
     backend.host_memory().account("exit waves");

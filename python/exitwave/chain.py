@@ -12,19 +12,21 @@ import numpy.typing as npt
 from exitwave import start
 from exitwave.checkpoint import Checkpoint, Checkpoints, Resumed, Source
 from exitwave.counts import Counts, fingerprint
-from exitwave.devices import DescribedDevices, choose_lanes
+from exitwave.division import Division
 from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
+from exitwave.first_probe import gather_middle
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
-from exitwave.parameters import EngineParameters, Parameters, validate_params
-from exitwave.positions import Bounds, PositionRefiner, margin_px, position_limit
+from exitwave.object_parts import ObjectParts
+from exitwave.parameters import EngineParameters, Parameters
+from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
-from exitwave.start_probe import make_start_probe, placeholder
+from exitwave.start_probe import make_start_probe, placeholder, uses_data
 
 Complex64 = npt.NDArray[np.complex64]
 
@@ -58,9 +60,9 @@ class State:
 class Chain:
     """A chain of engines on one scan.
 
-    With ``planning`` the counts are not looked at, and it can only be planned, if need be on
-    ``devices`` that are not there. A ``resumed`` chain gets the start values of its checkpoint and
-    goes on from there. ``source`` tells a checkpoint where the counts come from.
+    With ``planning`` the counts are not looked at, and it can only be planned. Under MPI each rank
+    has one, and all call the same methods. A ``resumed`` chain gets the start values of its
+    checkpoint and goes on from there. ``source`` tells a checkpoint where the counts come from.
     """
 
     def __init__(
@@ -69,47 +71,36 @@ class Chain:
         limits: MemoryLimits,
         obj: Any,
         probe: Any,
-        pos: Any,
+        division: Division,
         params: Parameters,
         planning: bool = False,
-        devices: DescribedDevices | None = None,
         source: Source = Source(),  # noqa: B008  frozen
         resumed: Resumed | None = None,
     ) -> None:
         self._began = time.perf_counter()
-        frames, *shape = counts.data.shape
-        frame_shape = (shape[0], shape[1])
-        validate_params(params, frame_shape=frame_shape)
-        if pos is None:
-            raise InvalidArgument(
-                "pos is None, but each frame needs a position; give (N, 2) pixels."
-            )
-        parts = params.parts if resumed is None else resumed.checkpoint.parts
-        if devices is None:
-            lanes = choose_lanes(params.device, parts, params.batch, frames, params.deterministic)
-        else:
-            lanes = devices.lanes(parts, params.batch, frames)
-        kernel = _kernel(params, frame_shape)
-        positions = start.checked_positions(pos, frames)
-        margin = margin_px(position_limit(params.engines))
-        self.object, self.given_positions = start.place_object(obj, positions, frame_shape, margin)
-        self._present = self.given_positions
+        self.params = params
+        self.ranks = division.ranks
+        self.given_positions = division.positions
+        self._present = division.positions
         self._refiner: PositionRefiner | None = None
+        self.box = division.box
+        frame_shape = division.frame_shape
+        kernel = self.ranks.agree(lambda: _kernel(params, frame_shape))
+        self.squeeze = np.ndim(obj) != 3
+        self.start_object = start.StartObject(obj, division.object_shape)
+        self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
         if planning:
             self.probe = placeholder(probe, frame_shape)
         else:
-            propagation = params.propagation.model_dump()
-            self.probe = make_start_probe(probe, counts, positions, kernel, propagation)
-        start.check_modes(params.engines, len(self.probe), len(self.object))
+            self.probe = self._first_probe(probe, counts, kernel)
+        self.ranks.agree(
+            lambda: start.check_modes(params.engines, len(self.probe), len(self.object))
+        )
         self.arrays_bytes = self._arrays_bytes(params)
-        self.params = params
-        self.squeeze = np.ndim(obj) != 3
         self.problem = make_problem(
             counts,
-            self.positions,
-            self.object.shape[-2:],
+            division,
             kernel,
-            lanes,
             params.seed,
             limits,
             params.scratch_folder,
@@ -118,11 +109,7 @@ class Chain:
         )
         if params.scale_start and not planning and resumed is None:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
-        self.start: dict[str, npt.NDArray[Any]] = {
-            "object": self.object,
-            "probe": self.probe,
-            "positions": self.positions,
-        }
+        self.start_probe = self.probe
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
         self._source = source
@@ -149,6 +136,16 @@ class Chain:
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
 
+    def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
+        """Made by the first rank, from frames of all."""
+        propagation = self.params.propagation.model_dump()
+        middle = None
+        if uses_data(probe):
+            middle = gather_middle(counts, self.positions, self.ranks)
+        return self.ranks.by_first(
+            lambda: make_start_probe(probe, counts, self.positions, kernel, propagation, middle)
+        )
+
     def _arrays_bytes(self, params: Parameters) -> int:
         """Object and probe as they start and as they come back, in the host's memory."""
         probe_modes = max(len(self.probe), *(e.probe_modes or 1 for e in params.engines))
@@ -165,7 +162,6 @@ class Chain:
             object_modes = params.object_modes or object_modes
             obj = np.zeros((object_modes, *self.object.shape[1:]), np.complex64)
             probe = np.zeros((probe_modes, *self.probe.shape[1:]), np.complex64)
-            self._place(params)
             options = core_options(params, self.problem, object_modes, probe_modes)
             plans.append(self.problem.plan(options, obj, probe))
         return plans
@@ -176,28 +172,30 @@ class Chain:
         return self._present if self._refiner is None else self._refiner.present
 
     def _place(self, params: EngineParameters) -> PositionRefiner | None:
-        """Puts the frames where they are now, with room to move if this engine refines them."""
-        limit = position_limit([params])
-        given = self.given_positions
-        if limit is None and self.positions is given:
+        """Puts the frames where they are now; what moves them, if this engine does."""
+        given, division = self.given_positions, self.problem.division
+        if self.positions is not given:
+            self.problem.place(self.positions)
+        if params.position_start is None:
             return None
-        self.problem.place(self.positions, given, margin_px(limit))
-        if limit is None:
-            return None
-        shape = self.problem.frame_shape
-        bounds = Bounds.around(given, limit, self.object.shape, shape)
+        bounds = Bounds.around(
+            given, params.position_limit_px, division.object_shape, division.frame_shape
+        )
         self._refiner = PositionRefiner(params, given, self.positions, bounds)
         return self._refiner
 
     def run(self) -> Result:
         error = np.nan
-        with Interruption() as interruption, progress_of(self.params) as progress:
+        shown = progress_of(self.params, shown=self.ranks.first)
+        with Interruption() as interruption, shown as progress:
             for number in range(len(self.errors), len(self.params.engines)):
                 engine = self._engine(number)
                 progress.begin(engine)
                 try:
                     self._iterate(engine, interruption, progress)
                 except DivergenceError as divergence:
+                    # All ranks have the same error, and are here.
+                    self.ranks.mark_agreed(divergence)
                     self._take(engine)
                     divergence.result = self._result(engine.errors[-1])
                     raise
@@ -220,7 +218,9 @@ class Chain:
             self._resumed = None
             return engine
         self.probe = start.grown_probe(self.probe, params.probe_modes)
-        self.object = start.grown_object(self.object, params.object_modes, self.problem.random)
+        self.object = self.start_object.grow(
+            self.object, params.object_modes, self.box, self.problem.random
+        )
         return EngineRun(number, params, self.problem, self.object, self.probe, refiner=refiner)
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
@@ -232,10 +232,9 @@ class Chain:
             progress.advance(engine)
             if self._callback_stops(engine, iteration):
                 self.stopped = "callback"
-            elif interruption.reason is not None:
-                self.stopped = interruption.reason
-            elif self._next_is_too_late(engine, longest):
-                self.stopped = "time_limit"
+            else:
+                late = "time_limit" if self._next_is_too_late(engine, longest) else None
+                self.stopped = self.ranks.first_given(interruption.reason or late)
             self._keep(engine)
             if self.stopped:
                 return engine.finish()
@@ -263,7 +262,7 @@ class Chain:
             source=self._source,
             fingerprint=self._fingerprint,
             mask=self.problem.counts.mask,
-            start=self.start,
+            start=self._start(),
             squeeze=self.squeeze,
             parts=self.problem.lanes.parts,
             random=dict(self.problem.random.bit_generator.state),
@@ -283,16 +282,21 @@ class Chain:
         callback = self.params.callback
         if callback is None or (iteration + 1) % self.params.callback_every != 0:
             return False
-        state = State(
-            engine.name,
-            engine.number,
-            iteration,
-            engine.errors[-1],
-            _read_only(engine.core.object_view),
-            _read_only(engine.core.probe_view),
-            _read_only(self.positions.view()),
-        )
-        return callback(state) is True
+        obj = self._gathered(engine.core.object_view) if self.ranks.size > 1 else None
+
+        def call() -> bool:
+            state = State(
+                engine.name,
+                engine.number,
+                iteration,
+                engine.errors[-1],
+                _read_only(engine.core.object_view if obj is None else obj),
+                _read_only(engine.core.probe_view),
+                _read_only(self.positions.view()),
+            )
+            return callback(state) is True
+
+        return self.ranks.by_first(call)
 
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = engine.core.object, engine.core.probe
@@ -300,9 +304,14 @@ class Chain:
 
     def _result(self, error: float) -> Result:
         probe = start.orthogonal_modes(self.probe) if self.params.orthogonalise else self.probe
-        squeeze = self.squeeze and len(self.object) == 1
+        parts = self._object_parts()
+        obj = self._gathered(self.object)
+        whole = obj is not None
+        if obj is None:
+            obj = self.object
+        squeeze = self.squeeze and len(obj) == 1
         return Result(
-            object=self.object[0] if squeeze else self.object,
+            object=obj[0] if squeeze else obj,
             probe=probe,
             positions=self.positions,
             errors=self.errors,
@@ -311,8 +320,34 @@ class Chain:
             params=self.params.to_dict(),
             seconds=self._seconds(),
             stopped=self.stopped,
-            start=self.start,
+            start=self._start(whole),
+            parts=parts,
         )
+
+    def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
+        """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
+        return {
+            "object": self.start_object.cut(None if whole else self.box),
+            "probe": self.start_probe,
+            "positions": self.given_positions,
+        }
+
+    def _object_parts(self) -> ObjectParts | None:
+        """Where the object is, if it is spread over ranks."""
+        if self.ranks.size == 1:
+            return None
+        return ObjectParts(
+            self.ranks,
+            self.box,
+            self.problem.scan.tiles,
+            self.start_object,
+            gathered=self.params.gather,
+        )
+
+    def _gathered(self, obj: Complex64) -> Complex64 | None:
+        """The whole object on the ranks that get it, else None."""
+        parts = self._object_parts()
+        return obj if parts is None else parts.gather(obj)
 
 
 def _kernel(params: Parameters, frame_shape: tuple[int, int]) -> npt.NDArray[Any] | None:

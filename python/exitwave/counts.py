@@ -9,17 +9,23 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exitwave.errors import FileFormatError, InvalidArgument
 from exitwave.file_watch import FileWatch
+from exitwave.ranks import ALONE
 from exitwave.read_ahead import ReadAhead
+
+if TYPE_CHECKING:
+    from exitwave.division import Division
+
+Index = npt.NDArray[np.int64]
 
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
@@ -49,6 +55,12 @@ class Counts:
         Of the counts in the core.
     watch : FileWatch
         Of the file that the data are in.
+    frames : int
+        Of the scan; mean and largest are of all of them.
+    held : int64 array or None
+        Frames that this rank has looked at, in order; None: all.
+    place : int64, shape (frames,), or None
+        Of each frame in ``data``; None: they lie there as they are numbered.
     """
 
     data: Any
@@ -57,11 +69,26 @@ class Counts:
     largest: float
     dtype: np.dtype[Any]
     watch: FileWatch
+    frames: int
+    held: Index | None = None
+    place: Index | None = None
 
     @property
     def total(self) -> float:
         """Counts of all frames at valid pixels."""
-        return float(self.mean.sum()) * len(self.data)
+        return float(self.mean.sum()) * self.frames
+
+    @property
+    def bytes_in_memory(self) -> int:
+        return self.frame_bytes * len(self.data) if self.in_memory else 0
+
+    def take(self, frames: Index) -> tuple[Index, npt.NDArray[Any]]:
+        """Those of some frames that this rank has: their numbers, and their counts as stored."""
+        if self.held is not None:
+            frames = frames[np.isin(frames, self.held)]
+        if len(frames) == 0:
+            return frames, np.empty((0, *self.data.shape[1:]), self.data.dtype)
+        return frames, self.data[frames if self.place is None else self.place[frames]]
 
     @property
     def in_memory(self) -> bool:
@@ -75,6 +102,14 @@ class Counts:
     def ahead(self) -> ReadAhead:
         """Where the order in which frames will be read is told."""
         return ReadAhead(self.data, self.frame_bytes)
+
+    def expect(self, frames: Iterable[int]) -> None:
+        """The order in which frames of the scan will be read; those of other ranks are left out."""
+        if self.held is None:
+            self.ahead.expect(frames)
+        else:
+            order = np.fromiter(frames, np.int64)
+            self.ahead.expect(order[np.isin(order, self.held)])
 
     def read(self, frames: npt.NDArray[np.int32], target: npt.NDArray[Any]) -> None:
         """Frames, by their numbers, from data that are not in memory; the core calls it."""
@@ -98,25 +133,13 @@ class Counts:
         self.watch.check()
 
 
-def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
-    """Check data and mask, and read what is not in memory yet.
-
-    Parameters
-    ----------
-    data : array or h5py.Dataset, shape (N, Y, X)
-        Unsigned integers or float32 are used as they are; other real types are converted to the
-        narrowest of these that holds them.
-    mask : bool, shape (Y, X), or None
-        True = valid.
-    host_bytes : int or None
-        What may be used of the host's memory: counts that take more than half of it stay in their
-        file.
+def checked_data(data: Any) -> Any:
+    """The data with a shape and a type, as :func:`read_counts` needs them.
 
     Raises
     ------
     InvalidArgument
-        Wrong shape or type, no frame, no valid pixel, no counts; a valid pixel that is negative,
-        not finite, or too large.
+        Wrong shape or type, or no frame.
     """
     data = _with_shape(data)
     if len(data.shape) != 3 or min(data.shape) == 0:
@@ -132,27 +155,73 @@ def read_counts(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
         raise InvalidArgument(
             f"data has type {data.dtype}, but must be counts: unsigned integers or float32."
         )
+    return data
+
+
+def read_counts(
+    data: Any, mask: Any, host_bytes: int | None = None, division: Division | None = None
+) -> Counts:
+    """Check data and mask, and read what is not in memory yet.
+
+    Parameters
+    ----------
+    data : array or h5py.Dataset, shape (N, Y, X)
+        Unsigned integers or float32 are used as they are; other real types are converted to the
+        narrowest of these that holds them.
+    mask : bool, shape (Y, X), or None
+        True = valid.
+    host_bytes : int or None
+        What may be used of the host's memory: counts that take more than half of it stay in their
+        file.
+    division : Division or None
+        Each rank looks at its own frames, and all have the same statistics; None: at all frames.
+
+    Raises
+    ------
+    InvalidArgument
+        Wrong shape or type, no frame, no valid pixel, no counts; a valid pixel that is negative,
+        not finite, or too large.
+    """
+    ranks = ALONE if division is None else division.ranks
+    held = None if division is None else division.held_frames
+    own = ranks.agree(lambda: _look_at(data, mask, host_bytes, held))
+    total = ranks.sum(own.mean)
+    if total.sum() == 0:
+        raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
+    return replace(own, mean=total / own.frames, largest=ranks.largest(own.largest))
+
+
+def _look_at(data: Any, mask: Any, host_bytes: int | None, held: Index | None) -> Counts:
+    """The held frames; ``mean`` is their sum yet."""
+    data = checked_data(data)
     valid = _checked_mask(mask, tuple(data.shape[1:]))
     watch = FileWatch(data)
+    frames, *shape = data.shape
+    count = frames if held is None else len(held)
+    place = None
     in_memory = isinstance(data, np.ndarray) and data.flags.c_contiguous
     if in_memory and data.dtype in _NATIVE and data.dtype.isnative:
         target, dtype = data, data.dtype
     else:
-        dtype = np.dtype(_target_type(data, valid))
-        size = dtype.itemsize * math.prod(data.shape)
-        target = data if _stays_in_file(data, size, host_bytes) else np.empty(data.shape, dtype)
-    total = np.zeros(data.shape[1:], np.float64)
+        dtype = np.dtype(_target_type(data, valid, held))
+        size = dtype.itemsize * count * math.prod(shape)
+        stays = _stays_in_file(data, size, host_bytes)
+        target = data if stays else np.empty((count, *shape), dtype)
+        if held is not None and not stays:
+            place = np.zeros(frames, np.int64)
+            place[held] = np.arange(count)
+    total = np.zeros(shape, np.float64)
     largest = 0.0
-    for first, chunk in _chunks(data):
+    done = 0
+    for first, chunk in _chunks(data, held):
         total += _checked_sum(chunk, valid, first)
         largest = max(largest, float(np.where(valid, chunk, 0).max()))
         if target is not data:
             # What stands at invalid pixels need not fit the type, and does not matter.
-            target[first : first + len(chunk)] = np.where(valid, chunk, 0)
+            target[done : done + len(chunk)] = np.where(valid, chunk, 0)
+        done += len(chunk)
     watch.check()
-    if total.sum() == 0:
-        raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
-    return Counts(target, valid, total / len(data), largest, dtype, watch)
+    return Counts(target, valid, total, largest, dtype, watch, frames, held, place)
 
 
 def warn_of_chunks(counts: Counts, *, in_groups: bool) -> None:
@@ -213,7 +282,7 @@ def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Count
         data, dtype.itemsize * math.prod(data.shape), host_bytes
     ):
         data = np.broadcast_to(dtype.type(0), data.shape)
-    return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype, FileWatch(None))
+    return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype, FileWatch(None), len(data))
 
 
 def _stays_in_file(data: Any, size: int, host_bytes: int | None) -> bool:
@@ -252,11 +321,19 @@ def _checked_mask(mask: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     return array
 
 
-def _chunks(data: Any) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+def _chunks(data: Any, held: Index | None = None) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Frames that follow each other, some at a time, with the number of the first."""
     frame_bytes = data.dtype.itemsize * data.shape[1] * data.shape[2]
     step = max(1, _CHUNK_BYTES // frame_bytes)
-    for first in range(0, data.shape[0], step):
-        yield first, _read(data, slice(first, first + step))
+    for begin, end in [(0, data.shape[0])] if held is None else _runs(held):
+        for first in range(begin, end, step):
+            yield first, _read(data, slice(first, min(first + step, end)))
+
+
+def _runs(frames: Index) -> list[tuple[int, int]]:
+    """First and last + 1 of frames that follow each other."""
+    breaks = np.flatnonzero(np.diff(frames) != 1) + 1
+    return [(int(run[0]), int(run[-1]) + 1) for run in np.split(frames, breaks)]
 
 
 def _read(data: Any, frames: slice) -> npt.NDArray[Any]:
@@ -290,13 +367,13 @@ def _checked_sum(
     return np.where(valid, total, 0.0)
 
 
-def _target_type(data: Any, valid: npt.NDArray[np.bool_]) -> Any:
+def _target_type(data: Any, valid: npt.NDArray[np.bool_], held: Index | None) -> Any:
     """Narrowest type of the core that holds all valid counts."""
     if data.dtype.kind == "f":
         return np.float32
     if data.dtype.newbyteorder("=") in _NATIVE:
         return data.dtype.newbyteorder("=")
-    largest = max(int(np.where(valid, chunk, 0).max()) for _, chunk in _chunks(data))
+    largest = max(int(np.where(valid, chunk, 0).max()) for _, chunk in _chunks(data, held))
     if largest > np.iinfo(np.uint32).max:
         raise InvalidArgument(
             f"data has a pixel with {largest} counts, but at most {np.iinfo(np.uint32).max} fit; "

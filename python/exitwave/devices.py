@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exitwave.cuda_library import why_no_gpu
 from exitwave.errors import DeviceError, InvalidArgument
 from exitwave.memory_limit import MemoryLimits
+
+if TYPE_CHECKING:
+    from exitwave.ranks import Ranks
 
 # Emulated devices take more than one frame a step and several parts, so that whatever a GPU would
 # meet is met: batches, a last batch that is not full, halos, copies.
@@ -93,20 +96,33 @@ def host_is_device(device: str) -> bool:
     return device.partition(":")[0] not in ("emulated", "cuda")
 
 
-def free_device_bytes(device: str) -> int | None:
+def free_device_bytes(device: str, ranks: Ranks | None = None) -> int | None:
     """Memory that a run could take of each GPU that the name stands for; None: it is the host's."""
     if device.partition(":")[0] != "cuda" or why_no_gpu():
         return None
     from exitwave import _core
 
     numbers = _gpu_numbers(device, len(_core.cuda_devices()))
-    return min(int(_core.cuda_free_bytes(number)) for number in numbers)
+    sharers = 1 if ranks is None else -(-ranks.on_node // len(numbers))
+    return min(int(_core.cuda_free_bytes(number)) for number in numbers) // sharers
 
 
 def choose_lanes(
-    device: str, parts: int | None, batch: int | None, frames: int, deterministic: bool = False
+    device: str,
+    parts: int | None,
+    batch: int | None,
+    frames: int,
+    deterministic: bool = False,
+    ranks: Ranks | None = None,
 ) -> Lanes:
-    """Lanes for a scan of so many frames.
+    """Lanes of this process for a scan of so many frames.
+
+    Parameters
+    ----------
+    parts : int or None
+        Of each rank.
+    ranks : Ranks or None
+        Processes that share the scan, and cores and GPUs of a machine; None: this one alone.
 
     Raises
     ------
@@ -117,43 +133,68 @@ def choose_lanes(
     """
     from exitwave import _core
 
+    cores = available_threads() if ranks is None else ranks.cores
     name, _, count = device.partition(":")
+    processes = 1 if ranks is None else ranks.size
     if name == "cuda" and (reason := why_no_gpu()):
         raise DeviceError(f"device {device!r} cannot be used: {reason}; use 'cpu'.")
-    if parts is not None and parts > frames:
-        raise InvalidArgument(f"parts is {parts}, but must be at most the {frames} frames.")
+    if parts is not None and parts * processes > frames:
+        each = f" for each of {processes} processes" if processes > 1 else ""
+        raise InvalidArgument(f"parts is {parts}{each}, but must be at most the {frames} frames.")
+    if processes > frames:
+        raise InvalidArgument(
+            f"data has {frames} frames for {processes} MPI processes, but each needs one; start "
+            "fewer."
+        )
     if name == "cuda":
-        return _gpu_lanes(device, parts, batch, frames, deterministic)
+        return _gpu_lanes(device, parts, batch, frames // processes, deterministic, ranks)
     settings = _core.CpuSettings()
     if name == "emulated":
         devices = int(count) if count else _EMULATED_DEVICES
         # On one device several parts share its memory, on several each has a part of its own.
-        parts = parts or min(frames, max(devices, _EMULATED_DEVICES))
+        parts = parts or min(frames // processes, max(devices, _EMULATED_DEVICES))
         settings.emulated = devices
-        settings.threads = min(available_threads(), parts)
+        settings.threads = min(cores, parts)
         settings.batch = batch or _EMULATED_BATCH
     else:
-        threads = int(count) if count else available_threads()
-        parts = parts or min(frames, threads)
+        threads = int(count) if count else cores
+        parts = parts or min(frames // processes, threads)
         settings.threads = min(threads, parts)
         settings.batch = batch or 1
     return Lanes(parts, settings, host_is_device(device))
 
 
 def _gpu_lanes(
-    device: str, parts: int | None, batch: int | None, frames: int, deterministic: bool
+    device: str,
+    parts: int | None,
+    batch: int | None,
+    frames: int,
+    deterministic: bool,
+    ranks: Ranks | None,
 ) -> Lanes:
     from exitwave import _core
 
     there = _core.cuda_devices()
     settings = _core.CudaSettings()
-    settings.devices = _gpu_numbers(device, len(there))
+    settings.devices = _own_gpus(device, len(there), ranks)
     settings.streams = LANES_PER_GPU
     settings.batch = batch or 1
     settings.deterministic = deterministic
     cache_bytes = min(int(there[i].cache_bytes) for i in settings.devices)
     spread = parts or min(frames, len(settings.devices) * LANES_PER_GPU)
     return Lanes(spread, settings, False, cache_bytes if batch is None else None)
+
+
+def _own_gpus(device: str, there: int, ranks: Ranks | None) -> list[int]:
+    """Those that this process uses: ranks of a machine share the GPUs, or several use one."""
+    if ranks is None or ranks.size == 1:
+        return _gpu_numbers(device, there)
+    if device == "cuda":
+        device = "cuda:" + ",".join(map(str, range(there)))
+    numbers = _gpu_numbers(device, there)
+    each = max(1, len(numbers) // ranks.on_node)
+    first = ranks.rank_on_node * each % len(numbers)
+    return numbers[first : first + each]
 
 
 def _gpu_numbers(device: str, there: int) -> list[int]:

@@ -96,6 +96,8 @@ class EngineRun:
         """Object and probe as they are handed on, and warnings about what was seen."""
         self._core.finish()
         cut_power = float(np.median(self._cut_power)) if self._cut_power else 0.0
+        if not self.problem.ranks.first:
+            return
         if cut_power > _CUT_POWER:
             warnings.warn(
                 f"{self._where()}: the probe's supports cut {100 * cut_power:.2g} % of its "
@@ -128,7 +130,7 @@ class EngineRun:
     def _iterate(self, iteration: int) -> None:
         groups = self.groups()
         if not self.problem.counts.in_memory:
-            self.problem.counts.ahead.expect(frame for group in groups for frame in group)
+            self.problem.counts.expect(frame for group in groups for frame in group)
         updates_probe = self._updates_probe(iteration)
         refines = self._refiner is not None and self._refiner.due(iteration)
         self._core.watch_positions(refines)
@@ -170,7 +172,7 @@ class EngineRun:
 
     def _refine_positions(self) -> None:
         assert self._refiner is not None
-        positions = self._refiner.update(self._core.position_sums)
+        positions = self._refiner.update(self.problem.ranks.sum(self._core.position_sums))
         self._core.set_positions(*corners_and_fractions(positions))
 
     def _centre_probe(self) -> None:

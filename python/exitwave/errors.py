@@ -6,7 +6,18 @@ from typing import Any
 
 
 class ExitwaveError(Exception):
-    """Base class of all errors raised by exitwave."""
+    """Base class of all errors raised by exitwave.
+
+    Attributes
+    ----------
+    agreed : bool
+        Whether all processes of a run raised it, so that none waits for another.
+    reported_elsewhere : bool
+        Whether another process of the run reports it.
+    """
+
+    agreed = False
+    reported_elsewhere = False
 
 
 class InvalidArgument(ExitwaveError, ValueError):  # noqa: N818  reads as what it is

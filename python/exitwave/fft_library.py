@@ -16,8 +16,13 @@ import platform
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from exitwave.errors import DeviceError
+
+if TYPE_CHECKING:
+    from exitwave.ranks import Ranks
 
 
 @cache
@@ -39,6 +44,25 @@ def load_fft_library() -> str:
 def library_is_named() -> bool:
     """Whether EXITWAVE_FFT names a library, which then makes all transforms."""
     return bool(os.environ.get("EXITWAVE_FFT"))
+
+
+def share_fft_plan(ranks: Ranks, frame_shape: tuple[int, int]) -> None:
+    """All ranks plan transforms as the first does, so that what they hold alike stays alike."""
+    from exitwave import _core
+
+    def plan() -> bytes:
+        path = Path(_wisdom_path(load_fft_library()) or os.devnull)
+        _core.plan_transforms(*frame_shape)
+        return path.read_bytes() if path.is_file() else b""
+
+    wisdom = ranks.by_first(plan)
+    if ranks.first:
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "wisdom"
+        path.write_bytes(wisdom)
+        _core.load_fft_library(load_fft_library(), str(path) if wisdom else "", library_is_named())
+        _core.plan_transforms(*frame_shape)
 
 
 def find_fft_library() -> str:

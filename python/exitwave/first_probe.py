@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,12 @@ import numpy.typing as npt
 from exitwave import start
 from exitwave.counts import Counts, read_counts
 from exitwave.devices import available_threads, choose_lanes
+from exitwave.division import divide
 from exitwave.engine_run import EngineRun
 from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.parameters import validate_params
 from exitwave.problem import make_problem, scaled_probe
+from exitwave.ranks import ALONE, Ranks
 
 Complex64 = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
@@ -27,15 +30,27 @@ _FRAMES = 150
 _PIXELS = 10_000_000
 
 
+Taken = tuple[npt.NDArray[np.int64], npt.NDArray[Any]]  # numbers of frames, and their counts
+
+
+def gather_middle(counts: Counts, positions: Float64, ranks: Ranks) -> list[Taken]:
+    """Frames in the middle of the scan: on the first rank those of all ranks."""
+    return list(ranks.collect([counts.take(_middle_frames(positions, counts))]))
+
+
 def find_probe(
-    counts: Counts, positions: Float64, kernel: npt.NDArray[np.complex128] | None
+    counts: Counts,
+    positions: Float64,
+    kernel: npt.NDArray[np.complex128] | None,
+    taken: list[Taken] | None = None,
 ) -> Complex64:
     """Start probe (1, Y, X) for a scan of which nothing else is known.
 
     Near field: the mean frame's amplitude, propagated back to the sample with a flat phase.
     Far field: the mean frame's amplitude as aperture, and the defocus, of some that fit the step of
     the scan, with which a few iterations on frames in the middle of the scan get on best. They run
-    in one part, so that the choice depends on nothing but the data.
+    in one part, so that the choice depends on nothing but the data. ``taken``: these frames, where
+    ``counts`` does not have all of them.
 
     Raises
     ------
@@ -44,13 +59,16 @@ def find_probe(
     """
     if kernel is not None:
         return start.probe_in_near_field(counts.mean, counts.mask, kernel)
-    middle = _middle_frames(positions, counts.data.shape[1] * counts.data.shape[2])
     step_px = _step(positions)
     diameters = _DIAMETERS if step_px > 0 else _DIAMETERS[:1]
     probes = [start.defocused_probe(counts.mean, counts.mask, d * step_px) for d in diameters]
     if len(probes) == 1:
         return probes[0]
-    part = read_counts(counts.data[middle], counts.mask)
+    taken = gather_middle(counts, positions, ALONE) if taken is None else taken
+    middle = np.concatenate([numbers for numbers, _ in taken])
+    order = np.argsort(middle)
+    middle, stored = middle[order], np.concatenate([frames for _, frames in taken])[order]
+    part = read_counts(stored, counts.mask)
     with ThreadPoolExecutor(available_threads()) as threads:
         errors = list(threads.map(lambda p: _error_after(part, positions[middle], p), probes))
     best = int(np.argmin(errors))
@@ -62,9 +80,10 @@ def find_probe(
 def _error_after(counts: Counts, positions: Float64, probe: Complex64) -> float:
     """Fourier error after a few iterations; infinite where they diverge."""
     frame_shape = (counts.data.shape[1], counts.data.shape[2])
-    obj, placed = start.place_object(None, positions, frame_shape)
     lanes = choose_lanes("cpu:1", 1, None, len(positions))
-    problem = make_problem(counts, placed, (obj.shape[1], obj.shape[2]), None, lanes, seed=0)
+    division = divide(None, positions, len(positions), frame_shape, lanes)
+    obj = start.StartObject(None, division.object_shape).cut()
+    problem = make_problem(counts, division, None, seed=0)
     params = validate_params({"engines": [{"name": "rPIE", "iterations": _ITERATIONS}]})
     try:
         engine = EngineRun(0, params.engines[0], problem, obj, scaled_probe(problem, obj, probe))
@@ -75,9 +94,9 @@ def _error_after(counts: Counts, positions: Float64, probe: Complex64) -> float:
         return np.inf
 
 
-def _middle_frames(positions: Float64, frame_pixels: int) -> npt.NDArray[np.int64]:
+def _middle_frames(positions: Float64, counts: Counts) -> npt.NDArray[np.int64]:
     """Frames nearest to the centre of the scan, in their own order."""
-    count = min(_FRAMES, max(30, _PIXELS // frame_pixels))
+    count = min(_FRAMES, max(30, _PIXELS // (counts.data.shape[1] * counts.data.shape[2])))
     distance = np.linalg.norm(positions - positions.mean(axis=0), axis=1)
     return np.sort(np.argsort(distance, kind="stable")[:count])
 

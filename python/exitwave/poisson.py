@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.ranks import ALONE, Ranks
+
 if TYPE_CHECKING:
     from exitwave.counts import Counts
 
@@ -19,20 +21,24 @@ HISTOGRAM_BINS = 60
 _FRAMES = 64
 
 
-def noise_deviation(counts: Counts) -> float | None:
+def noise_deviation(counts: Counts, ranks: Ranks = ALONE) -> float | None:
     """Squared amplitude deviation per valid pixel that Poisson noise alone leaves.
 
     From some frames spread over the scan. None where these hold anything but whole numbers: such
     data are no counts, and what noise they have is not known.
     """
-    chosen = np.unique(np.linspace(0, len(counts.data) - 1, _FRAMES).astype(int))
+    chosen = np.unique(np.linspace(0, counts.frames - 1, _FRAMES).astype(int))
     histogram = np.zeros(HISTOGRAM_BINS)
+    whole = True
     for frame in chosen:
-        values = counts.data[frame][counts.mask]
-        if values.dtype.kind == "f" and (values != np.rint(values)).any():
-            return None
-        bins = np.minimum(values, HISTOGRAM_BINS - 1).astype(np.uint8)
-        histogram += np.bincount(bins, minlength=HISTOGRAM_BINS)
+        for stored in counts.take(np.array([frame]))[1]:
+            values = stored[counts.mask]
+            whole = whole and (values.dtype.kind != "f" or bool((values == np.rint(values)).all()))
+            bins = np.minimum(values, HISTOGRAM_BINS - 1).astype(np.uint8)
+            histogram += np.bincount(bins, minlength=HISTOGRAM_BINS)
+    if ranks.any(not whole):
+        return None
+    histogram = ranks.sum(histogram)
     return expected_deviation(histogram) / float(histogram.sum())
 
 

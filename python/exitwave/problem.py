@@ -14,10 +14,12 @@ import numpy.typing as npt
 from exitwave import partition, start
 from exitwave.counts import Counts
 from exitwave.devices import Lanes
+from exitwave.division import Division
 from exitwave.errors import InvalidArgument
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan, FrameStore, plan_engine
 from exitwave.poisson import noise_deviation
+from exitwave.ranks import Ranks
 
 Complex64 = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
@@ -34,7 +36,7 @@ class Problem:
     """
 
     scan: Any
-    lanes: Lanes
+    division: Division
     limits: MemoryLimits
     store: FrameStore
     order: npt.NDArray[np.int64]
@@ -45,30 +47,33 @@ class Problem:
     counts: Counts
     planning: bool
     kernel: npt.NDArray[np.complex64] | None
-    object_shape: tuple[int, int]
-    parts: list[list[int]]
 
-    def place(self, positions: Float64, home: Float64, margin_px: int) -> None:
+    def place(self, positions: Float64) -> None:
         """Puts the frames at ``positions`` for the engines to come, which may move them by at most
-        ``margin_px`` whole pixels from ``home``; 0: not at all."""
+        the margin of the division."""
         from exitwave import _core
 
+        division, ranks = self.division, self.ranks
         corner, fraction = start.corners_and_fractions(positions)
         data = self.counts.data
         if self.planning or not self.counts.in_memory:
             like = np.empty((0, *self.frame_shape), self.counts.dtype)
             read = None if self.planning else self.counts.read
-            data = _core.FrameSource(len(positions), like, read, lent=self.counts.in_memory)
+            data = _core.FrameSource(data.shape[0], like, read, lent=self.counts.in_memory)
         self.scan = _core.Scan(
             data,
             self.counts.mask,
             corner,
             fraction,
-            self.object_shape,
+            division.object_shape,
             self.kernel,
-            self.parts,
-            start.corners_and_fractions(home)[0],
-            margin_px,
+            [part.tolist() for part in division.parts],
+            ranks.communicator,
+            ranks.rank,
+            [rank * self.lanes.parts for rank in range(ranks.size + 1)],
+            [] if self.counts.place is None else self.counts.place.tolist(),
+            start.corners_and_fractions(division.positions)[0],
+            division.margin_px,
         )
 
     @cached_property
@@ -76,7 +81,15 @@ class Problem:
         """Squared amplitude deviation per pixel that counting noise leaves; None: not counts."""
         if self.planning:
             return 0.25
-        return noise_deviation(self.counts)
+        return noise_deviation(self.counts, self.ranks)
+
+    @property
+    def ranks(self) -> Ranks:
+        return self.division.ranks
+
+    @property
+    def lanes(self) -> Lanes:
+        return self.division.lanes
 
     @property
     def half_scale(self) -> float:
@@ -102,7 +115,7 @@ class Problem:
         """An engine of the core, and the plan that it keeps to."""
         from exitwave import _core
 
-        plan = self.plan(options, obj, probe)
+        plan = self.ranks.agree(lambda: self.plan(options, obj, probe))
         limits = self.limits
         if limits.host is not None:
             limits = replace(limits, host=limits.host - self.store.arrays_bytes)
@@ -116,10 +129,8 @@ class Problem:
 
 def make_problem(
     counts: Counts,
-    positions: npt.NDArray[np.float64],
-    object_shape: tuple[int, int],
+    division: Division,
     kernel: npt.NDArray[Any] | None,
-    lanes: Lanes,
     seed: int,
     limits: MemoryLimits = NO_LIMITS,
     scratch_folder: str | None = None,
@@ -131,12 +142,10 @@ def make_problem(
     Parameters
     ----------
     counts : Counts, borrowed by the core
-    positions : float64, shape (N, 2), pixels of the object
-    object_shape : (int, int)
+    division : Division
+        Positions, parts and device.
     kernel : complex, shape (Y, X), or None
         Near-field propagator, zero frequency first; None: far field.
-    lanes : Lanes
-        Parts and device.
     seed : int
         Of the order of the groups.
     limits : MemoryLimits
@@ -148,15 +157,16 @@ def make_problem(
     planning : bool
         Nobody looks at the counts.
     """
-    from exitwave.fft_library import load_fft_library
+    from exitwave.fft_library import load_fft_library, share_fft_plan
 
+    ranks, lanes, shape = division.ranks, division.lanes, division.frame_shape
     load_fft_library()
-    frames, *shape = counts.data.shape
-    frame_shape = (shape[0], shape[1])
-    parts = partition.split_in_parts(positions, lanes.parts, frame_shape=frame_shape)
+    if ranks.size > 1:
+        share_fft_plan(ranks, shape)
+    held = [len(division.parts[part]) for part in division.held_parts]
     store = FrameStore(
-        frames=frames,
-        part_frames=max(len(part) for part in parts),
+        frames=sum(held),
+        part_frames=max(held),
         frame_count_bytes=counts.frame_bytes,
         frame_pixels=shape[0] * shape[1],
         counts_at="host" if counts.in_memory else "file",
@@ -166,21 +176,19 @@ def make_problem(
     )
     problem = Problem(
         None,
-        lanes,
+        division,
         limits,
         store,
-        partition.spatial_order(positions),
-        frame_shape,
+        partition.spatial_order(division.positions),
+        shape,
         kernel is not None,
         counts.total,
         np.random.default_rng(seed),
         counts,
         planning,
         None if kernel is None else kernel.astype(np.complex64),
-        object_shape,
-        [part.tolist() for part in parts],
     )
-    problem.place(positions, positions, 0)
+    problem.place(division.positions)
     return problem
 
 

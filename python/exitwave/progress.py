@@ -35,10 +35,10 @@ class _Bars(_Silent):
 
 
 @contextmanager
-def progress_of(params: Parameters) -> Iterator[_Silent]:
-    """What shows the progress of a run, as its parameters and the terminal ask for."""
+def progress_of(params: Parameters, shown: bool = True) -> Iterator[_Silent]:
+    """What shows the progress of a run, as its parameters and the terminal ask for, if at all."""
     wanted = sys.stderr.isatty() if params.progress is None else params.progress
-    if not wanted:
+    if not wanted or not shown:
         yield _Silent()
         return
     from rich.console import Console

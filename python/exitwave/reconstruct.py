@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from exitwave.chain import Chain
 from exitwave.checkpoint import Resumed, Source, remove_checkpoint
-from exitwave.counts import Counts, counts_to_plan, read_counts, warn_of_chunks
-from exitwave.devices import DescribedDevices, free_device_bytes, host_is_device
-from exitwave.memory_limit import MemoryLimits, resolve_limits
+from exitwave.counts import Counts, checked_data, counts_to_plan, read_counts, warn_of_chunks
+from exitwave.devices import (
+    DescribedDevices,
+    Lanes,
+    choose_lanes,
+    free_device_bytes,
+    host_is_device,
+)
+from exitwave.division import Division, divide
+from exitwave.errors import InvalidArgument
+from exitwave.launcher import launched_processes
+from exitwave.memory_limit import MemoryLimits, free_host_bytes, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
+from exitwave.positions import margin_px, position_limit
+from exitwave.ranks import ALONE, Ranks
 from exitwave.result import Result
 from exitwave.start_probe import with_geometry
 
@@ -64,14 +75,35 @@ def ptychography(
     DivergenceError
         An engine diverged; the error holds the state so far.
     """
-    if isinstance(data, str | Path):
-        return _from_file(data, obj, probe, pos, mask, params)
-    checked = validate_params(params)
-    if _left_out(params) and checked.progress is not False:
-        _name_engines(checked)
-    result = reconstruct(data, obj, probe, pos, mask, checked, _source_of(data))
+    ranks = ranks_of(params)
+    with ranks.together():
+        if isinstance(data, str | Path):
+            return _from_file(ranks, data, obj, probe, pos, mask, params)
+        checked = ranks.agree(lambda: validate_params(params))
+        if _left_out(params):
+            _name_engines(checked, ranks)
+        source = _source_of(data)
+        result = reconstruct(data, obj, probe, pos, mask, checked, source, ranks=ranks)
     remove_checkpoint(checked, result.stopped)
     return result
+
+
+def ranks_of(params: dict[str, Any] | Parameters | None) -> Ranks:
+    """The processes that share a run with these parameters, which need not be checked yet.
+
+    Raises
+    ------
+    DeviceError
+        This process belongs to an MPI job that it cannot take part in.
+    """
+    given = params.get("comm") if isinstance(params, dict) else getattr(params, "comm", None)
+    if given is False or (given is None and launched_processes() < 2):
+        return ALONE
+    if given is not None:
+        validate_params({"comm": given})
+    from exitwave.mpi import find_ranks
+
+    return find_ranks(given)
 
 
 def reconstruct(
@@ -83,23 +115,43 @@ def reconstruct(
     params: Parameters,
     source: Source,
     resumed: Resumed | None = None,
+    ranks: Ranks = ALONE,
 ) -> Result:
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
-    limits = _limits(params)
-    counts = read_counts(data, mask, limits.host)
-    in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
-    warn_of_chunks(counts, in_groups=in_groups)
+    ranks.agree(lambda: _check_checkpoint(params, ranks))
+    division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
+    limits = ranks.agree(lambda: _limits(params, ranks=ranks))
+    counts = read_counts(data, mask, limits.host, division)
+    if ranks.first:
+        in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
+        warn_of_chunks(counts, in_groups=in_groups)
     left = _without(limits, counts, data)
-    chain = Chain(counts, left, obj, probe, pos, params, source=source, resumed=resumed)
+    chain = Chain(counts, left, obj, probe, division, params, source=source, resumed=resumed)
     result = chain.run()
     result.source = source.name
     result.pixel_size_m = source.pixel_size_m
     return result
 
 
-def _name_engines(params: Parameters) -> None:
-    engines = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
-    print(f"exitwave: no engines given, running the default chain {engines}")
+def _check_checkpoint(params: Parameters, ranks: Ranks) -> None:
+    if params.checkpoint is not None and ranks.size > 1:
+        raise InvalidArgument(
+            f"checkpoint is {params.checkpoint!r}, but runs over several MPI processes write none; "
+            "set it to None."
+        )
+
+
+def _with_parts(params: Parameters, resumed: Resumed | None) -> Parameters:
+    """Parameters with the parts of a resumed run, which stay as they were."""
+    if resumed is None:
+        return params
+    return params.model_copy(update={"parts": resumed.checkpoint.parts})
+
+
+def _name_engines(params: Parameters, ranks: Ranks) -> None:
+    if params.progress is not False and ranks.first:
+        engines = " ".join(f"{engine.name}:{engine.iterations}" for engine in params.engines)
+        print(f"exitwave: no engines given, running the default chain {engines}")
 
 
 def _source_of(data: Any) -> Source:
@@ -109,12 +161,58 @@ def _source_of(data: Any) -> Source:
     return Source(path=str(Path(data.file.filename).resolve()), dataset=data.name)
 
 
-def _limits(params: Parameters, devices: DescribedDevices | None = None) -> MemoryLimits:
+def divide_scan(
+    data: Any,
+    obj: Any,
+    pos: Any,
+    params: Parameters,
+    ranks: Ranks = ALONE,
+    devices: DescribedDevices | None = None,
+) -> Division:
+    """The parts of a scan, from what :func:`ptychography` was given.
+
+    Raises
+    ------
+    InvalidArgument
+        Data, positions, object and parameters do not fit each other.
+    """
+    lanes = ranks.agree(lambda: _lanes(data, params, ranks, devices))
+    # The same number on all ranks, whatever machine they are on.
+    lanes = replace(lanes, parts=-int(ranks.largest(-lanes.parts)))
+
+    def cut() -> Division:
+        frames, *shape = checked_data(data).shape
+        frame_shape = (shape[0], shape[1])
+        validate_params(params, frame_shape=frame_shape)
+        if pos is None:
+            raise InvalidArgument(
+                "pos is None, but each frame needs a position; give (N, 2) pixels."
+            )
+        margin = margin_px(position_limit(params.engines))
+        return divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
+
+    return ranks.agree(cut)
+
+
+def _lanes(data: Any, params: Parameters, ranks: Ranks, devices: DescribedDevices | None) -> Lanes:
+    frames = checked_data(data).shape[0]
+    if devices is not None:
+        return devices.lanes(params.parts, params.batch, frames)
+    return choose_lanes(
+        params.device, params.parts, params.batch, frames, params.deterministic, ranks
+    )
+
+
+def _limits(
+    params: Parameters, devices: DescribedDevices | None = None, ranks: Ranks = ALONE
+) -> MemoryLimits:
     if devices is None:
+        free = free_host_bytes()
         return resolve_limits(
             params.memory_limit,
             host_is_device=host_is_device(params.device),
-            device_free=free_device_bytes(params.device),
+            device_free=free_device_bytes(params.device, ranks),
+            host_free=None if free is None else free // ranks.on_node,
         )
     return resolve_limits(
         params.memory_limit,
@@ -128,17 +226,21 @@ def _without(limits: MemoryLimits, counts: Counts, data: Any) -> MemoryLimits:
     """What counts that were read into memory leave of a limit."""
     if not counts.in_memory or counts.data is data or limits.host is None:
         return limits
-    return replace(limits, host=max(1, limits.host - counts.frame_bytes * len(counts.data)))
+    return replace(limits, host=max(1, limits.host - counts.bytes_in_memory))
 
 
-def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any) -> Result:
+def _from_file(
+    ranks: Ranks, path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any
+) -> Result:
     from exitwave.io import load
 
-    with load(path) as dataset:
+    with ranks.agree(lambda: load(path)) as dataset:
         known = None if dataset.geometry is None else dataset.geometry.propagation()
-        checked = validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
-        if _left_out(params) and checked.progress is not False:
-            _name_engines(checked)
+        checked = ranks.agree(
+            lambda: validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
+        )
+        if _left_out(params):
+            _name_engines(checked, ranks)
         result = reconstruct(
             dataset.data,
             dataset.object if obj is None else obj,
@@ -147,6 +249,7 @@ def _from_file(path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, para
             dataset.mask if mask is None else mask,
             checked,
             source_of_file(dataset, {}),
+            ranks=ranks,
         )
         remove_checkpoint(checked, result.stopped)
     return result
@@ -242,6 +345,6 @@ def plan(
     limits = _limits(checked, devices)
     counts = counts_to_plan(data, mask, limits.host)
     left = _without(limits, counts, data)
-    chain = Chain(counts, left, obj, probe, pos, checked, planning=True, devices=devices)
-    size = counts.frame_bytes * len(counts.data) if counts.in_memory else 0
-    return Plan(chain.plan(), size, chain.arrays_bytes)
+    division = divide_scan(data, obj, pos, checked, devices=devices)
+    chain = Chain(counts, left, obj, probe, division, checked, planning=True)
+    return Plan(chain.plan(), counts.bytes_in_memory, chain.arrays_bytes)

@@ -12,7 +12,7 @@ import exitwave
 from exitwave.checkpoint import Checkpoint, Resumed, Source, find_checkpoint, remove_checkpoint
 from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters, call_keys, validate_params
-from exitwave.reconstruct import reconstruct
+from exitwave.reconstruct import ranks_of, reconstruct
 from exitwave.result import Result
 
 if TYPE_CHECKING:
@@ -126,6 +126,10 @@ def continue_run(place: Path, checkpoint: Checkpoint, params: Parameters, counts
     """Run what is left; the checkpoint stays."""
     from exitwave.io.checkpoint_file import engine_restorer
 
+    if ranks_of(params).size > 1:
+        raise InvalidArgument(
+            f"{place} cannot be gone on with by several MPI processes; start one alone."
+        )
     start = checkpoint.start
     return reconstruct(
         counts,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from exitwave.object_parts import ObjectParts
 
 Complex64 = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
@@ -42,6 +45,9 @@ class Result:
         File the data came from.
     start : dict of arrays
         Start values: "object", "probe", "positions".
+    parts : ObjectParts or None
+        None, or, under MPI, which part of the object this process has (``parts.box``); its object
+        is that part unless ``parts.whole_here``.
     """
 
     object: Complex64
@@ -56,6 +62,7 @@ class Result:
     pixel_size_m: tuple[float, float] | None = None
     source: str | None = None
     start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    parts: ObjectParts | None = field(default=None, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Complex64]:
         yield self.object

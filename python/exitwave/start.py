@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Complex64 = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
+Box = tuple[int, int, int, int]  # first row and column, and those after the last
 
 # A mode that is split off starts with this fraction of the first mode's power.
 NEW_MODE_POWER = 0.02
@@ -50,29 +52,68 @@ def checked_positions(pos: Any, frames: int) -> Float64:
     return array
 
 
-def place_object(
+def placed(
     obj: Any, positions: Float64, frame_shape: tuple[int, int], margin_px: int = 0
-) -> tuple[Complex64, Float64]:
-    """Start object (K, A, B), and the positions in its pixels.
+) -> tuple[tuple[int, int], Float64]:
+    """Shape of the object, and the positions in its pixels.
 
-    Without an object one of ones is made that just holds all windows and ``margin_px`` around
-    them; with one, a window that reaches outside is refused.
+    Without an object it just holds all windows and ``margin_px`` around them; with one, a window
+    that reaches outside is refused.
     """
     corner, _ = corners_and_fractions(positions)
     if obj is None:
         origin = corner.min(axis=0) - margin_px
-        shape = corner.max(axis=0) - origin + frame_shape + margin_px
-        return np.ones((1, *shape), np.complex64), positions - origin
-    array = _checked_field("obj", obj)
-    outside = (corner < 0) | (corner + frame_shape > array.shape[-2:])
+        rows, columns = corner.max(axis=0) - origin + frame_shape + margin_px
+        return (int(rows), int(columns)), positions - origin
+    shape = _shape_of_field("obj", obj)
+    outside = (corner < 0) | (corner + frame_shape > shape)
     if outside.any():
         frame = int(np.argwhere(outside)[0, 0])
         raise InvalidArgument(
             f"pos of frame {frame} is {tuple(positions[frame])}, which puts its window outside "
-            f"the object of {array.shape[-2]} x {array.shape[-1]} pixels; give a larger object, or "
-            "None to have one made."
+            f"the object of {shape[0]} x {shape[1]} pixels; give a larger object, or None to have "
+            "one made."
         )
-    return array, positions
+    return shape, positions
+
+
+@dataclass
+class StartObject:
+    """The start object as it was given, and the modes that it has grown since.
+
+    Pixels that no part holds keep these values; nobody needs all of them at once.
+
+    Attributes
+    ----------
+    given : array or None
+        (A, B) or (K, A, B); None: ones.
+    shape : (int, int)
+    growths : list of (int, dict)
+        Modes, and the state of the random generator that their phases were drawn from.
+    """
+
+    given: Any
+    shape: tuple[int, int]
+    growths: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+
+    def cut(self, box: Box | None = None, *, grown: bool = False) -> Complex64:
+        """Start values (K, rows, columns) in a box, as a copy; None: everywhere."""
+        y0, x0, y1, x1 = box = box or (0, 0, *self.shape)
+        if self.given is None:
+            obj = np.ones((1, y1 - y0, x1 - x0), np.complex64)
+        else:
+            obj = _checked_field("obj", _as_array("obj", self.given)[..., y0:y1, x0:x1])
+        for modes, state in self.growths if grown else ():
+            random = np.random.default_rng()
+            random.bit_generator.state = state
+            obj = grown_object(obj, modes, random, self.shape, box)
+        return obj
+
+    def grow(self, obj: Complex64, modes: int | None, box: Box, random: Any) -> Complex64:
+        """The object in a box with more modes; all boxes fit together."""
+        if modes is not None and modes != len(obj):
+            self.growths.append((modes, random.bit_generator.state))
+        return grown_object(obj, modes, random, self.shape, box)
 
 
 def checked_probe(probe: Any, frame_shape: tuple[int, int]) -> Complex64:
@@ -157,15 +198,29 @@ def grown_probe(probe: Complex64, modes: int | None) -> Complex64:
     return np.asarray(grown * np.sqrt(total), np.complex64, order="C")
 
 
-def grown_object(obj: Complex64, modes: int | None, random: np.random.Generator) -> Complex64:
+def grown_object(
+    obj: Complex64,
+    modes: int | None,
+    random: np.random.Generator,
+    shape: tuple[int, int] | None = None,
+    box: Box | None = None,
+) -> Complex64:
     """The object with more modes, split off the first one; total power kept.
 
-    New modes are the first with random phases: equal ones would stay equal for ever.
+    New modes are the first with random phases: equal ones would stay equal for ever. With ``shape``
+    and ``box``, ``obj`` is what lies in that box of an object of that shape, and so is the result.
     """
     if modes is None or modes == len(obj):
         return obj
     count = modes - len(obj)
-    phases = random.uniform(-np.pi, np.pi, (count, *obj.shape[1:]))
+    shape = shape or (obj.shape[1], obj.shape[2])
+    y0, x0, y1, x1 = box or (0, 0, *shape)
+    phases = np.empty((count, *obj.shape[1:]))
+    for mode in phases:
+        for row in range(shape[0]):
+            drawn = random.uniform(-np.pi, np.pi, shape[1])
+            if y0 <= row < y1:
+                mode[row - y0] = drawn[x0:x1]
     added = np.sqrt(NEW_MODE_POWER / count) * obj[0] * np.exp(1j * phases)
     first = obj[:1] * np.sqrt(1 - NEW_MODE_POWER)
     return np.concatenate([first, obj[1:], added]).astype(np.complex64, order="C")
@@ -201,9 +256,9 @@ def _orthonormal(images: list[npt.NDArray[Any]]) -> npt.NDArray[np.complex128]:
     return np.asarray(q.T).reshape(len(images), *images[0].shape)
 
 
-def _checked_field(name: str, field: Any) -> Complex64:
-    """(modes, rows, columns) complex64 copy of a two- or three-dimensional array."""
-    array = _as_array(name, field)
+def _shape_of_field(name: str, values: Any) -> tuple[int, int]:
+    """(rows, columns) of a two- or three-dimensional array of numbers."""
+    array = _as_array(name, values)
     if array.ndim not in (2, 3) or array.size == 0:
         raise InvalidArgument(
             f"{name} has shape {array.shape}, but must be (rows, columns) or "
@@ -211,6 +266,13 @@ def _checked_field(name: str, field: Any) -> Complex64:
         )
     if array.dtype.kind not in "cfiu":
         raise InvalidArgument(f"{name} has type {array.dtype}, but must be complex64.")
+    return int(array.shape[-2]), int(array.shape[-1])
+
+
+def _checked_field(name: str, values: Any) -> Complex64:
+    """(modes, rows, columns) complex64 copy of a two- or three-dimensional array."""
+    _shape_of_field(name, values)
+    array = _as_array(name, values)
     with np.errstate(over="ignore"):
         copy = np.array(array, dtype=np.complex64, order="C")
     if not np.isfinite(copy).all():

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from exitwave import checks, probes, start
 from exitwave.counts import Counts
 from exitwave.errors import InvalidArgument
-from exitwave.first_probe import find_probe
+from exitwave.first_probe import Taken, find_probe
 from exitwave.geometry import Geometry, wavelength_from_energy
 from exitwave.parameters.text import assignments, plain_value
 
@@ -40,6 +40,7 @@ def make_start_probe(
     positions: npt.NDArray[np.float64],
     kernel: npt.NDArray[np.complex128] | None,
     propagation: Mapping[str, Any],
+    middle: list[Taken] | None = None,
 ) -> Complex64:
     """Start probe (M, Y, X) of a run from what the user gave.
 
@@ -53,7 +54,7 @@ def make_start_probe(
         ``mode_powers`` (relative) make it partially coherent, see
         :func:`exitwave.probes.add_modes`. ``pixel_size_m`` of the object, and ``wavelength_m`` or
         ``energy_ev``, where neither the data's file nor the propagation tells them.
-    counts, positions, kernel
+    counts, positions, kernel, middle
         As in :func:`exitwave.first_probe.find_probe`.
     propagation : dict
         The run's; in the near field it knows pixel and wavelength.
@@ -65,7 +66,7 @@ def make_start_probe(
     """
     frame_shape = (counts.data.shape[1], counts.data.shape[2])
     if probe is None:
-        return find_probe(counts, positions, kernel)
+        return find_probe(counts, positions, kernel, middle)
     if not isinstance(probe, Mapping):
         return start.checked_probe(probe, frame_shape)
     kind, settings = checked_description(probe)
@@ -73,13 +74,18 @@ def make_start_probe(
     grid = {key: settings.pop(key, None) for key in _GRID}
     wave: npt.NDArray[Any]
     if kind == "data":
-        wave = find_probe(counts, positions, kernel)
+        wave = find_probe(counts, positions, kernel, middle)
     elif kind == "file":
         wave = start.checked_probe(read_probe(**settings), frame_shape)
     else:
         pixel, wavelength = _pixel_and_wavelength(kind, grid, propagation)
         wave = OPTICS[kind](frame_shape, pixel, wavelength, **settings)[None]
     return np.array(_with_modes(wave, kind, **modes), np.complex64, order="C")
+
+
+def uses_data(probe: Any) -> bool:
+    """Whether a start probe is found from the frames."""
+    return probe is None or (isinstance(probe, Mapping) and probe.get("kind") == "data")
 
 
 def placeholder(probe: Any, frame_shape: tuple[int, int]) -> Complex64:

@@ -34,6 +34,7 @@ def frame_seconds(
     from exitwave.devices import choose_lanes
     from exitwave.engine_run import EngineRun
     from exitwave.memory_limit import MemoryLimits
+    from exitwave.reconstruct import divide_scan
     from exitwave.start import grown_object, grown_probe
 
     parts = choose_lanes(params.device, params.parts, params.batch, 1 << 30).parts
@@ -48,7 +49,9 @@ def frame_seconds(
     )
     given = params.model_copy(update={"engines": [engine], "memory_limit": "auto", "parts": parts})
     limits = MemoryLimits(None, None)
-    chain = Chain(read_counts(data, None), limits, None, probe, positions.astype(float), given)
+    counts = read_counts(data, None)
+    division = divide_scan(data, None, positions.astype(float), given)
+    chain = Chain(counts, limits, None, probe, division, given)
     modes = engine.probe_modes or 1, engine.object_modes or 1
     run = EngineRun(
         0,

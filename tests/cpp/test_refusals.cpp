@@ -5,7 +5,6 @@
 #include "core/counts.hpp"
 #include "core/error.hpp"
 #include "cpu/engine.hpp"
-#include "cuda/engine.hpp"
 #include "sample.hpp"
 
 namespace exitwave {
@@ -47,8 +46,6 @@ TEST("counts of an unknown type are refused") {
   test::check_throws<InvalidArgument>(
       "data: unknown count type", [] { with_counts({nullptr, CountType(7)}, [](const auto*) {}); });
 }
-
-TEST("a build without CUDA says so") { CHECK(!why_no_cuda().empty()); }
 
 }  // namespace
 

@@ -183,32 +183,29 @@ def test_batches_and_blocks_change_no_bit_of_positions(name, device):
 @pytest.mark.parametrize("name", ["DM", "RAAR"])
 def test_kept_waves_follow_their_frames(name, regime):
     """Where every frame's window moves by a pixel, waves of the truth stay those of the truth."""
-    from exitwave import _core
-    from exitwave.chain import Chain
     from exitwave.counts import read_counts
+    from exitwave.devices import choose_lanes
+    from exitwave.division import divide
     from exitwave.engine_run import core_options
-    from exitwave.memory_limit import MemoryLimits
     from exitwave.parameters import validate_params
+    from exitwave.problem import make_problem
     from exitwave.start import corners_and_fractions
 
     truth = small_scan(regime, 2).from_truth()
     obj = np.pad(truth.obj, ((0, 0), (3, 3), (3, 3)))
     truth = replace(truth, obj=obj, positions=truth.positions + 3)
-    params = validate_params({
-        "engines": [refining(name)], "propagation": PROPAGATIONS[regime], "device": "cpu:1",
-        "scale_start": False,
-    })  # fmt: skip
-    counts = read_counts(truth.data, truth.mask)
-    chain = Chain(counts, MemoryLimits(None, None), truth.obj, truth.probe, truth.positions, params)
-    chain._place(params.engines[0])
-    options = core_options(params.engines[0], chain.problem, 1, 2)
-    core, _ = chain.problem.engine(options, truth.obj, truth.probe)
-    assert isinstance(core, _core.Engine)
+    frames, *frame = truth.data.shape
+    lanes = choose_lanes("cpu:1", 2, None, frames)
+    division = divide(truth.obj, truth.positions, frames, (frame[0], frame[1]), lanes, margin_px=2)
+    kernel = None if regime == "far" else propagator_of(regime).kernel
+    problem = make_problem(read_counts(truth.data, truth.mask), division, kernel, 0)
+    (engine,) = validate_params({"engines": [refining(name)]}).engines
+    core, _ = problem.engine(core_options(engine, problem, 1, 2), truth.obj, truth.probe)
     corner, fraction = corners_and_fractions(truth.positions)
 
     # The same places, written with the next corner: the probe moves back by the pixel.
     core.set_positions(corner + np.int32(1), fraction - np.float32(1))
-    error = core.iterate([], False).deviation / chain.problem.energy
+    error = core.iterate([], False).deviation / problem.energy
 
     assert error < 1e-3
     assert relative(core.object[:, 5:-5, 5:-5], truth.obj[:, 5:-5, 5:-5]) < 5e-2

@@ -105,12 +105,12 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
 def test_the_run_ends_before_the_time_limit(written, tmp_path):
     began = time.perf_counter()
     result = small_scan().run(
-        FOREVER, checkpoint=tmp_path / "run", time_limit=1.5, callback=lambda state: time.sleep(0.4)
+        FOREVER, checkpoint=tmp_path / "run", time_limit=2.5, callback=lambda state: time.sleep(0.6)
     )
 
-    assert time.perf_counter() - began < 1.5
+    assert time.perf_counter() - began < 2.5
     assert result.stopped == "time_limit"
-    assert 1 <= len(result.errors[0]) <= 3
+    assert 1 <= len(result.errors[0]) <= 4
     assert written == [len(result.errors[0])]
 
 

@@ -32,8 +32,9 @@ def test_half_a_pixel_goes_up():
 def test_object_is_made_to_hold_all_windows_and_no_more():
     positions = np.array([[-3.2, 5.5], [4.4, 7.0], [0.0, 20.49]])
 
-    obj, moved = start.place_object(None, positions, (12, 20))
+    shape, moved = start.placed(None, positions, (12, 20))
 
+    obj = start.StartObject(None, shape).cut()
     assert obj.shape == (1, 12 + 7, 20 + 14)
     assert (obj == 1).all()
     np.testing.assert_allclose(moved, positions + np.array([3, -6]))

@@ -20,10 +20,14 @@ def scan_of(frames: int, seed: int = 0) -> np.ndarray:
 def counted(positions, parts, frame, shape):
     """Pixels that parts send to owners, one pixel at a time."""
     corners = np.floor(positions + 0.5).astype(int)
-    boxes, tiles = [], []
+    boxes, cores, tiles = [], [], []
+    half = frame[0] // 2, frame[1] // 2
     for frames in parts:
         (y0, x0), (y1, x1) = corners[frames].min(axis=0), corners[frames].max(axis=0) + frame
         boxes.append((y0, x0, y1, x1))
+        end = y1 - frame[0] + half[0], x1 - frame[1] + half[1]
+        # Cores of parts in one row or column of frames are empty.
+        cores.append((y0 + half[0], x0 + half[1], *end))
         tiles.append((y0 - 1, x0 - 1, y1 + 1, x1 + 1))
 
     def inside(rect, y, x):
@@ -34,7 +38,8 @@ def counted(positions, parts, frame, shape):
         for x in range(shape[1]):
             if not any(cy <= y < cy + frame[0] and cx <= x < cx + frame[1] for cy, cx in corners):
                 continue
-            owner = next(part for part, box in enumerate(boxes) if inside(box, y, x))
+            first = [part for part, core in enumerate(cores) if inside(core, y, x)]
+            owner = [*first, *(part for part, box in enumerate(boxes) if inside(box, y, x))][0]
             for sender, tile in enumerate(tiles):
                 if inside(tile, y, x):
                     pixels[owner, sender] = pixels.get((owner, sender), 0) + 1

@@ -59,6 +59,8 @@ class Command(click.Command):
         except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
+            if getattr(error, "reported_elsewhere", False):
+                raise click.exceptions.Exit(_explained(error).exit_code) from None
             if ctx.meta.get("exitwave.debug"):
                 traceback.print_exc()
             raise _explained(error) from None

@@ -69,7 +69,7 @@ def demo(
         "each; the start probe is 10 % too wide and 20 % out of focus"
     )
     probe = simulation.start_probe(numerical_aperture=1.1, defocus_m=1.2)
-    params = {"propagation": simulation.propagation, "device": device}
+    params = {"propagation": simulation.propagation, "device": device, "comm": False}
     result = ptychography(
         simulation.data, None, probe, simulation.positions_px, simulation.mask, params
     )

@@ -23,6 +23,7 @@ from exitwave.errors import InvalidArgument
 if TYPE_CHECKING:
     from exitwave.io import Dataset
     from exitwave.parameters import Parameters
+    from exitwave.ranks import Ranks
     from exitwave.result import Result
 
 
@@ -71,36 +72,34 @@ def run(
 
     With --resume, FILE is needed only where it is in another place than before.
     """
-    if resume is not None:
-        from exitwave.cli.resumed import go_on
+    from exitwave.reconstruct import ranks_of
 
-        output, result = go_on(resume, file, output, plot, overwrite, quiet)
-    elif file is None:
+    if resume is None and file is None:
         raise click.UsageError("Missing argument 'FILE'")
-    else:
-        if mask_misfits and start is None:
-            raise InvalidArgument(
-                "mask-misfits needs a result to compare with; add --start RESULT."
-            )
-        output = output or Path(f"{file.stem}_result.h5")
-        kept = checkpoint_of(output, overwrite) if checkpoint else None
-        check_output(output, overwrite=overwrite, inputs=[file, recipe])
+    ranks = ranks_of(None)
+    with ranks.together():
+        if resume is not None:
+            from exitwave.cli.resumed import go_on
+
+            output, result = go_on(resume, file, output, plot, overwrite, quiet)
+        else:
+            assert file is not None
+            output = output or Path(f"{file.stem}_result.h5")
+            work = ranks.agree(lambda: _Work.of(file, start, recipe, mask_misfits, keywords))
+            kept = ranks.by_first(lambda: work.check_files(output, plot, overwrite, checkpoint))
+            if kept is not None and ranks.size == 1:
+                work.given.setdefault("checkpoint", str(kept))
+            if plot is None and ranks.size > 1:
+                # The file is written part by part.
+                work.given.setdefault("gather", False)
+            if quiet:
+                work.given["progress"] = False
+            result = work.run(ranks, output, overwrite, quiet)
         if plot is not None:
-            check_picture(plot, overwrite=overwrite, inputs=[file, recipe, start, output])
-        given, options, probe = given_parameters(recipe, keywords)
-        given |= given_times(keywords)
-        if kept is not None:
-            kept.unlink(missing_ok=True)
-            given.setdefault("checkpoint", str(kept))
-        if quiet:
-            given["progress"] = False
-        work = _Work(file, options, given, start, probe, mask_misfits)
-        result = work.run(output, overwrite, quiet)
-    if plot is not None:
-        save_plot(plot, result)
-    if not quiet:
+            ranks.by_first(lambda: save_plot(plot, result))
+    if not quiet and ranks.first:
         print_outcome(result, output, plot)
-    leave_if_stopped(result, output)
+    leave_if_stopped(result, output, told=ranks.first)
 
 
 @dataclass(frozen=True)
@@ -111,49 +110,107 @@ class _Work:
     options: dict[str, Any]
     given: dict[str, Any]
     start: Path | None
+    recipe: Path | None
     probe: dict[str, Any] | None
     mask_misfits: bool
 
-    def run(self, output: Path, overwrite: bool, quiet: bool) -> Result:
+    @classmethod
+    def of(
+        cls,
+        file: Path,
+        start: Path | None,
+        recipe: Path | None,
+        mask_misfits: bool,
+        keywords: dict[str, Any],
+    ) -> _Work:
+        """From what the command line says."""
+        if mask_misfits and start is None:
+            raise InvalidArgument(
+                "mask-misfits needs a result to compare with; add --start RESULT."
+            )
+        given, options, probe = given_parameters(recipe, keywords)
+        given |= given_times(keywords)
+        if "comm" in given:
+            raise InvalidArgument(
+                f"comm of {recipe} is {given['comm']!r}, but a command takes the processes that it "
+                "was started with; leave it out."
+            )
+        if start is not None:
+            # The result's probe fits its object; scaled to the counts once more, it would not.
+            given = {"scale_start": probe is not None} | given
+        return cls(file, options, given, start, recipe, probe, mask_misfits)
+
+    def check_files(
+        self, output: Path, plot: Path | None, overwrite: bool, checkpoint: bool
+    ) -> Path | None:
+        """Refuse files that could not be written; the path for the checkpoint, which is free."""
+        kept = checkpoint_of(output, overwrite) if checkpoint else None
+        check_output(output, overwrite=overwrite, inputs=[self.file, self.recipe])
+        if plot is not None:
+            inputs = [self.file, self.recipe, self.start, output]
+            check_picture(plot, overwrite=overwrite, inputs=inputs)
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+        return kept
+
+    def run(self, ranks: Ranks, output: Path, overwrite: bool, quiet: bool) -> Result:
         """Load, reconstruct and save."""
         from exitwave.checkpoint import remove_checkpoint
-        from exitwave.io import load, save_result
+        from exitwave.io import load
 
-        given = self.given
-        if self.start is not None:
-            # The result's probe fits its object; scaled to the counts once more, it would not.
-            given = {"scale_start": self.probe is not None} | given
-        with load(self.file, **self.options) as dataset:
-            params = complete_parameters(given, dataset)
+        with ranks.agree(lambda: load(self.file, **self.options)) as dataset:
+            params = ranks.agree(lambda: complete_parameters(self.given, dataset))
             if self.start is not None and self.mask_misfits:
-                _mask_misfits(dataset, self.start)
-            if not quiet:
+                place = self.start
+                ranks.agree(lambda: _mask_misfits(dataset, place))
+            if not quiet and ranks.first:
                 _print_plan(dataset, params)
             with naming_checkpoint(params):
-                result = self._reconstruct(dataset, params)
-                save_result(output, result, dataset=dataset, overwrite=overwrite)
+                result = self._reconstruct(ranks, dataset, params)
+                _save(ranks, output, result, dataset, overwrite)
         remove_checkpoint(params, result.stopped)
         return result
 
-    def _reconstruct(self, dataset: Dataset, params: Parameters) -> Result:
-        from exitwave.io import load_result
+    def _reconstruct(self, ranks: Ranks, dataset: Dataset, params: Parameters) -> Result:
         from exitwave.reconstruct import reconstruct, source_of_file
         from exitwave.start_probe import with_geometry
 
         obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
         if self.start is not None:
-            before = load_result(self.start)
-            if len(before.positions) != len(positions):
-                raise InvalidArgument(
-                    f"start {self.start} has {len(before.positions)} positions, but "
-                    f"{dataset.source} has {len(positions)} frames; start from a result of the "
-                    "same scan."
-                )
-            obj, probe, positions = before.object, before.probe, before.positions
+            place = self.start
+            obj, probe, positions = ranks.agree(lambda: _start_values(place, dataset))
         if self.probe is not None:
             probe = with_geometry(self.probe, dataset.geometry)
         source = source_of_file(dataset, self.options)
-        return reconstruct(dataset.data, obj, probe, positions, dataset.mask, params, source)
+        return reconstruct(
+            dataset.data, obj, probe, positions, dataset.mask, params, source, ranks=ranks
+        )
+
+
+def _start_values(start: Path, dataset: Dataset) -> tuple[Any, Any, Any]:
+    """Object, probe and positions of a result of the same scan."""
+    from exitwave.io import load_result
+
+    before = load_result(start)
+    if len(before.positions) != len(dataset.positions_px):
+        raise InvalidArgument(
+            f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
+            f"{len(dataset.positions_px)} frames; start from a result of the same scan."
+        )
+    return before.object, before.probe, before.positions
+
+
+def _save(ranks: Ranks, output: Path, result: Result, dataset: Dataset, overwrite: bool) -> None:
+    """Written by the first rank; part by part, with the help of all, where it has no whole."""
+    from exitwave.io import save_result
+
+    def save() -> None:
+        save_result(output, result, dataset=dataset, overwrite=overwrite)
+
+    if result.parts is not None and result.parts.gathered is False:
+        save()
+    else:
+        ranks.by_first(save)
 
 
 def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
@@ -208,10 +265,12 @@ def print_outcome(result: Result, output: Path, plot: Path | None) -> None:
     click.echo(f"written: {output}" if plot is None else f"written: {output} and {plot}")
 
 
-def leave_if_stopped(result: Result, output: Path) -> None:
-    """End with the exit code of what ended the run early."""
+def leave_if_stopped(result: Result, output: Path, told: bool = True) -> None:
+    """End with the exit code of what ended the run early, and tell so."""
     if result.stopped not in EXIT_STOPPED:
         return
+    if not told:
+        raise click.exceptions.Exit(EXIT_STOPPED[result.stopped])
     why = {"time_limit": "stopped at the time limit"}.get(result.stopped, result.stopped)
     line = f"exitwave: {why}; the state so far is in {output}"
     if result.params["checkpoint"] is not None:

@@ -7,7 +7,9 @@ default plots, the probe, positions, errors, ``process_1`` with all parameters a
 
 from __future__ import annotations
 
+import math
 import platform
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,13 @@ from exitwave.io.dataset import Dataset
 from exitwave.io.plain import geometry_attributes, geometry_entries
 from exitwave.io.trees import read_tree, write_tree
 from exitwave.result import Result
+from exitwave.start import Box
 
 MARK = "exitwave_result"
 LAYOUT_VERSION = 1
 CXI_VERSION = 160
+_BAND_VALUES = 1 << 21
+Tile = tuple[Box, npt.NDArray[np.complex64]]
 
 
 def save_result(
@@ -52,6 +57,11 @@ def save_result(
     overwrite : bool
         Whether an existing file may be replaced; it stays as it was if writing fails.
 
+    Notes
+    -----
+    Under MPI the first process writes. Where no process has the whole object all must call this,
+    and the object is written part by part; else the others need not, and it does nothing there.
+
     Raises
     ------
     InvalidArgument
@@ -59,6 +69,34 @@ def save_result(
     ExitwaveError
         The operating system refuses to write; nothing is left behind.
     """
+    parts = result.parts
+    if parts is None or parts.gathered is not False:
+        if parts is None or parts.ranks.first:
+            _write(path, result, dataset, geometry, overwrite, iter(()))
+        return
+    tiles = parts.collect(result.object)
+
+    def write() -> None:
+        try:
+            if parts.ranks.first:
+                _write(path, result, dataset, geometry, overwrite, tiles)
+        finally:
+            for _ in tiles:  # the other ranks send them, whatever happens here
+                pass
+
+    with parts.ranks.together():
+        parts.ranks.agree(write)
+
+
+def _write(
+    path: str | Path,
+    result: Result,
+    dataset: Dataset | None,
+    geometry: Geometry | None,
+    overwrite: bool,
+    tiles: Iterator[Tile],
+) -> None:
+    """``tiles``: of the object, where it is not whole."""
     known = geometry or (dataset.geometry if dataset is not None else None)
     with new_hdf5(path, overwrite) as file:
         file.attrs.update({MARK: LAYOUT_VERSION, "creator": "exitwave", "file_time": _now()})
@@ -70,14 +108,17 @@ def save_result(
         )
         entry["program_name"] = "exitwave"
         pixel = result.pixel_size_m or (known.pixel_size_m if known is not None else None)
-        _write_images(entry, result, pixel)
+        _write_images(entry, result, pixel, tiles)
         _write_sample(entry, result, pixel)
         _write_errors(entry, result)
         _write_process(entry, result, dataset)
         _write_instrument(entry, known, dataset)
         start = _group(entry, "start", "NXcollection")
         for name, array in result.start.items():
-            start[name] = array
+            if name == "object" and _in_tiles(result):
+                _fill_with_start(start, name, result, grown=False)
+            else:
+                start[name] = array
 
 
 def load_result(path: str | Path) -> Result:
@@ -147,13 +188,14 @@ def _plot(
     parent: h5py.Group,
     name: str,
     title: str,
-    signal: tuple[str, npt.NDArray[Any] | h5py.Dataset],
+    signal: tuple[str, npt.NDArray[Any] | None],
     axes: dict[str, tuple[npt.NDArray[Any], str]],
 ) -> h5py.Group:
-    """NXdata: one signal over named axes, each with values and a unit."""
+    """NXdata: one signal over named axes, each with values and a unit; None: to be written yet."""
     group = _group(parent, name, "NXdata")
     group["title"] = title
-    group[signal[0]] = signal[1]
+    if signal[1] is not None:
+        group[signal[0]] = signal[1]
     group.attrs["signal"] = signal[0]
     group.attrs["axes"] = list(axes)
     for axis, (values, unit) in axes.items():
@@ -175,27 +217,68 @@ def _image_axes(
     return axes
 
 
-def _write_images(entry: h5py.Group, result: Result, pixel: Pair | None) -> None:
+def _write_images(
+    entry: h5py.Group, result: Result, pixel: Pair | None, tiles: Iterator[Tile]
+) -> None:
     for number, (name, array) in enumerate(
         (("object", result.object), ("probe", result.probe)), start=1
     ):
-        axes = _image_axes(array.shape, pixel)
-        views = {"phase": (np.angle(array), "rad"), "amplitude": (np.abs(array), "")}
-        for view, (values, unit) in views.items():
-            plot = _plot(entry, f"{name}_{view}", f"{name}, {view}", (view, values), axes)
-            plot[view].attrs["units"] = unit
-        image = _plot(entry, f"image_{number}", name, ("data", array), axes)
+        whole = name == "probe" or not _in_tiles(result)
+        shape = array.shape if whole else _whole_shape(result)
+        axes = _image_axes(shape, pixel)
+        image = _plot(entry, f"image_{number}", name, ("data", array if whole else None), axes)
+        if not whole:
+            _fill_with_start(image, "data", result, grown=True)
+            for (y0, x0, y1, x1), values in tiles:
+                image["data"][..., y0:y1, x0:x1] = values
+        views: list[tuple[str, Callable[..., Any], str]]
+        views = [("phase", np.angle, "rad"), ("amplitude", np.abs, "")]
+        for view, of, unit in views:
+            plot = _plot(entry, f"{name}_{view}", f"{name}, {view}", (view, None), axes)
+            stored = plot.create_dataset(view, shape, np.float32)
+            for rows in _bands(shape):
+                stored[..., rows, :] = of(image["data"][..., rows, :])
+            stored.attrs["units"] = unit
         image["data_type"] = "complex"
         image["data_space"] = "real"
         image["is_fft_shifted"] = 0
         if pixel is not None:
-            extent = [array.shape[-1] * pixel[1], array.shape[-2] * pixel[0], 0.0]
+            extent = [shape[-1] * pixel[1], shape[-2] * pixel[0], 0.0]
             image["image_size"] = extent
         entry[name] = h5py.SoftLink(f"{entry.name}/image_{number}/data")
     # CXI readers look for data_1/data.
     data = _group(entry, "data_1", "NXdata")
     data["data"] = h5py.SoftLink(f"{entry.name}/image_1/data")
     data.attrs["signal"] = "data"
+
+
+def _in_tiles(result: Result) -> bool:
+    return result.parts is not None and result.parts.gathered is False
+
+
+def _whole_shape(result: Result) -> tuple[int, ...]:
+    assert result.parts is not None
+    return (*result.object.shape[:-2], *result.parts.start.shape)
+
+
+def _fill_with_start(group: h5py.Group, name: str, result: Result, *, grown: bool) -> None:
+    """The start object, of which no process has all pixels, as a dataset; some rows at a time."""
+    assert result.parts is not None
+    start = result.parts.start
+    modes = len(start.cut((0, 0, 1, 1), grown=grown))
+    shape = (modes, *start.shape)
+    dataset = group.create_dataset(name, _whole_shape(result) if grown else shape, np.complex64)
+    for rows in _bands(shape):
+        values = start.cut((rows.start, 0, rows.stop, shape[-1]), grown=grown)
+        dataset[..., rows, :] = values.reshape(*dataset.shape[:-2], *values.shape[-2:])
+
+
+def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows of an image, some megabytes at a time."""
+    row_values = math.prod(shape) // shape[-2]
+    step = max(1, _BAND_VALUES // row_values)
+    for first in range(0, shape[-2], step):
+        yield slice(first, min(first + step, shape[-2]))
 
 
 def _write_sample(entry: h5py.Group, result: Result, pixel: Pair | None) -> None:

@@ -113,8 +113,8 @@ Parts = Annotated[
     StrictInt | None,
     parameter(
         "None, or a whole number of at least 1",
-        "Parts that the scan is cut into; None: one per thread or device. Never changes the "
-        "result beyond rounding.",
+        "Parts that the scan is cut into, for each MPI process; None: one per thread or device. "
+        "Never changes the result beyond rounding.",
         3,
         changes_result=False,
         ge=1,
@@ -187,6 +187,46 @@ Progress = Annotated[
     parameter(
         "True, False or None",
         "Progress bar; None: on a terminal only.",
+        False,
+        changes_result=False,
+    ),
+]
+
+
+def _communicator(value: Any) -> Any:
+    if value is None or value is False or (isinstance(value, str) and value == "world"):
+        return value
+    if not all(hasattr(value, name) for name in ("Get_rank", "Get_size", "Split_type")):
+        raise ValueError
+    return value
+
+
+Comm = Annotated[
+    Any,
+    PlainValidator(_communicator),
+    parameter(
+        'None, False, "world", or a communicator of mpi4py',
+        "MPI processes that share the run. None: those of the job that this process was started "
+        "in, unless the program has imported mpi4py itself; False: this process alone.",
+        False,
+        changes_result=False,
+    ),
+]
+
+
+def _gather(value: Any) -> bool | str:
+    if not isinstance(value, bool) and value != "all":
+        raise ValueError
+    return value  # type: ignore[no-any-return]
+
+
+Gather = Annotated[
+    bool | str,
+    PlainValidator(_gather),
+    parameter(
+        'True, False or "all"',
+        "Under MPI, who gets the whole object: the first process, nobody, or all; the others get "
+        "their part of it.",
         False,
         changes_result=False,
     ),

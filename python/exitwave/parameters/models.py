@@ -165,6 +165,8 @@ class Parameters(Model):
     scale_start: call.ScaleStart = True
     orthogonalise: call.Orthogonalise = True
     progress: call.Progress = None
+    comm: call.Comm = None
+    gather: call.Gather = True
     callback: call.Callback = None
     callback_every: call.CallbackEvery = 1
     checkpoint: call.Checkpoint = None
@@ -175,10 +177,10 @@ class Parameters(Model):
     def to_dict(self) -> dict[str, Any]:
         """Every value used, defaults included, as a dict that starts the same run again.
 
-        The callback is left out: it is a function, not a value that a file can hold. Arrays
+        Callback and communicator are left out: they are no values that a file can hold. Arrays
         given as supports stay arrays.
         """
-        keys = [key for key in type(self).model_fields if key != "callback"]
+        keys = [key for key in type(self).model_fields if key not in ("callback", "comm")]
         values = {key: getattr(self, key) for key in keys}
         values["engines"] = [entry.to_dict() for entry in self.engines]
         values["propagation"] = self.propagation.model_dump()

@@ -1,9 +1,9 @@
 """Which sums parts exchange: the exact pixels, for any partition, as the core's layout has them.
 
-A part's *box* is the bounding box of its windows, its *tile* the box grown by one pixel within the
-object. A pixel that some window reaches is *owned* by the first part whose box covers it; every
-other part whose tile covers it sends its sums there (``csrc/engines/layout.cpp``,
-``partial_sums.hpp``).
+A part's *box* is the bounding box of its windows, its *core* the box of their centres, its *tile*
+the box grown by one pixel within the object. A pixel that some window reaches is *owned* by the
+first part whose core covers it, else by the first whose box does; every other part whose tile
+covers it sends its sums there (``csrc/engines/layout.cpp``, ``partial_sums.hpp``).
 """
 
 from __future__ import annotations
@@ -143,10 +143,15 @@ def _owner_runs(
     first, last = band
     shape = (last - first, columns)
     owner = np.full(shape, -1, dtype=np.int16 if len(boxes) < 1 << 15 else np.int32)
-    # The first part that covers a pixel is painted last.
-    for part in np.flatnonzero((boxes[:, 0] < last) & (boxes[:, 2] > first))[::-1]:
-        y0, x0, y1, x1 = boxes[part]
-        owner[max(y0 - first, 0) : max(y1 - first, 0), x0:x1] = part
+    half = np.array(frame_shape) // 2
+    cores = np.concatenate([boxes[:, :2] + half, boxes[:, 2:] - (frame_shape - half)], axis=1)
+    # What counts first is painted last: cores, the first part's on top.
+    near = np.flatnonzero((boxes[:, 0] < last) & (boxes[:, 2] > first))[::-1]
+    for rects in (boxes, cores):
+        for part in near:
+            y0, x0, y1, x1 = rects[part]
+            if y1 > y0 and x1 > x0:
+                owner[max(y0 - first, 0) : max(y1 - first, 0), x0:x1] = part
     owner[~_reached(corner, frame_shape, band, columns)] = -1
     # A run begins where the owner changes, and in the first column.
     change = np.ones(shape, dtype=bool)
