@@ -104,6 +104,26 @@ struct BoundScan {
   std::vector<Rect> tiles;  // of the parts here
 };
 
+std::vector<Corner> corners_of(const char* name, const Array<int>& corner, int frames) {
+  if (corner.size() != 2 * frames) wrong_shape(name, "(frames, 2)");
+  std::vector<Corner> corners;
+  for (int j = 0; j < frames; ++j)
+    corners.push_back({corner.data()[2 * j], corner.data()[2 * j + 1]});
+  return corners;
+}
+
+// Windows lie in the object, and, where positions move, no farther from home than the margin.
+void check_corners(const Scan& s, const std::vector<Corner>& corners) {
+  for (int j = 0; j < s.frames; ++j) {
+    const Corner c = corners[std::size_t(j)];
+    if (c.y < 0 || c.x < 0 || c.y + s.ny > s.object_ny || c.x + s.nx > s.object_nx)
+      throw InvalidArgument("corner: frame " + std::to_string(j) + " leaves the object");
+    const Corner first = s.reach(j);
+    if (s.moves() && (c.y < first.y || c.x < first.x || c.y > first.y + 2 * s.margin ||
+                      c.x > first.x + 2 * s.margin))
+      throw InvalidArgument("corner: frame " + std::to_string(j) + " goes beyond the margin");
+  }
+}
 // y0, x0, y1, x1
 py::tuple box(const Rect& r) { return py::make_tuple(r.y0, r.x0, r.y1, r.x1); }
 
@@ -113,7 +133,8 @@ std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& 
                                      const std::optional<ComplexArray>& kernel,
                                      std::vector<std::vector<int>> parts,
                                      const py::object& communicator, int rank,
-                                     std::vector<int> first_part, std::vector<int> place) {
+                                     std::vector<int> first_part, std::vector<int> place,
+                                     const std::optional<Array<int>>& home, int margin) {
   auto bound = std::make_unique<BoundScan>();
   Scan& s = bound->scan;
   const bool in_memory = !py::isinstance<FrameSource>(data);
@@ -135,12 +156,10 @@ std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& 
   s.valid.assign(mask.data(), mask.data() + mask.size());
   if (place.empty() && counted != s.frames) wrong_shape("corner", "(frames, 2)");
   if (fraction.size() != 2 * s.frames) wrong_shape("fraction", "(frames, 2)");
-  for (int j = 0; j < s.frames; ++j) {
-    const Corner c{corner.data()[2 * j], corner.data()[2 * j + 1]};
-    if (c.y < 0 || c.x < 0 || c.y + s.ny > s.object_ny || c.x + s.nx > s.object_nx)
-      throw InvalidArgument("corner: frame " + std::to_string(j) + " leaves the object");
-    s.corner.push_back(c);
-  }
+  s.margin = margin;
+  if (margin > 0) s.home = corners_of("home", home ? *home : corner, s.frames);
+  s.corner = corners_of("corner", corner, s.frames);
+  check_corners(s, s.corner);
   s.fraction.assign(fraction.data(), fraction.data() + fraction.size());
   if (kernel) {
     if (kernel->size() != mask.size()) wrong_shape("kernel", "(ny, nx)");
@@ -215,6 +234,21 @@ class BoundEngine {
     engine_->get_probe(reinterpret_cast<Complex*>(result.mutable_data()));
     return result;
   }
+  py::array_t<double> position_sums() {
+    py::array_t<double> sums({scan().frames, 5});
+    std::fill_n(sums.mutable_data(), sums.size(), 0.0);
+    engine_->get_position_sums(sums.mutable_data());
+    return sums;
+  }
+  void set_positions(const Array<int>& corner, const Array<Real>& fraction) {
+    if (!scan().moves()) throw InvalidArgument("margin: frames of this scan stay where they are");
+    const std::vector<Corner> corners = corners_of("corner", corner, scan().frames);
+    check_corners(scan(), corners);
+    if (fraction.size() != corner.size()) wrong_shape("fraction", "(frames, 2)");
+    const std::vector<Real> fractions(fraction.data(), fraction.data() + fraction.size());
+    const py::gil_scoped_release release;
+    engine_->set_positions(corners, fractions);
+  }
   static py::object view(const py::object& self, bool of_object) {
     auto& bound = self.cast<BoundEngine&>();
     Complex* data = of_object ? bound.engine_->object_in_place() : bound.engine_->probe_in_place();
@@ -227,6 +261,8 @@ class BoundEngine {
   }
 
  private:
+  const Scan& scan() const { return scan_object_.cast<const BoundScan&>().scan; }
+
   py::object scan_object_;
   EngineOptions options_;
   ComplexArray start_object_;
@@ -350,11 +386,11 @@ void bind_engine(py::module_& m) {
       .def(py::init(&make_scan), "data"_a, "mask"_a.noconvert(), "corner"_a.noconvert(),
            "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
            "communicator"_a = py::none(), "rank"_a = 0, "first_part"_a = std::vector<int>(),
-           "place"_a = std::vector<int>(),
+           "place"_a = std::vector<int>(), "home"_a.noconvert() = py::none(), "margin"_a = 0,
            "Counts (N, Y, X) or FrameSource, positions and parts of a scan; borrows the counts. "
            "With a "
            "communicator: parts of all ranks, counts of this one's, and the place of each frame "
-           "there.")
+           "there. Engines may move frames by at most `margin` pixels from the corners `home`.")
       .def_property_readonly(
           "tiles",
           [](const BoundScan& bound) {
@@ -384,6 +420,13 @@ void bind_engine(py::module_& m) {
       .def(
           "move_probe", [](BoundEngine& e, int dy, int dx) { e.engine().move_probe(dy, dx); },
           "dy"_a, "dx"_a, Release(), "Move probe and object by whole pixels.")
+      .def(
+          "watch_positions", [](BoundEngine& e, bool on) { e.engine().watch_positions(on); },
+          "on"_a, "Whether the next iterations take position_sums.")
+      .def_property_readonly("position_sums", &BoundEngine::position_sums,
+                             "a_yy, a_yx, a_xx, b_y, b_x of each frame, (N, 5) float64.")
+      .def("set_positions", &BoundEngine::set_positions, "corner"_a.noconvert(),
+           "fraction"_a.noconvert(), "Move frames, within the margin of the scan.")
       .def(
           "save",
           [](BoundEngine& e, const py::function& write) { pass_state(e.engine(), true, write); },

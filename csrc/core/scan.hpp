@@ -27,11 +27,20 @@ struct Scan {
   std::vector<unsigned char> valid;  // (ny, nx), 1 = valid
   std::vector<Corner> corner;        // (frames)
   std::vector<Real> fraction;        // (frames, 2): (y, x) in [-1/2, 1/2) pixels
+  // Corners that positions may move away from, by at most so many pixels; 0: they stay.
+  int margin = 0;
+  std::vector<Corner> home;  // (frames), where margin is not 0
   bool near_field = false;
   std::vector<Complex> kernel;          // near field: (ny, nx), zero frequency first
   std::vector<std::vector<int>> parts;  // frames of each part
   Ranks ranks;
 
+  bool moves() const { return margin > 0; }
+  // First pixel that the window of a frame may reach; windows are 2 margin larger then.
+  Corner reach(int frame) const {
+    const Corner c = (moves() ? home : corner)[std::size_t(frame)];
+    return {c.y - margin, c.x - margin};
+  }
   // Parts that this process holds: [first_part, end_part).
   int first_part() const {
     return ranks.communicator == nullptr ? 0 : ranks.first_part[std::size_t(ranks.rank)];
@@ -41,6 +50,7 @@ struct Scan {
                                          : ranks.first_part[std::size_t(ranks.rank) + 1];
   }
   bool fractional() const {
+    if (moves()) return true;
     for (const Real f : fraction)
       if (f != 0) return true;
     return false;

@@ -341,7 +341,7 @@ class CpuLane {
   }
 
  private:
-  static constexpr int kMostRows = 8;  // sums, roots and totals of a SumModes
+  static constexpr int kMostRows = 10;  // sums, roots and totals of a SumModes
 
   template <int N>
   Sums<N>* sums() {

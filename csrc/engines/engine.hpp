@@ -77,6 +77,13 @@ class Engine {
   // Moves probe and object by whole pixels against the windows; exit waves follow.
   virtual void move_probe(int dy, int dx) = 0;
 
+  // Whether the next iterations find out what each frame says about its position, and what they
+  // found: a_yy, a_yx, a_xx, b_y, b_x for each frame of the scan, see kernels/positions.hpp.
+  virtual void watch_positions(bool on) = 0;
+  virtual void get_position_sums(double* target) = 0;
+  // Moves frames, within the margin of the scan; (frames) and (frames, 2). Kept waves follow.
+  virtual void set_positions(const std::vector<Corner>& corner,
+                             const std::vector<Real>& fraction) = 0;
   // All that an engine holds between iterations, out or back in: one that is made for the same scan
   // and parts, and gets this back, goes on as if it had never stopped.
   virtual void state(Archive& archive) = 0;

@@ -9,17 +9,28 @@ namespace {
 Rect bounding_box(const Scan& scan, const std::vector<int>& frames) {
   Rect box{scan.object_ny, scan.object_nx, 0, 0};
   for (const int frame : frames) {
-    const Corner c = scan.corner[std::size_t(frame)];
-    box = {std::min(box.y0, c.y), std::min(box.x0, c.x), std::max(box.y1, c.y + scan.ny),
-           std::max(box.x1, c.x + scan.nx)};
+    const Corner c = scan.reach(frame);
+    box = {std::min(box.y0, c.y), std::min(box.x0, c.x),
+           std::max(box.y1, c.y + scan.ny + 2 * scan.margin),
+           std::max(box.x1, c.x + scan.nx + 2 * scan.margin)};
   }
-  return box;
+  return {std::max(box.y0, 0), std::max(box.x0, 0), std::min(box.y1, scan.object_ny),
+          std::min(box.x1, scan.object_nx)};
 }
 
 // Differences between neighbours, which regularisers need, reach one pixel over the edge.
 Rect grown(const Rect& box, const Scan& scan) {
   return {std::max(box.y0 - 1, 0), std::max(box.x0 - 1, 0), std::min(box.y1 + 1, scan.object_ny),
           std::min(box.x1 + 1, scan.object_nx)};
+}
+
+// All pixels that some frame may reach.
+Region all_windows(const Scan& scan) {
+  std::vector<Corner> corners;
+  for (int frame = 0; frame < scan.frames; ++frame) corners.push_back(scan.reach(frame));
+  const int more = 2 * scan.margin;
+  return Region::windows(std::move(corners), scan.ny + more, scan.nx + more)
+      .intersected(Rect{0, 0, scan.object_ny, scan.object_nx});
 }
 
 // The box of the windows' centres; empty where it has no area.
@@ -37,7 +48,7 @@ Region outside(Region region, const std::vector<Rect>& rects) {
 
 }  // namespace
 
-Layout::Layout(const Scan& scan) : reached_(Region::windows(scan.corner, scan.ny, scan.nx)) {
+Layout::Layout(const Scan& scan) : reached_(all_windows(scan)) {
   std::vector<Rect> boxes;
   std::vector<Rect> cores;
   std::vector<std::vector<Span>> own;

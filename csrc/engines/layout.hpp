@@ -9,7 +9,9 @@ namespace exitwave {
 
 // Which pixels of the object each part touches, and which of them it owns. Every reached pixel has
 // one owner: the first part whose core, the box of its windows' centres, covers it, else the first
-// whose box does. So parts side by side share what they both reach.
+// whose box does. So parts side by side share what they both reach. Where positions move, a frame
+// reaches all pixels that its window may come to lie on, so that frames never leave the tiles of
+// their parts.
 class Layout {
  public:
   explicit Layout(const Scan& scan);
@@ -18,7 +20,7 @@ class Layout {
   const Region& owned(int part) const { return owned_[std::size_t(part)]; }
   // The smallest rectangle that holds the tiles of some parts.
   Rect around(int first_part, int end_part) const;
-  // All pixels that some frame reaches.
+  // All pixels that some frame reaches, or may reach.
   const Region& reached() const { return reached_; }
   const std::vector<Rect>& tiles() const { return tiles_; }
   const std::vector<Region>& owned() const { return owned_; }

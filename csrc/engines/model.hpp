@@ -33,7 +33,7 @@ struct Scratch {
   Images<Real> counts;    // (batch, 1, ny, nx), or one row
   Buffer<Real> keep;      // (batch), see ScaleWave
   Buffer<double> inside;  // (batch), see PowerBound
-  Buffer<double> totals;  // (batch, up to 4)
+  Buffer<double> totals;  // (batch, up to 5)
 
   // Counts and, later, factors of a batch. Where a lane goes row by row and nobody looks at a whole
   // frame of them, all rows are one, which never leaves the cache.
@@ -202,7 +202,7 @@ class Model {
     s.counts = Images<Real>(memory, whole_frames ? Extent{batch_, 1, ny, nx} : Extent{1, 1, 1, nx});
     s.keep = Buffer<Real>(memory, std::size_t(batch_));
     s.inside = Buffer<double>(memory, std::size_t(batch_));
-    s.totals = Buffer<double>(memory, 4 * std::size_t(batch_));
+    s.totals = Buffer<double>(memory, 5 * std::size_t(batch_));
     return s;
   }
 

@@ -90,7 +90,7 @@ class Pie final : public Reconstruction<Backend> {
     for (const int frame : group) {
       const auto slot = problem_.slot(frame);
       numbers[std::size_t(slot.part)].push_back(slot.number);
-      corners.push_back(problem_.scan().corner[std::size_t(frame)]);
+      corners.push_back(problem_.corner_of(frame));
     }
     this->set_frames(std::move(numbers));
     return Region::windows(std::move(corners), problem_.scan().ny, problem_.scan().nx);

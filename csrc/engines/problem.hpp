@@ -19,7 +19,11 @@ class Problem {
   using Lane = typename Backend::Lane;
 
   Problem(Backend& backend, const Scan& scan)
-      : scan_(scan), layout_(scan), fractional_(scan.fractional()), slot_(scan.corner.size()) {
+      : scan_(scan),
+        layout_(scan),
+        fractional_(scan.fractional()),
+        corner_(scan.corner),
+        slot_(scan.corner.size()) {
     for (int part = 0; part < int(scan.parts.size()); ++part) {
       const std::vector<int>& frames = scan.parts[std::size_t(part)];
       if (part == 0 || !backend.shared()) copies_.emplace_back();
@@ -28,7 +32,7 @@ class Problem {
         Memory& memory = backend.memory(part);
         memory.account("positions and mask");
         if (part == 0 || !backend.shared()) copies_.back() = make_copy(memory);
-        parts_.back() = make_part(memory, frames);
+        parts_.back() = make_part(memory, frames, scan.fraction);
       }
       for (std::size_t i = 0; i < frames.size(); ++i)
         slot_[std::size_t(frames[i])] = {part, int(i)};
@@ -47,6 +51,19 @@ class Problem {
   int parts() const { return int(parts_.size()); }
   int frames_of(int part) const { return int(scan_.parts[std::size_t(part)].size()); }
   Slot slot(int frame) const { return slot_[std::size_t(frame)]; }
+  // Where a frame of the scan is now.
+  Corner corner_of(int frame) const { return corner_[std::size_t(frame)]; }
+  // Moves frames, within the margin of the scan.
+  void set_positions(const std::vector<Corner>& corner, const std::vector<Real>& fraction) {
+    corner_ = corner;
+    for (std::size_t part = 0; part < parts_.size(); ++part) {
+      if (parts_[part].corner.size() == 0) continue;  // another process's
+      const std::vector<int>& frames = scan_.parts[part];
+      parts_[part].corner.upload(corners(frames).data());
+      parts_[part].phase_y.upload(phases(frames, fraction, 0, scan_.ny).data());
+      parts_[part].phase_x.upload(phases(frames, fraction, 1, scan_.nx).data());
+    }
+  }
   Rect window() const { return {0, 0, scan_.ny, scan_.nx}; }
   // The part of the object that this process holds, as the host's arrays have it.
   Rect held() const {
@@ -97,24 +114,31 @@ class Problem {
             scan_.near_field ? scaled_kernel(memory) : Images<Complex>()};
   }
 
-  Part make_part(Memory& memory, const std::vector<int>& frames) {
+  Part make_part(Memory& memory, const std::vector<int>& frames,
+                 const std::vector<Real>& fraction) const {
     Part part;
-    std::vector<Corner> corner;
-    for (const int frame : frames) corner.push_back(scan_.corner[std::size_t(frame)]);
-    part.corner = Buffer<Corner>(memory, corner);
+    part.corner = Buffer<Corner>(memory, corners(frames));
     if (fractional_) {
-      part.phase_y = Buffer<Complex>(memory, phases(frames, 0, scan_.ny));
-      part.phase_x = Buffer<Complex>(memory, phases(frames, 1, scan_.nx));
+      part.phase_y = Buffer<Complex>(memory, phases(frames, fraction, 0, scan_.ny));
+      part.phase_x = Buffer<Complex>(memory, phases(frames, fraction, 1, scan_.nx));
     }
     return part;
   }
 
+  std::vector<Corner> corners(const std::vector<int>& frames) const {
+    std::vector<Corner> all;
+    all.reserve(frames.size());
+    for (const int frame : frames) all.push_back(corner_[std::size_t(frame)]);
+    return all;
+  }
+
   // One ramp per frame.
-  std::vector<Complex> phases(const std::vector<int>& frames, int axis, int n) const {
+  static std::vector<Complex> phases(const std::vector<int>& frames,
+                                     const std::vector<Real>& fraction, int axis, int n) {
     std::vector<Complex> all;
     all.reserve(frames.size() * std::size_t(n));
     for (const int frame : frames) {
-      const Real move = scan_.fraction[2 * std::size_t(frame) + std::size_t(axis)];
+      const Real move = fraction[2 * std::size_t(frame) + std::size_t(axis)];
       const std::vector<Complex> ramp = kernels::phase_ramp(n, move);
       all.insert(all.end(), ramp.begin(), ramp.end());
     }
@@ -134,6 +158,7 @@ class Problem {
   const Scan& scan_;
   Layout layout_;
   bool fractional_;
+  std::vector<Corner> corner_;  // present ones
   std::vector<Slot> slot_;
   std::vector<Copy> copies_;
   std::vector<Part> parts_;

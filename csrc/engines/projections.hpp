@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "engines/reconstruction.hpp"
@@ -64,7 +66,16 @@ class Projections final : public Reconstruction<Backend> {
 
   void move_probe(int dy, int dx) override {
     Base::move_probe(dy, dx);
+    this->set_all_frames();
     if (reflects_) move_stored(dy, dx);
+  }
+
+  // In the far field a kept wave is that of its frame's window, and moves with it by whole pixels;
+  // in the near field it is that of the detector, which stands still.
+  void set_positions(const std::vector<Corner>& corner,
+                     const std::vector<Real>& fraction) override {
+    if (reflects_ && !problem_.scan().near_field) follow_windows(corner);
+    Base::set_positions(corner, fraction);
   }
 
  private:
@@ -138,6 +149,25 @@ class Projections final : public Reconstruction<Backend> {
       kept(reinterpret_cast<Complex*>(b.waves), Real(1));
   }
 
+  // All frames whose windows go the same way at once.
+  void follow_windows(const std::vector<Corner>& corner) {
+    std::map<std::pair<int, int>, std::vector<std::vector<int>>> moved;
+    for (int frame = 0; frame < problem_.scan().frames; ++frame) {
+      const Corner from = problem_.corner_of(frame);
+      const Corner to = corner[std::size_t(frame)];
+      if (to.y == from.y && to.x == from.x) continue;
+      auto& numbers = moved[{to.y - from.y, to.x - from.x}];
+      numbers.resize(std::size_t(this->parts()));
+      const auto slot = problem_.slot(frame);
+      numbers[std::size_t(slot.part)].push_back(slot.number);
+    }
+    for (auto& [move, numbers] : moved) {
+      this->set_frames(std::move(numbers));
+      move_stored(-move.first, -move.second);
+    }
+  }
+
+  // Of the frames of the pass.
   void move_stored(int dy, int dx) {
     const Scan& scan = problem_.scan();
     for (Ramps& ramps : ramps_) {
@@ -145,7 +175,6 @@ class Projections final : public Reconstruction<Backend> {
       ramps.along_y.upload(kernels::phase_ramp(scan.ny, Real(dy)).data());
       ramps.along_x.upload(kernels::phase_ramp(scan.nx, Real(dx)).data());
     }
-    this->set_all_frames();
     this->backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       const Ramps& ramps = ramps_[std::size_t(part)];
       this->for_each_batch(lane, lane_number, part, {true, true}, [&](Scratch&, const Batch& b) {

@@ -10,6 +10,7 @@
 #include "engines/model.hpp"
 #include "engines/moving.hpp"
 #include "engines/partial_sums.hpp"
+#include "engines/positions.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
 #include "engines/totals.hpp"
@@ -43,7 +44,8 @@ class Reconstruction : public Engine {
                      options.object_modes),
         probe_sums_(backend_, state_.windows(), probe_owners(),
                     options.probe_modes + extra_probe_sums),
-        totals_(backend_, problem_.parts()) {
+        totals_(backend_, problem_.parts()),
+        positions_(backend_, problem_) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
@@ -79,6 +81,12 @@ class Reconstruction : public Engine {
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 
+  void watch_positions(bool on) override { watch_positions_ = on; }
+  void get_position_sums(double* target) override { positions_.read(target); }
+  void set_positions(const std::vector<Corner>& corner,
+                     const std::vector<Real>& fraction) override {
+    problem_.set_positions(corner, fraction);
+  }
   // Object and probe part by part: where tiles overlap their last digits may differ. Sums are zero
   // between iterations, and what follows from the probe follows from it again.
   void state(Archive& archive) override {
@@ -185,6 +193,8 @@ class Reconstruction : public Engine {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
+        if (watch_positions_)
+          positions_.find(lane, model_, s, b, p, model_.object(state_.object(b.part), b));
         if (probe_sums == ProbeSums::none)
           model_.add_object(lane, s, b, p, object_sums_.sum(part));
         else
@@ -353,6 +363,8 @@ class Reconstruction : public Engine {
   PartialSums<Backend> object_sums_;
   PartialSums<Backend> probe_sums_;
   Totals<Backend> totals_;
+  PositionSums<Backend> positions_;
+  bool watch_positions_ = false;
   double power_ = 0;  // of the probe at the start
 
  private:

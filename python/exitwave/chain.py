@@ -21,7 +21,8 @@ from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
 from exitwave.object_parts import ObjectParts
-from exitwave.parameters import Parameters
+from exitwave.parameters import EngineParameters, Parameters
+from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
@@ -79,7 +80,9 @@ class Chain:
         self._began = time.perf_counter()
         self.params = params
         self.ranks = division.ranks
-        self.positions = division.positions
+        self.given_positions = division.positions
+        self._present = division.positions
+        self._refiner: PositionRefiner | None = None
         self.box = division.box
         frame_shape = division.frame_shape
         kernel = self.ranks.agree(lambda: _kernel(params, frame_shape))
@@ -128,6 +131,7 @@ class Chain:
             )
         self.squeeze = checkpoint.squeeze
         self.object, self.probe = checkpoint.object, checkpoint.probe
+        self._present = checkpoint.positions
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
@@ -162,6 +166,24 @@ class Chain:
             plans.append(self.problem.plan(options, obj, probe))
         return plans
 
+    @property
+    def positions(self) -> npt.NDArray[np.float64]:
+        """Where the frames are now."""
+        return self._present if self._refiner is None else self._refiner.present
+
+    def _place(self, params: EngineParameters) -> PositionRefiner | None:
+        """Puts the frames where they are now; what moves them, if this engine does."""
+        given, division = self.given_positions, self.problem.division
+        if self.positions is not given:
+            self.problem.place(self.positions)
+        if params.position_start is None:
+            return None
+        bounds = Bounds.around(
+            given, params.position_limit_px, division.object_shape, division.frame_shape
+        )
+        self._refiner = PositionRefiner(params, given, self.positions, bounds)
+        return self._refiner
+
     def run(self) -> Result:
         error = np.nan
         shown = progress_of(self.params, shown=self.ranks.first)
@@ -186,9 +208,12 @@ class Chain:
     def _engine(self, number: int) -> EngineRun:
         """An engine at its start, or where the checkpoint left it."""
         params = self.params.engines[number]
+        refiner = self._place(params)
         if self._resumed is not None and number == len(self._resumed.checkpoint.errors):
             standing = self._resumed.checkpoint.engine
-            engine = EngineRun(number, params, self.problem, self.object, self.probe, standing)
+            engine = EngineRun(
+                number, params, self.problem, self.object, self.probe, standing, refiner
+            )
             self._resumed.restore(engine.core)
             self._resumed = None
             return engine
@@ -196,7 +221,7 @@ class Chain:
         self.object = self.start_object.grow(
             self.object, params.object_modes, self.box, self.problem.random
         )
-        return EngineRun(number, params, self.problem, self.object, self.probe)
+        return EngineRun(number, params, self.problem, self.object, self.probe, refiner=refiner)
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
         before = time.perf_counter()
@@ -243,6 +268,7 @@ class Chain:
             random=dict(self.problem.random.bit_generator.state),
             object=engine.core.object,
             probe=engine.core.probe,
+            positions=self.positions,
             errors=self.errors,
             engine=engine.standing,
             seconds=self._seconds(),
@@ -303,7 +329,7 @@ class Chain:
         return {
             "object": self.start_object.cut(None if whole else self.box),
             "probe": self.start_probe,
-            "positions": self.positions,
+            "positions": self.given_positions,
         }
 
     def _object_parts(self) -> ObjectParts | None:

@@ -82,6 +82,8 @@ class Checkpoint:
         State of the random numbers that groups and new modes are drawn from.
     object, probe : complex64
         As the present engine has them.
+    positions : float64, shape (N, 2)
+        Where the frames are now.
     errors : list of float64 arrays
         Of the engines that are done.
     engine : EngineStanding
@@ -102,6 +104,7 @@ class Checkpoint:
     random: dict[str, Any]
     object: Complex64
     probe: Complex64
+    positions: npt.NDArray[np.float64]
     errors: list[npt.NDArray[np.float64]]
     engine: EngineStanding
     seconds: float

@@ -29,6 +29,8 @@ class Division:
     object_shape, frame_shape : (int, int)
     parts : list of int64 arrays
         Frames of each part, of all ranks.
+    margin_px : int
+        By which windows may move, on all sides.
     """
 
     ranks: Ranks
@@ -37,6 +39,7 @@ class Division:
     object_shape: tuple[int, int]
     frame_shape: tuple[int, int]
     parts: list[Index]
+    margin_px: int = 0
 
     @property
     def held_parts(self) -> range:
@@ -51,9 +54,10 @@ class Division:
         if self.held_frames is None:
             return 0, 0, rows, columns
         corner, _ = start.corners_and_fractions(self.positions[self.held_frames])
-        # One pixel more than the windows, as the core's tiles.
-        y0, x0 = np.maximum(corner.min(axis=0) - 1, 0)
-        y1, x1 = np.minimum(corner.max(axis=0) + self.frame_shape + 1, self.object_shape)
+        # One pixel more than the windows reach, as the core's tiles.
+        more = self.margin_px + 1
+        y0, x0 = np.maximum(corner.min(axis=0) - more, 0)
+        y1, x1 = np.minimum(corner.max(axis=0) + self.frame_shape + more, self.object_shape)
         return int(y0), int(x0), int(y1), int(x1)
 
     @cached_property
@@ -71,6 +75,7 @@ def divide(
     frame_shape: tuple[int, int],
     lanes: Lanes,
     ranks: Ranks = ALONE,
+    margin_px: int = 0,
 ) -> Division:
     """Cut a scan into the parts of all ranks; outer cuts are between ranks.
 
@@ -80,11 +85,11 @@ def divide(
         Positions do not fit the frames, or put a window outside the object.
     """
     positions = start.checked_positions(pos, frames)
-    shape, positions = start.placed(obj, positions, frame_shape)
+    shape, positions = start.placed(obj, positions, frame_shape, margin_px)
     parts = partition.split_in_parts(
         positions,
         lanes.parts * ranks.size,
         frame_shape=frame_shape,
         together=() if ranks.size == 1 else (lanes.parts,),
     )
-    return Division(ranks, lanes, positions, shape, frame_shape, parts)
+    return Division(ranks, lanes, positions, shape, frame_shape, parts, margin_px)

@@ -13,7 +13,9 @@ import numpy.typing as npt
 from exitwave.checkpoint import EngineStanding
 from exitwave.errors import DivergenceError
 from exitwave.partition import draw_groups
+from exitwave.positions import PositionRefiner
 from exitwave.problem import Problem
+from exitwave.start import corners_and_fractions
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters
@@ -52,10 +54,12 @@ class EngineRun:
         obj: Complex64,
         probe: Complex64,
         standing: EngineStanding | None = None,
+        refiner: PositionRefiner | None = None,
     ) -> None:
         self.number = number
         self.params = params
         self.problem = problem
+        self._refiner = refiner
         at = standing or EngineStanding([], [], None)
         self.errors = list(at.errors)
         self._cut_power = deque(at.cut_power, maxlen=_LAST_UPDATES)
@@ -109,6 +113,14 @@ class EngineRun:
                 stacklevel=5,
             )
 
+        if self._refiner is not None and self._refiner.at_bound():
+            warnings.warn(
+                f"{self._where()}: {self._refiner.at_bound()} of {frames} frames ended at "
+                "position_limit_px or at the edge of the object; if they belong farther away, "
+                "raise position_limit_px or leave obj out.",
+                stacklevel=5,
+            )
+
     def groups(self) -> list[list[int]]:
         """Frames of each update of the next iteration; empty for engines that take all at once."""
         if self._groups is None:
@@ -120,12 +132,16 @@ class EngineRun:
         if not self.problem.counts.in_memory:
             self.problem.counts.expect(frame for group in groups for frame in group)
         updates_probe = self._updates_probe(iteration)
+        refines = self._refiner is not None and self._refiner.due(iteration)
+        self._core.watch_positions(refines)
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
         if updates_probe:
             self._cut_power.append(report.cut_power)
         self.errors.append(report.deviation / self.problem.energy)
         self._check_error(iteration)
+        if refines:
+            self._refine_positions()
         centring = self.params.probe_centring
         if centring is not None and (iteration + 1) % centring == 0:
             self._centre_probe()
@@ -153,6 +169,11 @@ class EngineRun:
                 f"{self._where()} diverged: the Fourier error rose from {self.errors[lowest]:.3g} "
                 f"at iteration {lowest} to {error:.3g} at iteration {iteration}; {advice}."
             )
+
+    def _refine_positions(self) -> None:
+        assert self._refiner is not None
+        positions = self._refiner.update(self.problem.ranks.sum(self._core.position_sums))
+        self._core.set_positions(*corners_and_fractions(positions))
 
     def _centre_probe(self) -> None:
         power = (np.abs(self._core.probe_view) ** 2).sum(axis=0)

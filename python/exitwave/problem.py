@@ -22,6 +22,7 @@ from exitwave.poisson import noise_deviation
 from exitwave.ranks import Ranks
 
 Complex64 = npt.NDArray[np.complex64]
+Float64 = npt.NDArray[np.float64]
 
 NO_LIMITS = MemoryLimits(None, None)
 
@@ -45,6 +46,35 @@ class Problem:
     random: np.random.Generator
     counts: Counts
     planning: bool
+    kernel: npt.NDArray[np.complex64] | None
+
+    def place(self, positions: Float64) -> None:
+        """Puts the frames at ``positions`` for the engines to come, which may move them by at most
+        the margin of the division."""
+        from exitwave import _core
+
+        division, ranks = self.division, self.ranks
+        corner, fraction = start.corners_and_fractions(positions)
+        data = self.counts.data
+        if self.planning or not self.counts.in_memory:
+            like = np.empty((0, *self.frame_shape), self.counts.dtype)
+            read = None if self.planning else self.counts.read
+            data = _core.FrameSource(data.shape[0], like, read, lent=self.counts.in_memory)
+        self.scan = _core.Scan(
+            data,
+            self.counts.mask,
+            corner,
+            fraction,
+            division.object_shape,
+            self.kernel,
+            [part.tolist() for part in division.parts],
+            ranks.communicator,
+            ranks.rank,
+            [rank * self.lanes.parts for rank in range(ranks.size + 1)],
+            [] if self.counts.place is None else self.counts.place.tolist(),
+            start.corners_and_fractions(division.positions)[0],
+            division.margin_px,
+        )
 
     @cached_property
     def noise_deviation(self) -> float | None:
@@ -127,32 +157,12 @@ def make_problem(
     planning : bool
         Nobody looks at the counts.
     """
-    from exitwave import _core
     from exitwave.fft_library import load_fft_library, share_fft_plan
 
     ranks, lanes, shape = division.ranks, division.lanes, division.frame_shape
     load_fft_library()
     if ranks.size > 1:
         share_fft_plan(ranks, shape)
-    corner, fraction = start.corners_and_fractions(division.positions)
-    data = counts.data
-    if planning or not counts.in_memory:
-        like = np.empty((0, *shape), counts.dtype)
-        read = None if planning else counts.read
-        data = _core.FrameSource(counts.data.shape[0], like, read, lent=counts.in_memory)
-    scan = _core.Scan(
-        data,
-        counts.mask,
-        corner,
-        fraction,
-        division.object_shape,
-        None if kernel is None else kernel.astype(np.complex64),
-        [part.tolist() for part in division.parts],
-        ranks.communicator,
-        ranks.rank,
-        [rank * lanes.parts for rank in range(ranks.size + 1)],
-        [] if counts.place is None else counts.place.tolist(),
-    )
     held = [len(division.parts[part]) for part in division.held_parts]
     store = FrameStore(
         frames=sum(held),
@@ -164,8 +174,8 @@ def make_problem(
         scratch_folder=scratch_folder or tempfile.gettempdir(),
         arrays_bytes=arrays_bytes,
     )
-    return Problem(
-        scan,
+    problem = Problem(
+        None,
         division,
         limits,
         store,
@@ -176,7 +186,10 @@ def make_problem(
         np.random.default_rng(seed),
         counts,
         planning,
+        None if kernel is None else kernel.astype(np.complex64),
     )
+    problem.place(division.positions)
+    return problem
 
 
 def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex64:

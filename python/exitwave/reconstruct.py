@@ -22,6 +22,7 @@ from exitwave.launcher import launched_processes
 from exitwave.memory_limit import MemoryLimits, free_host_bytes, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.parameters import Parameters, validate_params
+from exitwave.positions import margin_px, position_limit
 from exitwave.ranks import ALONE, Ranks
 from exitwave.result import Result
 from exitwave.start_probe import with_geometry
@@ -187,7 +188,8 @@ def divide_scan(
             raise InvalidArgument(
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
-        return divide(obj, pos, frames, frame_shape, lanes, ranks)
+        margin = margin_px(position_limit(params.engines))
+        return divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
 
     return ranks.agree(cut)
 

@@ -53,16 +53,17 @@ def checked_positions(pos: Any, frames: int) -> Float64:
 
 
 def placed(
-    obj: Any, positions: Float64, frame_shape: tuple[int, int]
+    obj: Any, positions: Float64, frame_shape: tuple[int, int], margin_px: int = 0
 ) -> tuple[tuple[int, int], Float64]:
     """Shape of the object, and the positions in its pixels.
 
-    Without an object it just holds all windows; with one, a window that reaches outside is refused.
+    Without an object it just holds all windows and ``margin_px`` around them; with one, a window
+    that reaches outside is refused.
     """
     corner, _ = corners_and_fractions(positions)
     if obj is None:
-        origin = corner.min(axis=0)
-        rows, columns = corner.max(axis=0) - origin + frame_shape
+        origin = corner.min(axis=0) - margin_px
+        rows, columns = corner.max(axis=0) - origin + frame_shape + margin_px
         return (int(rows), int(columns)), positions - origin
     shape = _shape_of_field("obj", obj)
     outside = (corner < 0) | (corner + frame_shape > shape)

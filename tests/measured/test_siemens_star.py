@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import exitwave
+from exitwave.metrics import position_error
 
 # Fourier error after twelve iterations: seen, and a tenth or so.
 LEVELS = {
@@ -133,3 +134,57 @@ def test_three_modes_in_two_hundred_iterations(star):
 @pytest.mark.slow
 def test_masked_detector_in_forty_iterations(masked_star):
     assert run(masked_star, {"name": "ePIE", "iterations": 40}).error <= 0.0156
+
+
+def test_refined_positions_explain_more(star):
+    """A tenth of a pixel to a pixel off the encoders'."""
+    engine = {"name": "ePIE", "iterations": 25}
+
+    still = run(star, engine)
+    refined = run(star, engine | {"position_start": 10})
+
+    assert refined.error < 0.97 * still.error
+    assert 0.1 < position_error(refined.positions, refined.start["positions"]) < 1
+
+
+@pytest.mark.slow
+def test_one_mode_with_positions_in_sixty_iterations(star):
+    result = run(star, {"name": "ePIE", "iterations": 60, "position_start": 20})
+
+    assert result.error <= 0.0115
+
+
+@pytest.mark.slow
+def test_three_modes_with_positions(star):
+    result = run(
+        star,
+        {"name": "ePIE", "iterations": 20},
+        {"name": "ePIE", "iterations": 40, "probe_modes": 3, "position_start": 0},
+    )
+
+    assert result.error <= 0.0086
+
+
+@pytest.mark.slow
+def test_scan_that_was_scaled_turned_and_shaken(star):
+    """1 % along the columns, 0.6 degrees, 1.2 px rms: the affine map first, then each frame."""
+    with exitwave.load(star) as scan:
+        nominal = scan.positions_px
+    angle = np.deg2rad(0.6)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    shaken = np.random.default_rng(0).normal(0, 1.2 / np.sqrt(2), nominal.shape)
+    wrong = (nominal - nominal.mean(axis=0)) @ turn * (1, 1.01) + nominal.mean(axis=0) + shaken
+    together = {"position_affine": 1.0, "position_step": 3.0, "position_start": 10}
+    each = {"position_affine": 0.03, "position_start": 0}
+
+    result = run(
+        star,
+        {"name": "ePIE", "iterations": 80, **together},
+        {"name": "ePIE", "iterations": 30, **each},
+        pos=wrong,
+    )
+
+    assert position_error(wrong, nominal) > 2
+    assert result.error <= 0.0115
+    assert position_error(result.positions, nominal) <= 0.8
+    assert position_error(result.positions, nominal, "affine") <= 0.6

@@ -84,6 +84,9 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
             engine("ePIE", iterations=2, probe_modes=2, object_modes=2),
         ]
         yield f"{name} chain", small_scan(), chain, {"device": "emulated", "parts": 3}
+    for name in ENGINES:
+        chain = [engine(name, position_start=0), engine("AP", iterations=2)]
+        yield f"{name} positions", small_scan(), chain, several | {"device": "emulated"}
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
         given = engine(name, iterations=3) | ({"group_size": 100} if name in PIES else {})
@@ -106,6 +109,8 @@ def compare(folder: str) -> dict[str, Any]:
         found[name] = {
             "object": relative(all_of_us.object, one.object),
             "probe": relative(all_of_us.probe, one.probe),
+            "positions": float(np.abs(all_of_us.positions - one.positions).max()),
+            "moved": float(np.abs(one.positions - scan.positions).max()),
             "error": abs(all_of_us.error - one.error) / one.error,
             "fell": all_of_us.error / one.errors[0][0],
             "same_bits": not ranks.any(ranks.by_first(lambda bits=bits: bits) != bits),

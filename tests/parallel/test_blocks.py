@@ -28,8 +28,8 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[EngineRun]:
     seen: list[EngineRun] = []
     start = EngineRun.__init__
 
-    def remember(self: EngineRun, *args: Any) -> None:
-        start(self, *args)
+    def remember(self: EngineRun, *args: Any, **named: Any) -> None:
+        start(self, *args, **named)
         seen.append(self)
 
     monkeypatch.setattr(EngineRun, "__init__", remember)

@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("mpi")
 
 
-KINDS = ["far 1", "far 2", "near 1", "near 2", "chain", "file", "streamed"]
+KINDS = ["far 1", "far 2", "near 1", "near 2", "chain", "positions", "file", "streamed"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,6 +69,8 @@ def test_ranks_do_not_change_the_result(processes, name, kind, folder):
 
     assert found["object"] < TOLERANCE
     assert found["probe"] < TOLERANCE
+    assert found["positions"] < 1e-4
+    assert (found["moved"] > 0.01) == (kind == "positions")
     assert found["error"] < 1e-4
     # All ranks have the same, and something happened that a wrong exchange would have spoilt.
     assert found["same_bits"]

@@ -57,6 +57,7 @@ from reference.model import (
     window,
 )
 from reference.pie import Momentum, pie_group, pie_iteration
+from reference.positions import moved_positions, position_sums
 from reference.projections import (
     detector_update,
     object_update,
@@ -93,9 +94,11 @@ __all__ = [
     "loss_factor",
     "ml_iteration",
     "modulus_factor",
+    "moved_positions",
     "object_update",
     "pie_group",
     "pie_iteration",
+    "position_sums",
     "precondition",
     "probe_power",
     "probe_update",

@@ -61,7 +61,9 @@ def test_to_dict_has_every_key_of_the_engine_with_its_default(name):
 def test_engines_have_the_keys_of_the_contract_and_no_others():
     every = (
         "iterations probe_start probe_every probe_modes object_modes object_inertia probe_inertia "
-        "probe_support probe_fourier_support probe_power object_clip probe_centring"
+        "probe_support probe_fourier_support probe_power object_clip probe_centring "
+        "position_start position_every position_step position_max_step_px position_limit_px "
+        "position_affine"
     )
     projection = "power_bound"
     pie = "group_size object_step probe_step"

@@ -148,6 +148,61 @@ ProbeCentring = Annotated[
     ),
 ]
 
+PositionStart = Annotated[
+    StrictInt | None,
+    parameter(
+        "a whole number of at least 0, or None",
+        "First iteration (from 0) that refines positions; None: never.",
+        2,
+        ge=0,
+    ),
+]
+PositionEvery = Annotated[
+    StrictInt,
+    parameter(
+        "a whole number of at least 1",
+        "Positions are refined every so many iterations.",
+        2,
+        ge=1,
+    ),
+]
+PositionStep = Annotated[
+    StrictFloat,
+    parameter(
+        "a number above 0 and at most 10",
+        "Factor on the move that takes most of a frame's residual away.",
+        0.5,
+        gt=0,
+        le=10,
+    ),
+]
+PositionMaxStepPx = Annotated[
+    StrictFloat,
+    parameter("a number above 0, in pixels", "Longest move of a frame at a time.", 0.02, gt=0),
+]
+PositionLimitPx = Annotated[
+    StrictFloat,
+    parameter(
+        "a number above 0 and at most 1000, in pixels",
+        "Farthest that a frame may get from its given position along each axis; an object that is "
+        "made for the run is larger by this on all sides.",
+        0.05,
+        gt=0,
+        le=1000,
+    ),
+]
+PositionAffine = Annotated[
+    StrictFloat,
+    parameter(
+        "a number from 0 to 1",
+        "Pull towards the affine map (scale, shear, rotation) of the given positions that fits the "
+        "present ones best; 0: each frame on its own, 1: only the map.",
+        0.5,
+        ge=0,
+        le=1,
+    ),
+]
+
 PositiveNumber = Annotated[StrictFloat, Field(gt=0)]
 
 # --- some engines -----------------------------------------------------------------------------

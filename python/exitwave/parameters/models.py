@@ -36,6 +36,12 @@ class EngineParameters(Model):
     probe_power: engine.ProbePower = "held"
     object_clip: engine.ObjectClip = None
     probe_centring: engine.ProbeCentring = None
+    position_start: engine.PositionStart = None
+    position_every: engine.PositionEvery = 1
+    position_step: engine.PositionStep = 1.0
+    position_max_step_px: engine.PositionMaxStepPx = 1.0
+    position_limit_px: engine.PositionLimitPx = 10.0
+    position_affine: engine.PositionAffine = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
@@ -63,6 +69,8 @@ class DM(ProjectionParameters):
     name: Literal["DM"] = "DM"
     beta: engine.Beta = 1.0
     exit_wave_storage: engine.ExitWaveStorage = "single"
+    # Its waves overshoot, and so would positions that follow them all the way.
+    position_step: engine.PositionStep = 0.3
     # Without a bound the difference map never comes to rest on noisy data, and may blow up late.
     power_bound: engine.PowerBound = "poisson"
 

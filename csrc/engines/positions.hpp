@@ -1,0 +1,60 @@
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "engines/model.hpp"
+#include "engines/problem.hpp"
+#include "kernels/positions.hpp"
+
+namespace exitwave {
+
+// What each frame says about its position, see PositionTerms: taken from the residual exit waves
+// that a pass makes anyway, kept where the lanes are, and read once when the pass is over.
+template <class Backend>
+class PositionSums {
+ public:
+  using Lane = typename Backend::Lane;
+  static constexpr int kCount = kernels::PositionTerms::kTotals;
+
+  // Without room where positions stay as they are.
+  PositionSums(Backend& backend, const Problem<Backend>& problem) : problem_(problem) {
+    for (int part = 0; part < problem.parts() && problem.scan().moves(); ++part) {
+      sums_.emplace_back();
+      if (!backend.holds(part)) continue;
+      Memory& memory = backend.memory(part);
+      memory.account("positions and mask");
+      sums_.back() = Buffer<double>(memory, std::size_t(problem.frames_of(part)) * kCount);
+    }
+  }
+
+  // From the residual chi in s.wave and the probe of the batch.
+  void find(Lane& lane, Model<Backend>& model, Scratch& s, const Batch& b,
+            const kernels::ProbeMode& p, const kernels::ObjectWindow& o) {
+    Extent inner = model.frames(b);
+    inner.ny -= 2;
+    inner.nx -= 2;
+    lane.run(inner, model.sum_modes(kernels::PositionTerms{s.wave.view(), p, o}, s));
+    lane.map({b.count, 1, 1, kCount}, kernels::KeepTotals{sums_[std::size_t(b.part)].data(),
+                                                          s.totals.data(), b.frame, kCount});
+  }
+
+  // (frames of the scan, kCount), where this process holds the frame; waits for the lanes.
+  void read(double* target) const {
+    for (int part = 0; part < int(sums_.size()); ++part) {
+      if (sums_[std::size_t(part)].size() == 0) continue;
+      const std::vector<int>& frames = problem_.scan().parts[std::size_t(part)];
+      std::vector<double> rows(frames.size() * kCount);
+      sums_[std::size_t(part)].download(rows.data());
+      for (std::size_t i = 0; i < frames.size(); ++i)
+        std::copy_n(&rows[i * kCount], kCount, target + std::size_t(frames[i]) * kCount);
+    }
+  }
+
+ private:
+  const Problem<Backend>& problem_;
+  std::vector<Buffer<double>> sums_;
+};
+
+}  // namespace exitwave

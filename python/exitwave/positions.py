@@ -1,0 +1,171 @@
+"""Refinement of positions: from what each frame says about its own place to where all frames are.
+
+An engine in the core takes five sums per frame (``csrc/kernels/positions.hpp``), the normal
+equations of the move that takes most of its residual away; here they are solved and kept within
+reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from exitwave.parameters import EngineParameters
+
+Float64 = npt.NDArray[np.float64]
+
+# Frames whose object has less than this share of the mean gradient, squared, say nothing.
+QUIET = 0.02
+# Frames count less towards the affine map the farther they are off it, in units of the median
+# distance (Cauchy weights; 2.385 standard deviations is the usual choice, a median of a Gaussian's
+# distances in the plane is 1.18 of them).
+_ROBUST = 2.0
+_ROBUST_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Where frames may be: around the positions given, and inside the object.
+
+    Attributes
+    ----------
+    lowest, highest : float64, shape (N, 2), pixels
+    """
+
+    lowest: Float64
+    highest: Float64
+
+    @classmethod
+    def around(
+        cls,
+        given: Float64,
+        limit_px: float,
+        object_shape: tuple[int, ...],
+        frame_shape: tuple[int, int],
+    ) -> Bounds:
+        """At most ``limit_px`` from ``given`` along each axis, with windows inside the object."""
+        room = np.array(object_shape[-2:]) - frame_shape
+        lowest = np.maximum(given - limit_px, np.minimum(given, 0.0))
+        highest = np.minimum(given + limit_px, np.maximum(given, room))
+        return cls(lowest, highest)
+
+    def clip(self, positions: Float64) -> Float64:
+        return np.clip(positions, self.lowest, self.highest)
+
+
+def margin_px(limit_px: float | None) -> int:
+    """Whole pixels by which a window may move; 0 where it may not."""
+    return 0 if limit_px is None else math.ceil(limit_px) + 1
+
+
+def position_limit(engines: Iterable[EngineParameters]) -> float | None:
+    """The farthest that any engine of a chain may move a frame; None: none refines positions."""
+    return max(
+        (engine.position_limit_px for engine in engines if engine.position_start is not None),
+        default=None,
+    )
+
+
+class PositionRefiner:
+    """Positions under refinement.
+
+    Parameters
+    ----------
+    params : EngineParameters
+    given : float64, shape (N, 2), pixels
+        What the run was given: limits count from there, and the affine map starts from it.
+    present : float64, shape (N, 2), pixels
+        Where the frames are at the start of the engine.
+    bounds : Bounds
+    """
+
+    def __init__(
+        self, params: EngineParameters, given: Float64, present: Float64, bounds: Bounds
+    ) -> None:
+        self.params = params
+        self.given = given
+        self.present = present
+        self.bounds = bounds
+        self._slope = _SLOPE.get(getattr(params, "noise", "amplitude"), 1.0)
+        self._stopped = np.zeros(len(given), bool)
+
+    def due(self, iteration: int) -> bool:
+        """Whether this iteration refines positions."""
+        start = self.params.position_start
+        return (
+            start is not None
+            and iteration >= start
+            and (iteration - start) % self.params.position_every == 0
+        )
+
+    def update(self, sums: Float64) -> Float64:
+        """New positions from the sums (N, 5) of all frames."""
+        params = self.params
+        steps, loud = frame_steps(sums)
+        steps = limited(steps * (params.position_step / self._slope), params.position_max_step_px)
+        moved = self.present + steps
+        if params.position_affine > 0 and loud.sum() >= 4:
+            mapped = affine_positions(self.given, moved, loud)
+            moved = moved + params.position_affine * (mapped - moved)
+        if loud.any():
+            moved -= (moved - self.present)[loud].mean(axis=0)
+        moved = np.where(loud[:, None], moved, self.present)
+        self.present = self.bounds.clip(moved)
+        self._stopped = (self.present != moved).any(axis=1)
+        return self.present
+
+    def at_bound(self) -> int:
+        """Number of frames whose last move a bound cut short."""
+        return int(self._stopped.sum())
+
+
+# Slopes of these losses are twice those of squared amplitudes where model and data nearly agree.
+_SLOPE = {"poisson": 2.0, "gaussian": 2.0}
+
+
+def frame_steps(sums: Float64) -> tuple[Float64, npt.NDArray[np.bool_]]:
+    """Moves (N, 2) that solve each frame's normal equations, and which frames say anything.
+
+    Where the object varies along one direction only, the other is left alone: the matrix is
+    damped by a share of its trace.
+    """
+    yy, yx, xx, by, bx = sums.T
+    trace = yy + xx
+    loud = trace > QUIET * trace.mean()
+    damping = 0.01 * trace
+    yy, xx = yy + damping, xx + damping
+    determinant = np.where(loud, yy * xx - yx**2, 1.0)
+    steps = np.stack([xx * by - yx * bx, yy * bx - yx * by], axis=1) / determinant[:, None]
+    return np.where(loud[:, None], steps, 0.0), loud
+
+
+def limited(steps: Float64, longest_px: float) -> Float64:
+    """Steps (N, 2), those that are longer cut to ``longest_px``."""
+    length = np.hypot(*steps.T)
+    return np.asarray(steps / np.maximum(1.0, length / longest_px)[:, None])
+
+
+def affine_positions(given: Float64, moved: Float64, counted: npt.NDArray[np.bool_]) -> Float64:
+    """Positions (N, 2) by the affine map of ``given`` that fits ``moved`` best.
+
+    Least squares with weights that fall with the distance (Cauchy), so that frames that went
+    astray do not count; only frames in ``counted`` do at all.
+    """
+    basis = np.column_stack([given - given.mean(axis=0), np.ones(len(given))])
+    weight = counted.astype(float)
+    mapped = moved
+    for _ in range(_ROBUST_ROUNDS):
+        root = np.sqrt(weight)[:, None]
+        mapped = np.asarray(basis @ np.linalg.lstsq(root * basis, root * moved, rcond=None)[0])
+        distance = np.hypot(*(moved - mapped).T)
+        scale = _ROBUST * np.median(distance[counted])
+        if scale == 0:
+            break
+        weight = counted / (1 + (distance / scale) ** 2)
+    return mapped
