@@ -34,7 +34,8 @@ void* HostMemory::allocate(std::size_t bytes) {
   for (std::size_t peak = peak_; peak < in_use && !peak_.compare_exchange_weak(peak, in_use);) {
   }
   // Never looked at, but aligned as all pointers are.
-  if (planning_) return reinterpret_cast<void*>(kAlignment);
+  alignas(kAlignment) static unsigned char planned[1];
+  if (planning_) return planned;
   void* pointer = std::aligned_alloc(bytes >= kHugePage ? kHugePage : kAlignment, rounded(bytes));
   if (pointer == nullptr) {
     in_use_ -= bytes;

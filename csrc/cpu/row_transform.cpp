@@ -100,8 +100,8 @@ void RowTransform::write(Complex* row, const Real* scratch) const {
     Vector re[kLanes];
     Vector im[kLanes];
     for (int lane = 0; lane < kLanes; ++lane) {
-      const Lanes v =
-          Scratch{scratch}.read(register_of_[std::size_t(first + vector::number_of(lane))]);
+      const int number = first + vector::number_of(lane);
+      const Lanes v = Scratch{scratch}.read(register_of_[std::size_t(number)]);
       re[lane] = v.re;
       im[lane] = v.im;
     }

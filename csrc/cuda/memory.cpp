@@ -17,7 +17,7 @@ using cuda::OnDevice;
 namespace {
 
 // Where only bytes are counted: never looked at, but aligned as all pointers are.
-void* const kPlanned = reinterpret_cast<void*>(std::size_t(256));
+alignas(256) unsigned char planned[1];
 
 // Counts `bytes` in, or throws where the limit does not allow them.
 void count_in(std::atomic<std::size_t>& in_use, std::size_t bytes, std::size_t limit,
@@ -37,7 +37,7 @@ void note_peak(std::atomic<std::size_t>& peak, std::size_t in_use) {
 
 void* CudaMemory::allocate(std::size_t bytes) {
   count_in(in_use_, bytes, limit_, name_);
-  void* pointer = planning_ ? kPlanned : nullptr;
+  void* pointer = planning_ ? planned : nullptr;
   std::optional<OnDevice> on;
   if (!planning_) on.emplace(device_);
   const cudaError_t status = planning_ ? cudaSuccess : cudaMalloc(&pointer, bytes);
@@ -82,7 +82,7 @@ void CudaMemory::set_zero(void* target, std::size_t bytes) {
 
 void* PinnedMemory::allocate(std::size_t bytes) {
   count_in(in_use_, bytes, limit_, name_);
-  void* pointer = planning_ ? kPlanned : nullptr;
+  void* pointer = planning_ ? planned : nullptr;
   const cudaError_t status =
       planning_ ? cudaSuccess : cudaHostAlloc(&pointer, bytes, cudaHostAllocPortable);
   if (status == cudaSuccess) {

@@ -136,9 +136,13 @@ class Reconstruction : public Engine {
     for (int part = 0; part < parts() && backend_.ranks().communicator != nullptr; ++part) {
       const std::vector<bool>& touches = touches_others_[std::size_t(part)];
       std::vector<int>& frames = frames_[std::size_t(part)];
-      if (!touches.empty())
-        std::stable_partition(frames.begin(), frames.end(),
-                              [&](int number) { return touches[std::size_t(number)]; });
+      if (touches.empty()) continue;
+      std::vector<int> ordered;
+      ordered.reserve(frames.size());
+      for (const bool first : {true, false})
+        for (const int number : frames)
+          if (touches[std::size_t(number)] == first) ordered.push_back(number);
+      frames = std::move(ordered);
     }
   }
   void set_all_frames() { set_frames(all_frames_); }
