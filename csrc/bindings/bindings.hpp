@@ -5,6 +5,7 @@
 namespace exitwave {
 
 void bind_build(pybind11::module_& m);
+void bind_options(pybind11::module_& m);
 void bind_engine(pybind11::module_& m);
 
 }  // namespace exitwave

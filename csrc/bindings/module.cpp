@@ -33,5 +33,6 @@ PYBIND11_MODULE(_core, m) {
   });
 
   exitwave::bind_build(m);
+  exitwave::bind_options(m);
   exitwave::bind_engine(m);
 }
