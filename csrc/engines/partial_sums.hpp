@@ -16,7 +16,9 @@ namespace exitwave {
 //
 //   send      each part packs what it has for pixels that another part owns
 //   collect   each owner adds what was sent, in the order of the parts
-//   give_back, take_back   where parts do not share memory, the owner's totals return to all
+//   give_back, take_back   the owner's totals return to all
+//
+// Where parts share memory nothing is packed: owners take what others have, and need not return it.
 //
 // Only sums are exchanged, never half-updated fields, so any number of parts gives the result of
 // one, up to the order of additions. The calls are made for all parts, one kind after the other.
@@ -71,13 +73,11 @@ class PartialSums {
   }
   void send_here(Lane& lane, int part, const Region* touched) {
     restrict(part, touched);
+    if (shared_) return;
     for (Message& m : messages_) {
       if (m.sender != part || m.other_rank >= 0) continue;
       pack(lane, m, part, m.at_sender);
-      if (shared_)
-        clear(lane, m.active, part);
-      else
-        pass(lane, m, m.at_sender, m.at_owner);
+      pass(lane, m, m.at_sender, m.at_owner);
     }
   }
   void send(Lane& lane, int part, const Region* touched) {
@@ -96,9 +96,12 @@ class PartialSums {
   void collect(Lane& lane, int part) {
     for (const Message& m : messages_) {
       if (m.owner != part) continue;
-      const Parcel& parcel = shared_ ? m.at_sender : m.at_owner;
-      lane.unpack_add(m.active, modes_, packed_sum(parcel), sum(part));
-      lane.unpack_add(m.active, 1, packed_weight(m, parcel), weight(part));
+      if (shared_) {
+        take(lane, m);
+        continue;
+      }
+      lane.unpack_add(m.active, modes_, packed_sum(m.at_owner), sum(part));
+      lane.unpack_add(m.active, 1, packed_weight(m, m.at_owner), weight(part));
     }
   }
 
@@ -143,7 +146,6 @@ class PartialSums {
 
  private:
   // From `sender` to `owner`: pixels of the sender's tile that the owner owns; sums, then weights.
-  // Where parts share memory both look at the sender's.
   struct Message {
     int owner;
     int sender;
@@ -178,7 +180,7 @@ class PartialSums {
         if (region.empty()) continue;
         const bool local = backend.holds(owner) && backend.holds(sender);
         const auto room = [&](int part) {
-          if (!backend.holds(part)) return Parcel();
+          if (shared_ || !backend.holds(part)) return Parcel();
           Memory& memory = backend.memory(part);
           memory.account("halo");
           return local ? Parcel(memory, bytes(region))
@@ -186,9 +188,8 @@ class PartialSums {
         };
         const bool sends = backend.holds(sender);
         const int other_rank = local ? -1 : ranks_.rank_of(sends ? owner : sender);
-        Parcel at_owner = shared_ ? Parcel() : room(owner);
         messages_.push_back(
-            {owner, sender, other_rank, sends, region, region, room(sender), std::move(at_owner)});
+            {owner, sender, other_rank, sends, region, region, room(sender), room(owner)});
       }
   }
 
@@ -226,6 +227,12 @@ class PartialSums {
   }
   void pass(Lane& lane, const Message& m, const Parcel& from, Parcel& to) {
     lane.copy(to.data(), from.data(), bytes(m.active));
+  }
+
+  // What the sender has, from its tile to the owner's.
+  void take(Lane& lane, const Message& m) {
+    lane.map(m.active, modes_, kernels::Take<Complex>{sum(m.owner), sum(m.sender)});
+    lane.map(m.active, 1, kernels::Take<Real>{weight(m.owner), weight(m.sender)});
   }
 
   void clear(Lane& lane, const Region& region, int part) {

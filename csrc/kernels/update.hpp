@@ -171,6 +171,19 @@ struct Clear {
   EXITWAVE_HD void operator()(int mode, int y, int x) const { field(mode, y, x) = T{}; }
 };
 
+// to <- to + from,  from <- 0
+template <class T>
+struct Take {
+  CanvasView<T> to;
+  CanvasView<T> from;
+
+  EXITWAVE_HD void operator()(int mode, int y, int x) const {
+    const T taken = load(from(mode, y, x));
+    to(mode, y, x) += taken;
+    from(mode, y, x) = T{};
+  }
+};
+
 template <class T>
 struct Copy {
   CanvasView<T> target;
