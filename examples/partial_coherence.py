@@ -3,14 +3,13 @@
 import numpy as np
 
 import exitwave
-from exitwave.reconstruct import State
 
 # Three incoherent probe modes are in the data; the start has one.
 sample = exitwave.simulate(64, 150, counts_per_frame=1e7, probe_modes=3)
 start = sample.probe[:1]
 
 
-def watch(state: State) -> bool:
+def watch(state: exitwave.State) -> bool:
     """Print now and then; stop when the error is that of the noise."""
     if state.iteration % 20 == 0:
         print(f"{state.engine:>4} {state.iteration:4d}  Fourier error {state.error:.2e}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from exitwave import metrics, plots, prepare, probes
+    from exitwave.chain import State
     from exitwave.config import show_config
     from exitwave.errors import (
         DeviceError,
@@ -38,6 +39,7 @@ _HOME = {
     "Geometry": "geometry",
     "Plan": "reconstruct",
     "Result": "result",
+    "State": "chain",
     "load": "io",
     "load_result": "io",
     "metrics": "metrics",
@@ -63,6 +65,7 @@ __all__ = [
     "OutOfMemory",
     "Plan",
     "Result",
+    "State",
     "__version__",
     "load",
     "load_result",

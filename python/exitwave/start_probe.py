@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exitwave import checks, probes, start
+from exitwave import checks, start
 from exitwave.counts import Counts
 from exitwave.errors import InvalidArgument
 from exitwave.first_probe import Taken, find_probe
@@ -19,16 +19,8 @@ from exitwave.parameters.text import assignments, plain_value
 
 Complex64 = npt.NDArray[np.complex64]
 
-# Optics that can be described; nothing about them is guessed.
-OPTICS: dict[str, Callable[..., npt.NDArray[np.complex128]]] = {
-    "lens": probes.lens,
-    "zone_plate": probes.zone_plate,
-    "kb": probes.kb,
-    "electron": probes.electron,
-    "aperture": probes.aperture,
-    "gaussian": probes.gaussian,
-    "diffuser": probes.diffuser,
-}
+# Optics that can be described, functions of exitwave.probes; nothing about them is guessed.
+OPTICS = ("lens", "zone_plate", "kb", "electron", "aperture", "gaussian", "diffuser")
 KINDS = (*OPTICS, "data", "file")
 _MODES = ("modes", "mode_powers")
 _GRID = ("pixel_size_m", "wavelength_m", "energy_ev")
@@ -79,8 +71,16 @@ def make_start_probe(
         wave = start.checked_probe(read_probe(**settings), frame_shape)
     else:
         pixel, wavelength = _pixel_and_wavelength(kind, grid, propagation)
-        wave = OPTICS[kind](frame_shape, pixel, wavelength, **settings)[None]
+        wave = _optics(kind)(frame_shape, pixel, wavelength, **settings)[None]
     return np.array(_with_modes(wave, kind, **modes), np.complex64, order="C")
+
+
+def _optics(kind: str) -> Callable[..., npt.NDArray[np.complex128]]:
+    # Imported where it is needed: what it needs itself takes tens of megabytes.
+    from exitwave import probes
+
+    function: Callable[..., npt.NDArray[np.complex128]] = getattr(probes, kind)
+    return function
 
 
 def uses_data(probe: Any) -> bool:
@@ -119,7 +119,9 @@ def checked_description(probe: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     kind = checks.choice("kind of the probe", settings.pop("kind"), KINDS)
     known: dict[str, Any] = {}
     if kind in OPTICS:
-        known = probes.setting_names(OPTICS[kind]) | dict.fromkeys(_GRID)
+        from exitwave import probes
+
+        known = probes.setting_names(_optics(kind)) | dict.fromkeys(_GRID)
     elif kind == "file":
         known = {"path": inspect.Parameter.empty, "dataset": None}
     known |= dict.fromkeys(_MODES)
@@ -223,6 +225,8 @@ def _with_modes(
             f"modes of the probe are given, but the file has {len(wave)} of them: leave them out."
         )
     count = _mode_count(modes, mode_powers)
+    from exitwave import probes
+
     plane = probes.mode_plane(kind) if kind in OPTICS else "sample"
     return probes.add_modes(wave[0], count, mode_powers, plane=plane)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import acos, inf, pi, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ from exitwave.geometry import Geometry, Pair
 from exitwave.io.dataset import Bool, Dataset, Float64
 from exitwave.io.frames import FrameReader
 from exitwave.poisson import HISTOGRAM_BINS, expected_deviation
-from exitwave.prepare.centre import Centre, find_centre
+
+if TYPE_CHECKING:
+    from exitwave.prepare.centre import Centre
 
 # Diameter by area of the root of a disc's autocorrelation, over the disc's own.
 DISC_AUTOCORRELATION = sqrt(3.058)
@@ -247,6 +249,8 @@ def _measure_centre(mean: Float64, mask: Bool, info: DatasetInfo) -> None:
     """Where far-field frames have their zero frequency; at a corner is the commonest mistake."""
     if not 0 < mean.sum() < inf:
         return
+    from exitwave.prepare.centre import find_centre
+
     found = find_centre(mean, mask)
     info.centre_px = (found.row, found.column)
     height, width = mean.shape
