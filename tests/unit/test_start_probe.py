@@ -217,7 +217,8 @@ def test_documentation_lists_every_kind_with_its_keys_and_defaults():
     rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
 
     assert list(rows) == list(KINDS)
-    for kind, make in OPTICS.items():
+    for kind in OPTICS:
+        make = getattr(probes, kind)
         for name, default in probes.setting_names(make).items():
             given = default is not inspect.Parameter.empty
             assert f"`{name}`" + (f" ({default:g})" if given else "") in rows[kind]
