@@ -203,6 +203,7 @@ class Chain:
                 if self.stopped or number == len(self.params.engines) - 1:
                     error = engine.error()
                     break
+                del engine  # before the next one takes memory
         return self._result(error)
 
     def _engine(self, number: int) -> EngineRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,19 @@ def test_scratch_folder_that_is_not_there_is_named():
     limit = short_limit(scan, engine("DM"), "host", device="cpu:1")
     with pytest.raises(exitwave.DeviceError, match="scratch file in /nowhere: cannot be made"):
         scan.run(engine("DM"), device="cpu:1", memory_limit=limit, scratch_folder="/nowhere")
+
+
+def test_engine_of_a_chain_is_gone_before_the_next_one_is_made(monkeypatch: pytest.MonkeyPatch):
+    """Or a chain would hold more than its plan, the largest of its engines."""
+    alive: weakref.WeakSet[EngineRun] = weakref.WeakSet()
+    at_start: list[int] = []
+    start = EngineRun.__init__
+
+    def count(self: EngineRun, *args: Any, **kwargs: Any) -> None:
+        at_start.append(len(alive))
+        start(self, *args, **kwargs)
+        alive.add(self)
+
+    monkeypatch.setattr(EngineRun, "__init__", count)
+    small_scan("far").run(engine("DM"), engine("ePIE"), engine("ML"))
+    assert at_start == [0, 0, 0]
