@@ -189,22 +189,29 @@ class Chain:
         shown = progress_of(self.params, shown=self.ranks.first)
         with Interruption() as interruption, shown as progress:
             for number in range(len(self.errors), len(self.params.engines)):
-                engine = self._engine(number)
-                progress.begin(engine)
-                try:
-                    self._iterate(engine, interruption, progress)
-                except DivergenceError as divergence:
-                    # All ranks have the same error, and are here.
-                    self.ranks.mark_agreed(divergence)
-                    self._take(engine)
-                    divergence.result = self._result(engine.errors[-1])
-                    raise
-                self._take(engine)
-                if self.stopped or number == len(self.params.engines) - 1:
-                    error = engine.error()
+                error = self._run_engine(number, interruption, progress)
+                if self.stopped:
                     break
-                del engine  # before the next one takes memory
         return self._result(error)
+
+    def _run_engine(self, number: int, interruption: Interruption, progress: Any) -> float:
+        """The error that the last engine leaves, NaN from others.
+
+        What an engine holds goes with it, before the next one, or the result, takes memory.
+        """
+        engine = self._engine(number)
+        progress.begin(engine)
+        try:
+            self._iterate(engine, interruption, progress)
+        except DivergenceError as divergence:
+            # All ranks have the same error, and are here.
+            self.ranks.mark_agreed(divergence)
+            self._take(engine)
+            divergence.result = self._result(engine.errors[-1])
+            raise
+        self._take(engine)
+        last = bool(self.stopped) or number == len(self.params.engines) - 1
+        return engine.error() if last else np.nan
 
     def _engine(self, number: int) -> EngineRun:
         """An engine at its start, or where the checkpoint left it."""
