@@ -1,30 +1,44 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <map>
 #include <string>
+#include <utility>
 
 namespace exitwave {
 
-// Where buffers live. Engines reach arrays through Buffer on every device, the CPU included.
+// Where buffers live. Engines reach arrays through Buffer on every device, the CPU included. What
+// is taken is counted here, whatever the memory; subclasses only take, give back and copy.
 class Memory {
  public:
+  // `limit`: bytes at most, 0: no limit. With `planning` bytes are only counted, without a limit:
+  // nothing is taken, and copies do nothing.
+  Memory(std::string name, bool shared_with_host, std::size_t limit, bool planning)
+      : name_(std::move(name)), shared_(shared_with_host), limit_(limit), planning_(planning) {}
   virtual ~Memory() = default;
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
 
   // Aligned to 64 bytes. Throws OutOfMemory, which names the bytes asked for.
-  virtual void* allocate(std::size_t bytes) = 0;
-  virtual void deallocate(void* pointer, std::size_t bytes) noexcept = 0;
-  virtual void copy_from_host(void* target, const void* source, std::size_t bytes) = 0;
-  virtual void copy_to_host(void* target, const void* source, std::size_t bytes) = 0;
-  virtual void set_zero(void* target, std::size_t bytes) = 0;
-  // True where the host and all lanes see the same bytes, so that nothing needs to be copied.
-  virtual bool shared_with_host() const = 0;
-  // True where bytes are only counted: nothing is allocated, and copies do nothing.
-  virtual bool planning() const { return false; }
+  void* allocate(std::size_t bytes);
+  void deallocate(void* pointer, std::size_t bytes) noexcept;
+  void copy_from_host(void* target, const void* source, std::size_t bytes) {
+    if (!planning_) write(target, source, bytes);
+  }
+  void copy_to_host(void* target, const void* source, std::size_t bytes) {
+    if (!planning_) read(target, source, bytes);
+  }
+  void set_zero(void* target, std::size_t bytes) {
+    if (!planning_) clear(target, bytes);
+  }
 
-  virtual const std::string& name() const = 0;
-  virtual std::size_t bytes_in_use() const = 0;
-  virtual std::size_t peak_bytes() const = 0;
+  const std::string& name() const { return name_; }
+  // True where the host and all lanes see the same bytes, so that nothing needs to be copied.
+  bool shared_with_host() const { return shared_; }
+  bool planning() const { return planning_; }
+  std::size_t bytes_in_use() const { return in_use_; }
+  std::size_t peak_bytes() const { return peak_; }
 
   // What is allocated from now on is used for.
   void account(const char* use) { use_ = use; }
@@ -32,9 +46,20 @@ class Memory {
   const std::map<std::string, std::size_t>& uses() const { return uses_; }
 
  protected:
-  void count(std::size_t bytes) { uses_[use_] += bytes; }
+  // Throws OutOfMemory where there is none left.
+  virtual void* take(std::size_t bytes) = 0;
+  virtual void give_back(void* pointer) noexcept = 0;
+  virtual void write(void* target, const void* source, std::size_t bytes) = 0;
+  virtual void read(void* target, const void* source, std::size_t bytes) = 0;
+  virtual void clear(void* target, std::size_t bytes) = 0;
 
  private:
+  std::string name_;
+  bool shared_;
+  std::size_t limit_;
+  bool planning_;
+  std::atomic<std::size_t> in_use_{0};
+  std::atomic<std::size_t> peak_{0};
   std::string use_ = "other";
   std::map<std::string, std::size_t> uses_;
 };

@@ -20,14 +20,6 @@ void check(cudaError_t status, const char* tried) {
                     "); run again, and if it fails again, in a new process or on another device");
 }
 
-void out_of_memory(const std::string& place, std::size_t bytes, std::size_t free,
-                   std::size_t total) {
-  throw OutOfMemory(place + ": " + std::to_string(bytes) + " bytes asked for, " +
-                    std::to_string(free) + " of " + std::to_string(total) +
-                    " free; set a memory_limit, so that frames go there in blocks, or a smaller "
-                    "batch, or more devices");
-}
-
 bool waits_after_each_launch() {
   static const bool waits = [] {
     const char* value = std::getenv("EXITWAVE_SYNC");

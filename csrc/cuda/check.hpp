@@ -2,7 +2,6 @@
 
 #include <cuda_runtime.h>
 
-#include <cstddef>
 #include <string>
 
 namespace exitwave::cuda {
@@ -12,11 +11,6 @@ std::string name_of(int device);
 
 // Throws DeviceError, which names the current device, what was tried and why it failed.
 void check(cudaError_t status, const char* tried);
-
-// Throws OutOfMemory, which says what was asked for, what is free and what to set. `place` names
-// the memory.
-[[noreturn]] void out_of_memory(const std::string& place, std::size_t bytes, std::size_t free,
-                                std::size_t total);
 
 // EXITWAVE_SYNC=1: every launch is waited for, so that an error shows where it arose.
 bool waits_after_each_launch();
