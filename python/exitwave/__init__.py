@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from exitwave.geometry import Geometry
     from exitwave.io import Dataset, load_result, save_result
     from exitwave.io.load import load
+    from exitwave.losses import Losses, LossGradients, loss_and_gradients
     from exitwave.reconstruct import Plan, plan, ptychography
     from exitwave.restart import resume
     from exitwave.result import Result
@@ -37,11 +38,14 @@ _HOME = {
     "OutOfMemory": "errors",
     "Dataset": "io",
     "Geometry": "geometry",
+    "LossGradients": "losses",
+    "Losses": "losses",
     "Plan": "reconstruct",
     "Result": "result",
     "State": "chain",
     "load": "io",
     "load_result": "io",
+    "loss_and_gradients": "losses",
     "metrics": "metrics",
     "plan": "reconstruct",
     "plots": "plots",
@@ -62,6 +66,8 @@ __all__ = [
     "FileFormatError",
     "Geometry",
     "InvalidArgument",
+    "LossGradients",
+    "Losses",
     "OutOfMemory",
     "Plan",
     "Result",
@@ -69,6 +75,7 @@ __all__ = [
     "__version__",
     "load",
     "load_result",
+    "loss_and_gradients",
     "metrics",
     "plan",
     "plots",
