@@ -240,11 +240,20 @@ class BoundEngine {
     engine_->get_position_sums(sums.mutable_data());
     return sums;
   }
-  void set_fields(const ComplexArray& object, const ComplexArray& probe) {
+  void set_object(const ComplexArray& object) {
     const Complex* o = field_data("object", object, options_.object_modes, object_ny_, object_nx_);
+    const py::gil_scoped_release release;
+    engine_->set_object(o);
+  }
+  void set_probe(const ComplexArray& probe) {
     const Complex* p = field_data("probe", probe, options_.probe_modes, ny_, nx_);
     const py::gil_scoped_release release;
-    engine_->set_fields(o, p);
+    engine_->set_probe(p);
+  }
+  void set_kernel(const ComplexArray& kernel) {
+    if (!scan().near_field || kernel.size() != py::ssize_t(ny_) * nx_)
+      wrong_shape("kernel", "(ny, nx), in the near field");
+    engine_->set_kernel(reinterpret_cast<const Complex*>(kernel.data()));
   }
   py::tuple gradients() const {
     ComplexArray object({options_.object_modes, object_ny_, object_nx_});
@@ -358,6 +367,12 @@ void bind_engine(py::module_& m) {
           },
           "groups"_a, "update_probe"_a, Release(), "One iteration; frames of each group.")
       .def(
+          "set_schedule",
+          [](BoundEngine& e, double object, double probe) {
+            e.engine().set_schedule(object, probe);
+          },
+          "object"_a, "probe"_a, "Factors on the steps of the next iterations.")
+      .def(
           "finish", [](BoundEngine& e) { e.engine().finish(); }, Release())
       .def(
           "deviation", [](BoundEngine& e) { return e.engine().deviation(); }, Release(),
@@ -373,7 +388,15 @@ void bind_engine(py::module_& m) {
           "on"_a, "Whether the next iterations take position_sums.")
       .def_property_readonly("position_sums", &BoundEngine::position_sums,
                              "a_yy, a_yx, a_xx, b_y, b_x of each frame, (N, 5) float64.")
-      .def("set_fields", &BoundEngine::set_fields, "object"_a.noconvert(), "probe"_a.noconvert())
+      .def("set_object", &BoundEngine::set_object, "object"_a.noconvert())
+      .def("set_probe", &BoundEngine::set_probe, "probe"_a.noconvert())
+      .def("set_kernel", &BoundEngine::set_kernel, "kernel"_a.noconvert())
+      .def(
+          "look_at",
+          [](BoundEngine& e, Length length, Real along_y, Real along_x) {
+            return e.engine().look_at(length, along_y, along_x);
+          },
+          "length"_a, "along_y"_a, "along_x"_a, Release(), "Normal equation of a length.")
       .def_property_readonly("gradients", &BoundEngine::gradients,
                              "Of the engine 'losses': of the loss with respect to the conjugates.")
       .def_property_readonly("position_slopes", &BoundEngine::position_slopes,

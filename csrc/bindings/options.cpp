@@ -16,6 +16,13 @@ void bind_options(py::module_& m) {
       .value("amplitude", Noise::amplitude)
       .value("gaussian", Noise::gaussian)
       .value("anscombe", Noise::anscombe);
+  py::enum_<OptimiserKind>(m, "Optimiser")
+      .value("adam", OptimiserKind::adam)
+      .value("momentum", OptimiserKind::momentum)
+      .value("sgd", OptimiserKind::sgd);
+  py::enum_<Length>(m, "Length")
+      .value("distance", Length::distance)
+      .value("defocus", Length::defocus);
   py::enum_<WaveTier>(m, "WaveTier")
       .value("device", WaveTier::device)
       .value("host", WaveTier::host)
@@ -44,6 +51,11 @@ void bind_options(py::module_& m) {
       .def_readwrite("momentum", &EngineOptions::momentum)
       .def_readwrite("momentum_period", &EngineOptions::momentum_period)
       .def_readwrite("noise", &EngineOptions::noise)
+      .def_readwrite("object_optimiser", &EngineOptions::object_optimiser)
+      .def_readwrite("probe_optimiser", &EngineOptions::probe_optimiser)
+      .def_readwrite("step_memory", &EngineOptions::step_memory)
+      .def_readwrite("square_memory", &EngineOptions::square_memory)
+      .def_readwrite("refines_lengths", &EngineOptions::refines_lengths)
       .def_readwrite("smoothness", &EngineOptions::smoothness)
       .def_readwrite("hold_power", &EngineOptions::hold_power)
       .def_readwrite("clip", &EngineOptions::clip)
@@ -75,6 +87,9 @@ void bind_options(py::module_& m) {
       .def_readonly("name", &MemoryUse::name)
       .def_readonly("peak", &MemoryUse::peak)
       .def_readonly("uses", &MemoryUse::uses);
+  py::class_<NormalEquation>(m, "NormalEquation")
+      .def_readonly("curvature", &NormalEquation::curvature)
+      .def_readonly("slope", &NormalEquation::slope);
   py::class_<IterationReport>(m, "IterationReport")
       .def_readonly("deviation", &IterationReport::deviation)
       .def_readonly("loss", &IterationReport::loss)

@@ -14,6 +14,9 @@
 namespace exitwave {
 
 enum class Noise { poisson, amplitude, gaussian, anscombe };
+enum class OptimiserKind { adam, momentum, sgd };
+// Lengths along the beam that can be refined.
+enum class Length { distance, defocus };
 
 // Values of one engine's parameters; which of them an engine reads is decided, and checked, where
 // parameters are validated.
@@ -32,6 +35,11 @@ struct EngineOptions {
   double momentum = 0;
   int momentum_period = 0;  // group updates; 0: no momentum
   Noise noise = Noise::poisson;
+  OptimiserKind object_optimiser = OptimiserKind::adam;
+  OptimiserKind probe_optimiser = OptimiserKind::adam;
+  double step_memory = 0;
+  double square_memory = 0;
+  bool refines_lengths = false;
   double smoothness = 0;
   bool hold_power = true;
   bool clip = false;
@@ -49,6 +57,12 @@ struct IterationReport {
   long frames_in_bound = 0;  // frames that the power bound left alone
   double loss = 0;           // of the noise model, where the engine is made to tell it
   double cut_power = 0;      // fraction of the probe's power that its supports took away
+};
+
+// Gauss-Newton on amplitudes along one number: its step is slope / curvature.
+struct NormalEquation {
+  double curvature;  // sum of (dA)^2
+  double slope;      // sum of dA (sqrt I - A)
 };
 
 // Bytes in one memory.
@@ -72,6 +86,9 @@ class Engine {
   // One iteration. `groups`: frames of each update, for engines that work in groups.
   virtual IterationReport iterate(const std::vector<std::vector<int>>& groups,
                                   bool update_probe) = 0;
+  // Factors on the steps of the next iterations, for engines that have a schedule; an object with 0
+  // is left alone.
+  virtual void set_schedule(double /*object*/, double /*probe*/) {}
   // Brings object and probe into the state that they are handed on in.
   virtual void finish() = 0;
   // Sum of squared amplitude deviations of the present model.
@@ -81,6 +98,10 @@ class Engine {
   // Moves probe and object by whole pixels against the windows; exit waves follow.
   virtual void move_probe(int dy, int dx) = 0;
 
+  // What all frames say about a length; factors as in kernels/optics.hpp.
+  virtual NormalEquation look_at(Length length, Real along_y, Real along_x) = 0;
+  // Another propagator of the near field, (ny, nx), zero frequency first. Kept waves stay.
+  virtual void set_kernel(const Complex* kernel) = 0;
   // Whether the next iterations find out what each frame says about its position, and what they
   // found: a_yy, a_yx, a_xx, b_y, b_x for each frame of the scan, see kernels/positions.hpp.
   virtual void watch_positions(bool on) = 0;
@@ -88,8 +109,9 @@ class Engine {
   // Moves frames, within the margin of the scan; (frames) and (frames, 2). Kept waves follow.
   virtual void set_positions(const std::vector<Corner>& corner,
                              const std::vector<Real>& fraction) = 0;
-  // Other values of object and probe; what engines keep beside them stays.
-  virtual void set_fields(const Complex* object, const Complex* probe) = 0;
+  // Other values of object or probe; what engines keep beside them stays.
+  virtual void set_object(const Complex* source) = 0;
+  virtual void set_probe(const Complex* source) = 0;
   // Of the engine "losses", from its last iteration: g with dL = 2 Re <g, dO> + 2 Re <h, dP>, and
   // dL along positions, (frames, 2), added to the target.
   virtual void get_gradients(Complex*, Complex*) { throw InvalidArgument(kNoGradients); }

@@ -9,6 +9,7 @@
 #include "engines/engine.hpp"
 #include "engines/model.hpp"
 #include "engines/moving.hpp"
+#include "engines/optics.hpp"
 #include "engines/partial_sums.hpp"
 #include "engines/positions.hpp"
 #include "engines/problem.hpp"
@@ -45,7 +46,8 @@ class Reconstruction : public Engine {
         probe_sums_(backend_, state_.windows(), probe_owners(),
                     options.probe_modes + extra_probe_sums),
         totals_(backend_, problem_.parts()),
-        positions_(backend_, problem_) {
+        positions_(backend_, problem_),
+        optics_(backend_, model_, scan, options.refines_lengths) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
@@ -75,6 +77,26 @@ class Reconstruction : public Engine {
     });
   }
 
+  NormalEquation look_at(Length length, Real along_y, Real along_x) override {
+    set_all_frames();
+    forget(kLoss, 2);
+    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
+        const CanvasView<const Complex> object = state_.object(part);
+        if (length == Length::distance)
+          optics_.template find<kernels::DistanceTangent>(lane, lane_number, model_, s, b, object,
+                                                          along_y, along_x);
+        else
+          optics_.template find<kernels::DefocusTangent>(lane, lane_number, model_, s, b, object,
+                                                         along_y, along_x);
+        add_totals<2>(lane, s, b, kLoss);
+      });
+    });
+    const std::vector<double> rows = totals_.read();
+    return {found(rows, kLoss), found(rows, kLoss + 1)};
+  }
+  void set_kernel(const Complex* kernel) override { problem_.set_kernel(kernel); }
+
   void move_probe(int dy, int dx) override {
     Moving(backend_, state_.object(), state_.object_modes(), false).move(dy, dx);
     Moving(backend_, state_.probe(), state_.probe_modes(), true).move(dy, dx);
@@ -98,9 +120,9 @@ class Reconstruction : public Engine {
     if (!archive.saving()) for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 
-  void set_fields(const Complex* object, const Complex* probe) override {
-    state_.object().upload(object);
-    state_.probe().upload(probe);
+  void set_object(const Complex* source) override { state_.object().upload(source); }
+  void set_probe(const Complex* source) override {
+    state_.probe().upload(source);
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
   void get_object(Complex* target) override { state_.object().download(target); }
@@ -281,6 +303,10 @@ class Reconstruction : public Engine {
   void apply_probe(Lane& lane, int part, const Body& change) {
     if (part >= state_.copies()) return;
     lane.map(state_.window(), state_.probe_modes(), change);
+    probe_stepped(lane, part);
+  }
+  // What follows a step of the probe, in a part that has one.
+  void probe_stepped(Lane& lane, int part) {
     probe_sums_.clear(lane, part);
     restrict_probe(lane, part);
     state_.refresh(lane, part);
@@ -348,15 +374,16 @@ class Reconstruction : public Engine {
     state_.add_probe_power(lane, part, totals_.own(part, found));
   }
 
+  // Of what totals_ read, the sum over parts.
+  double found(const std::vector<double>& rows, int which) const {
+    return kernels::Across{rows.data() + which, Totals<Backend>::kRow, parts()}.sum();
+  }
   // What the iteration found out: the host's one look at the devices.
   IterationReport report() {
     const std::vector<double> rows = totals_.read();
-    const auto sum = [&](int found) {
-      return kernels::Across{rows.data() + found, Totals<Backend>::kRow, parts()}.sum();
-    };
     IterationReport report;
-    report.deviation = sum(kDeviation);
-    report.frames_in_bound = std::lround(sum(kInside));
+    report.deviation = found(rows, kDeviation);
+    report.frames_in_bound = std::lround(found(rows, kInside));
     // All copies of the probe are cut alike.
     const double of = rows[kCutOf];
     report.cut_power = of > 0 ? (rows[kUncut] - rows[kCut]) / of : 0;
@@ -373,6 +400,7 @@ class Reconstruction : public Engine {
   PartialSums<Backend> probe_sums_;
   Totals<Backend> totals_;
   PositionSums<Backend> positions_;
+  OpticsScratch<Backend> optics_;
   bool watch_positions_ = false;
   double power_ = 0;  // of the probe at the start
 

@@ -18,6 +18,7 @@ from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.first_probe import gather_middle
 from exitwave.interruption import Interruption
+from exitwave.lengths import LengthRefiner, kernel_of
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
 from exitwave.object_parts import ObjectParts
@@ -25,6 +26,7 @@ from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
+from exitwave.refined import Refinements
 from exitwave.result import Result
 from exitwave.start_probe import make_start_probe, placeholder, uses_data
 
@@ -85,7 +87,7 @@ class Chain:
         self._refiner: PositionRefiner | None = None
         self.box = division.box
         frame_shape = division.frame_shape
-        kernel = self.ranks.agree(lambda: near_field_kernel_of(params, frame_shape))
+        kernel = self.ranks.agree(lambda: kernel_of(params, frame_shape))
         self.squeeze = np.ndim(obj) != 3
         self.start_object = start.StartObject(obj, division.object_shape)
         self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
@@ -110,6 +112,7 @@ class Chain:
         if params.scale_start and not planning and resumed is None:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start_probe = self.probe
+        self.refinements = Refinements()
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
         self._source = source
@@ -122,6 +125,7 @@ class Chain:
             )
         if resumed is not None:
             self._go_back_to(resumed.checkpoint)
+        self._lengths = LengthRefiner(params, self.problem, self.refinements)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
         if self._fingerprint != checkpoint.fingerprint:
@@ -132,13 +136,14 @@ class Chain:
         self.squeeze = checkpoint.squeeze
         self.object, self.probe = checkpoint.object, checkpoint.probe
         self._present = checkpoint.positions
+        self.refinements = Refinements.from_standing(checkpoint.refined)
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
 
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
-        propagation = self.params.propagation.model_dump()
+        propagation = self.params.propagation.to_dict()
         middle = None
         if uses_data(probe):
             middle = gather_middle(counts, self.positions, self.ranks)
@@ -174,14 +179,15 @@ class Chain:
     def _place(self, params: EngineParameters) -> PositionRefiner | None:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
-        if self.positions is not given:
+        if self.positions is not given or "distance_m" in self.refinements.histories:
+            self.problem.kernel = self._lengths.kernel
             self.problem.place(self.positions)
         if params.position_start is None:
             return None
         bounds = Bounds.around(
             given, params.position_limit_px, division.object_shape, division.frame_shape
         )
-        self._refiner = PositionRefiner(params, given, self.positions, bounds)
+        self._refiner = PositionRefiner(params, given, self.positions, bounds, self.refinements)
         return self._refiner
 
     def run(self) -> Result:
@@ -220,7 +226,14 @@ class Chain:
         if self._resumed is not None and number == len(self._resumed.checkpoint.errors):
             standing = self._resumed.checkpoint.engine
             engine = EngineRun(
-                number, params, self.problem, self.object, self.probe, standing, refiner
+                number,
+                params,
+                self.problem,
+                self.object,
+                self.probe,
+                standing,
+                refiner,
+                self._lengths,
             )
             self._resumed.restore(engine.core)
             self._resumed = None
@@ -229,7 +242,15 @@ class Chain:
         self.object = self.start_object.grow(
             self.object, params.object_modes, self.box, self.problem.random
         )
-        return EngineRun(number, params, self.problem, self.object, self.probe, refiner=refiner)
+        return EngineRun(
+            number,
+            params,
+            self.problem,
+            self.object,
+            self.probe,
+            refiner=refiner,
+            lengths=self._lengths,
+        )
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
         before = time.perf_counter()
@@ -277,6 +298,7 @@ class Chain:
             object=engine.core.object,
             probe=engine.core.probe,
             positions=self.positions,
+            refined=self.refinements.standing(),
             errors=self.errors,
             engine=engine.standing,
             seconds=self._seconds(),
@@ -329,6 +351,7 @@ class Chain:
             seconds=self._seconds(),
             stopped=self.stopped,
             start=self._start(whole),
+            refined=self.refinements.results(),
             parts=parts,
         )
 
@@ -356,27 +379,6 @@ class Chain:
         """The whole object on the ranks that get it, else None."""
         parts = self._object_parts()
         return obj if parts is None else parts.gather(obj)
-
-
-def near_field_kernel_of(
-    params: Parameters, frame_shape: tuple[int, int]
-) -> npt.NDArray[Any] | None:
-    """Near-field propagator for the frames, zero frequency first; None in far field.
-
-    A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification
-    M = (f + d) / f, distance d / M. ``pixel_size_m`` is the object's pixel.
-    """
-    near = params.propagation
-    if near.regime == "far":
-        return None
-    from exitwave.propagate import near_field_kernel
-
-    distance = near.distance_m
-    if near.focus_distance_m is not None:
-        distance *= near.focus_distance_m / (near.focus_distance_m + near.distance_m)
-    return near_field_kernel(
-        frame_shape, near.wavelength_m, distance, near.pixel_size_m, near.method
-    )
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

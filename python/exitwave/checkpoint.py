@@ -90,6 +90,8 @@ class Checkpoint:
         The present engine, which is number ``len(errors)`` of the chain.
     seconds : float
         Wall time so far.
+    refined : dict
+        What is refined besides, see :class:`exitwave.refined.Refinements`.
     version : str
         Of the program that wrote it.
     """
@@ -108,6 +110,7 @@ class Checkpoint:
     errors: list[npt.NDArray[np.float64]]
     engine: EngineStanding
     seconds: float
+    refined: dict[str, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)
     version: str = exitwave.__version__
 
 

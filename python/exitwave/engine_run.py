@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from exitwave.checkpoint import EngineStanding
 from exitwave.errors import DivergenceError
+from exitwave.lengths import LengthRefiner
 from exitwave.partition import draw_groups
 from exitwave.positions import PositionRefiner
 from exitwave.problem import Problem
+from exitwave.schedules import rate, schedule_factors
 from exitwave.start import corners_and_fractions
 
 if TYPE_CHECKING:
@@ -55,10 +57,12 @@ class EngineRun:
         probe: Complex64,
         standing: EngineStanding | None = None,
         refiner: PositionRefiner | None = None,
+        lengths: LengthRefiner | None = None,
     ) -> None:
         self.number = number
         self.params = params
         self.problem = problem
+        self._lengths = lengths
         self._refiner = refiner
         at = standing or EngineStanding([], [], None)
         self.errors = list(at.errors)
@@ -134,6 +138,7 @@ class EngineRun:
         updates_probe = self._updates_probe(iteration)
         refines = self._refiner is not None and self._refiner.due(iteration)
         self._core.watch_positions(refines)
+        self._core.set_schedule(*schedule_factors(self.params, iteration))
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
         if updates_probe:
@@ -142,15 +147,18 @@ class EngineRun:
         self._check_error(iteration)
         if refines:
             self._refine_positions()
+        if self._lengths is not None:
+            self._lengths.refine(self.params, iteration, self._core)
         centring = self.params.probe_centring
         if centring is not None and (iteration + 1) % centring == 0:
             self._centre_probe()
 
     def _updates_probe(self, iteration: int) -> bool:
-        start = self.params.probe_start
+        start, stop = self.params.probe_start, getattr(self.params, "probe_stop", None)
         return (
             start is not None
             and iteration >= start
+            and (stop is None or iteration < stop)
             and (iteration - start) % self.params.probe_every == 0
         )
 
@@ -196,6 +204,7 @@ _ADVICE = {
     "rPIE": "raise object_alpha and probe_alpha, or start the probe later (probe_start)",
     "mPIE": "lower momentum, raise object_alpha and probe_alpha, or start the probe later",
     "ML": "run DM or ePIE first, or raise object_inertia and probe_inertia",
+    "gradient": "lower object_rate and probe_rate, or start the probe later (probe_start)",
 }
 
 
@@ -249,9 +258,17 @@ def core_options(
         if values.get(key) is not None:
             setattr(options, key, values[key])
     options.object_modes, options.probe_modes = object_modes, probe_modes
+    options.refines_lengths = any(
+        start is not None for start in (params.distance_start, params.defocus_start)
+    )
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])
+    for field in ("object", "probe"):
+        kind = values.get(f"{field}_optimiser")
+        if kind is not None:
+            setattr(options, f"{field}_optimiser", getattr(_core.Optimiser, kind))
+            setattr(options, f"{field}_step", rate(kind, values[f"{field}_rate"]))
     options.storage.half = values.get("exit_wave_storage") == "half"
     if options.storage.half:
         options.storage.half_scale = problem.half_scale
@@ -280,5 +297,7 @@ _PLAIN = (
     "power_bound",
     "momentum",
     "momentum_period",
+    "step_memory",
+    "square_memory",
     "smoothness",
 )

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave import start
-from exitwave.chain import near_field_kernel_of
 from exitwave.counts import read_counts
 from exitwave.errors import InvalidArgument
+from exitwave.lengths import kernel_of
 from exitwave.parameters import Parameters, validate_params
 from exitwave.parameters.messages import show
 from exitwave.positions import Bounds
@@ -100,7 +100,7 @@ class Losses:
         self._shapes = (np.shape(obj), np.shape(probe))
         obj = start.StartObject(obj, division.object_shape).cut()
         probe = start.checked_probe(probe, division.frame_shape)
-        kernel = near_field_kernel_of(checked, division.frame_shape)
+        kernel = kernel_of(checked, division.frame_shape)
         arrays_bytes = 2 * (obj.nbytes + probe.nbytes)
         self._problem = make_problem(
             counts, division, kernel, checked.seed, limits, arrays_bytes=arrays_bytes
@@ -137,7 +137,8 @@ class Losses:
             self._move(pos)
         groups = [] if frames is None else [_checked_frames(frames, len(self._problem.order))]
         whole = start.StartObject(obj, self._problem.division.object_shape).cut()
-        self._core.set_fields(whole, start.checked_probe(probe, self._problem.frame_shape))
+        self._core.set_object(whole)
+        self._core.set_probe(start.checked_probe(probe, self._problem.frame_shape))
         report = self._core.iterate(groups, True)
         of_object, of_probe = self._core.gradients
         return LossGradients(

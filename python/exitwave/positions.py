@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.refined import Refinements
+
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters
 
@@ -83,15 +85,24 @@ class PositionRefiner:
     present : float64, shape (N, 2), pixels
         Where the frames are at the start of the engine.
     bounds : Bounds
+    refinements : Refinements, optional
+        Gets the map of the given positions on the present ones.
     """
 
     def __init__(
-        self, params: EngineParameters, given: Float64, present: Float64, bounds: Bounds
+        self,
+        params: EngineParameters,
+        given: Float64,
+        present: Float64,
+        bounds: Bounds,
+        refinements: Refinements | None = None,
     ) -> None:
         self.params = params
         self.given = given
         self.present = present
         self.bounds = bounds
+        self._refinements = refinements or Refinements()
+        self._refinements.begin("scan_map", np.eye(2))
         self._slope = _SLOPE.get(getattr(params, "noise", "amplitude"), 1.0)
         self._stopped = np.zeros(len(given), bool)
 
@@ -118,6 +129,9 @@ class PositionRefiner:
         moved = np.where(loud[:, None], moved, self.present)
         self.present = self.bounds.clip(moved)
         self._stopped = (self.present != moved).any(axis=1)
+        self._refinements.add(
+            "scan_map", scan_map(self.given, self.present), scan_map_uncertainty(self.given, sums)
+        )
         return self.present
 
     def at_bound(self) -> int:
@@ -169,3 +183,29 @@ def affine_positions(given: Float64, moved: Float64, counted: npt.NDArray[np.boo
             break
         weight = counted / (1 + (distance / scale) ** 2)
     return mapped
+
+
+def scan_map(given: Float64, moved: Float64) -> Float64:
+    """(2, 2) least-squares map M of given positions on moved ones, shifts apart: moved = M given.
+
+    Along a direction in which the scan has no extent it changes nothing.
+    """
+    centred, change = (p - p.mean(axis=0) for p in (given, moved - given))
+    return np.asarray(np.eye(2) + (np.linalg.pinv(centred) @ change).T)
+
+
+def scan_map_uncertainty(given: Float64, sums: Float64) -> Float64:
+    """Of each entry of the map, from the frames' normal equations (N, 5), shift free as well.
+
+    These count changes of waves, of which amplitudes see the half that is in phase, and their
+    variance is 1/4: the covariance is half the inverse. Infinite where frames do not tell.
+    """
+    centred = given - given.mean(axis=0)
+    place = np.column_stack([centred, np.ones(len(given))])
+    yy, yx, xx = sums.T[:3]
+    blocks = np.einsum("nab,ni,nj->aibj", np.array([[yy, yx], [yx, xx]]).T, place, place)
+    normal = blocks.reshape(6, 6)
+    if np.linalg.matrix_rank(normal) < 6:
+        return np.full((2, 2), np.inf)
+    variance = np.diag(np.linalg.inv(2 * normal)).reshape(2, 3)[:, :2]
+    return np.asarray(np.sqrt(variance))

@@ -81,7 +81,13 @@ EngineOptions options_of(const std::string& name, const SampleKind& kind) {
     o.momentum = 0.5;
     o.momentum_period = 4;
   }
-  if (name == "ML") o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "ML" || name == "gradient") o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "gradient") {
+    o.probe_optimiser = OptimiserKind::momentum;
+    o.step_memory = 0.8;
+    o.square_memory = 0.9;
+    o.object_step = 0.05;
+  }
   return o;
 }
 

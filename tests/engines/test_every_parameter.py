@@ -66,9 +66,23 @@ def base_engine(name: str) -> dict[str, Any]:
 
 
 def acting_engine(key: Key) -> dict[str, Any]:
-    """An engine on which the parameter acts: those of positions need positions that move."""
-    acts = key.name.startswith("position_") and key.name != "position_start"
-    return base_engine(key.owner) | ({"position_start": 1} if acts else {})
+    """An engine on which the parameter acts: those of positions need positions that move, those of
+    lengths a length that is refined, and a refined defocus needs a probe that is held."""
+    acts: dict[str, Any] = {}
+    if key.name.startswith("position_") and key.name != "position_start":
+        acts = {"position_start": 1}
+    if key.name.startswith("length_"):
+        acts = {"distance_start": 0}
+    if key.name == "defocus_start":
+        acts = {"probe_start": None}
+    return base_engine(key.owner) | acts
+
+
+def acting_propagation(key: Key) -> dict[str, Any] | None:
+    """Where lengths are refined: in the near field, with a distance that is off."""
+    if key.name.startswith("length_") or key.name in ("distance_start", "defocus_start"):
+        return PROPAGATIONS["near"] | {"distance_m": 2.03e-5}
+    return None
 
 
 @cache
@@ -91,8 +105,9 @@ def test_engine_parameter_changes_the_result(key: Key):
     assert key.changes_result
     assert key.alternative != key.default
 
-    one = run(acting_engine(key))
-    other = run(acting_engine(key) | {key.name: key.alternative})
+    where = acting_propagation(key)
+    one = run(acting_engine(key), where)
+    other = run(acting_engine(key) | {key.name: key.alternative}, where)
 
     changed = difference(one, other)
     assert changed > (SLIGHTLY_SEEN if key.slight else SEEN)

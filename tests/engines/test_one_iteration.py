@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 import reference as ref
+from exitwave.parameters.models import Gradient
 from exitwave.partition import draw_groups, spatial_order
+from exitwave.schedules import rate, schedule_factors
 from small_scan import (
     ENGINES,
     FRAME,
+    IN_GROUPS,
     NOISES,
     PIES,
     PROJECTIONS,
@@ -44,7 +47,7 @@ OFF_CENTRE = np.roll(ref.disc(FRAME, 0.9), (1, -2), (0, 1))
 GROUP_SIZE = 4
 
 
-def pie_groups(scan: SmallScan, size: int, iterations: int, seed: int) -> list[list[list[int]]]:
+def drawn_groups(scan: SmallScan, size: int, iterations: int, seed: int) -> list[list[list[int]]]:
     """The groups that a run with this seed draws."""
     rng, order = np.random.default_rng(seed), spatial_order(scan.positions)
     return [draw_groups(order, size, rng) for _ in range(iterations)]
@@ -69,13 +72,20 @@ def expected_run(
     probe = ref.constraints.apply_supports(probe, common["support"], common["fourier"])
     power = ref.probe_power(probe)
     touched = ref.reached(ref.residual_pass(exact, obj, probe, range(len(scan.data)), _nothing))
-    groups = pie_groups(scan, given.pop("group_size"), iterations, seed) if name in PIES else [None]
+    groups: list[Any] = [None]
+    if name in IN_GROUPS:
+        groups = drawn_groups(scan, given.pop("group_size"), iterations, seed)
     momentum = None
     if name == "mPIE":
         momentum = ref.Momentum.start(obj, given.pop("momentum"), given.pop("momentum_period"))
+    optimisers = None
+    if name == "gradient":
+        settings = Gradient(name=name, iterations=iterations, probe_start=start, **given)
+        optimisers = optimisers_of(settings)
     waves, memory, errors = None, None, []
     for iteration in range(iterations):
         moves = start is not None and iteration >= start and (iteration - start) % every == 0
+        moves = moves and iteration < given.get("probe_stop", iterations)
         here = common | {"update_probe": moves}
         if name in PROJECTIONS:
             constants = ref.projection_constants(name, given.get("beta", 1.0))
@@ -102,6 +112,19 @@ def expected_run(
                 **given,
                 **here,
             )
+        elif optimisers is not None:
+            obj, probe, error = ref.gradient_iteration(
+                exact,
+                obj,
+                probe,
+                groups[iteration],
+                optimisers,
+                schedules=schedule_factors(settings, iteration),
+                noise=settings.noise,
+                power=power if held else None,
+                clip=clip,
+                **here,
+            )
         else:
             obj, probe, memory, _, error = ref.ml_iteration(
                 exact, obj, probe, memory, **given, **here
@@ -112,6 +135,17 @@ def expected_run(
         obj, probe = ref.hold_power(obj, probe, power, touched)
         obj = _clipped(obj, clip, touched)
     return obj, probe, [*errors, ref.fourier_error(exact, obj, probe)]
+
+
+def optimisers_of(settings: Gradient) -> tuple[ref.Optimiser, ref.Optimiser]:
+    of_object, of_probe = (
+        ref.Optimiser(kind, rate(kind, given), settings.step_memory, settings.square_memory)
+        for kind, given in (
+            (settings.object_optimiser, settings.object_rate),
+            (settings.probe_optimiser, settings.probe_rate),
+        )
+    )
+    return of_object, of_probe
 
 
 def _nothing(_: int, model: np.ndarray) -> np.ndarray:
@@ -137,8 +171,12 @@ def defaults(name: str, **options: Any) -> dict[str, Any]:
     }
     if name in ("DM", "RAAR"):
         given |= {"beta": 0.8}
+    if name in IN_GROUPS:
+        given |= {"group_size": GROUP_SIZE}
     if name in PIES:
-        given |= {"group_size": GROUP_SIZE, "object_step": 0.9, "probe_step": 0.7}
+        given |= {"object_step": 0.9, "probe_step": 0.7}
+    if name == "gradient":
+        given |= {"object_rate": 0.08, "probe_rate": 0.06, "step_memory": 0.8, "square_memory": 0.7}
     if name in ("rPIE", "mPIE"):
         given |= {"object_alpha": 0.3, "probe_alpha": 0.4}
     if name == "mPIE":
@@ -245,7 +283,7 @@ def deviation_of_frames(scan: SmallScan) -> np.ndarray:
 
 @pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("group_size", [1, 3, 13, 50])
-@pytest.mark.parametrize("name", PIES)
+@pytest.mark.parametrize("name", IN_GROUPS)
 def test_groups_of_any_size(name, group_size, device):
     """One frame, some, all, and more than there are."""
     scan = scan_of("far", (1, 1))

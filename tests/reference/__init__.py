@@ -26,6 +26,7 @@ from reference.detector import (
     loss_factor,
     modulus_factor,
 )
+from reference.gradient import Optimiser, gradient_iteration
 from reference.ml import (
     Memory,
     gradients,
@@ -72,6 +73,7 @@ __all__ = [
     "Memory",
     "Momentum",
     "NearField",
+    "Optimiser",
     "Scan",
     "Sums",
     "adjoint",
@@ -85,6 +87,7 @@ __all__ = [
     "fourier_support",
     "fourier_terms",
     "fresnel_scaling",
+    "gradient_iteration",
     "gradients",
     "hold_power",
     "inner",

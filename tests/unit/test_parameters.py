@@ -63,7 +63,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "iterations probe_start probe_every probe_modes object_modes object_inertia probe_inertia "
         "probe_support probe_fourier_support probe_power object_clip probe_centring "
         "position_start position_every position_step position_max_step_px position_limit_px "
-        "position_affine"
+        "position_affine distance_start defocus_start length_every length_step"
     )
     projection = "power_bound"
     pie = "group_size object_step probe_step"
@@ -76,7 +76,13 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
         "ML": ["noise smoothness"],
+        "gradient": [
+            "group_size noise object_optimiser probe_optimiser object_rate probe_rate",
+            "object_schedule probe_schedule object_start object_stop probe_stop",
+            "step_memory square_memory",
+        ],
     }
+    assert set(own) == set(ENGINES)
     for name, groups in own.items():
         expected = set(" ".join([every, *groups]).split())
         assert {key.name for key in engine_keys() if key.owner == name} == expected
@@ -112,7 +118,12 @@ def test_params_are_not_changed():
 
 @pytest.mark.parametrize("key", engine_keys(), ids=key_id)
 def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(key):
-    used = first_engine(engine(key.owner, **{key.name: key.alternative}))
+    needed: dict[str, object] = {"probe_start": None} if key.name == "defocus_start" else {}
+    entry = {"name": key.owner, **needed, key.name: key.alternative}
+    # Lengths along the beam are refused where there are none.
+    given = NEAR if key.name in ("distance_start", "defocus_start") else {"regime": "far"}
+
+    used = first_engine({"engines": [entry], "propagation": given})
 
     assert used[key.name] == key.alternative != key.default
 
@@ -221,7 +232,10 @@ REFUSED = [
     ({"engines": [{}]}, "engines[0].name is missing; it must be AP, DM, RAAR, ePIE, rPIE, "),
     (engine("DMM"), "engines[0].name is 'DMM'; it must be AP, DM, RAAR, "),
     (engine("epie"), "did you mean 'ePIE'?"),
-    (engine("DM", noise="poisson"), "engines[0].noise is not used by DM, only by ML; leave it out"),
+    (
+        engine("DM", noise="poisson"),
+        "engines[0].noise is not used by DM, only by ML, gradient; leave it out",
+    ),
     (engine("ML", beta=0.5), "engines[0].beta is not used by ML, only by DM, RAAR; leave it out"),
     (engine("DM", itertions=5), "engines[0].itertions is not a key of DM; did you mean 'iter"),
     (engine("DM", device="cpu"), "engines[0].device is no key of an engine; move it to the top"),

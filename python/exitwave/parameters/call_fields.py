@@ -53,12 +53,12 @@ FocusDistanceM = Annotated[
 ]
 
 
-def _both_axes(value: Any) -> Any:
+def both_axes(value: Any) -> Any:
     value = pair(value)
     return value if isinstance(value, tuple) else (value, value)
 
 
-def _lengths(value: tuple[float, float]) -> tuple[float, float]:
+def positive_lengths(value: tuple[float, float]) -> tuple[float, float]:
     if min(value) <= 0:
         raise ValueError
     return value
@@ -66,8 +66,8 @@ def _lengths(value: tuple[float, float]) -> tuple[float, float]:
 
 PixelSizeM = Annotated[
     tuple[StrictFloat, StrictFloat],
-    BeforeValidator(_both_axes),
-    AfterValidator(_lengths),
+    BeforeValidator(both_axes),
+    AfterValidator(positive_lengths),
     parameter(
         "a number above 0 or a pair (row, column) of them, in metres",
         "Pixel of the object (row, column) in metres; one number: square pixels.",

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from exitwave.parameters import call_fields as call
 from exitwave.parameters import engine_fields as engine
+from exitwave.parameters import gradient_fields as gradient
+from exitwave.parameters import length_fields as lengths
 from exitwave.parameters.base import Model
 
 
@@ -42,6 +44,10 @@ class EngineParameters(Model):
     position_max_step_px: engine.PositionMaxStepPx = 1.0
     position_limit_px: engine.PositionLimitPx = 10.0
     position_affine: engine.PositionAffine = 0.0
+    distance_start: lengths.DistanceStart = None
+    defocus_start: lengths.DefocusStart = None
+    length_every: lengths.LengthEvery = 5
+    length_step: lengths.LengthStep = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
@@ -123,16 +129,44 @@ class ML(EngineParameters):
     smoothness: engine.Smoothness = 0.0
 
 
-Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML, Field(discriminator="name")]
+class Gradient(EngineParameters):
+    """Descent along the gradient of a loss, group by group, with an optimiser for each unknown."""
+
+    name: Literal["gradient"] = "gradient"
+    object_inertia: engine.ObjectInertia = 0.1
+    probe_inertia: engine.ProbeInertia = 0.1
+    group_size: engine.GroupSize = None
+    noise: engine.Noise = "amplitude"
+    object_optimiser: gradient.ObjectOptimiser = "adam"
+    probe_optimiser: gradient.ProbeOptimiser = "adam"
+    object_rate: gradient.ObjectRate = None
+    probe_rate: gradient.ProbeRate = None
+    object_schedule: gradient.ObjectSchedule = "cosine"
+    probe_schedule: gradient.ProbeSchedule = "cosine"
+    object_start: gradient.ObjectStart = 0
+    object_stop: gradient.ObjectStop = None
+    probe_stop: gradient.ProbeStop = None
+    step_memory: gradient.StepMemory = 0.9
+    square_memory: gradient.SquareMemory = 0.99
+
+
+_MODELS = (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, Gradient)
+Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML | Gradient, Field(discriminator="name")]
 ENGINES: dict[str, type[EngineParameters]] = {
-    model.model_fields["name"].default: model for model in (AP, DM, RAAR, EPIE, RPIE, MPIE, ML)
+    model.model_fields["name"].default: model for model in _MODELS
 }
 
 
 class FarField(Model):
-    """Detector in the far field: one Fourier transform, which needs no lengths."""
+    """Detector in the far field: one Fourier transform. Only a refined defocus needs lengths."""
 
     regime: Literal["far"] = "far"
+    wavelength_m: lengths.FarWavelengthM = None
+    pixel_size_m: lengths.FarPixelSizeM = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Without what is not given."""
+        return self.model_dump(exclude_none=True)
 
 
 class NearField(Model):
@@ -144,6 +178,9 @@ class NearField(Model):
     pixel_size_m: call.PixelSizeM
     focus_distance_m: call.FocusDistanceM = None
     method: call.Method = "angular_spectrum"
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.model_dump()
 
 
 Propagation = Annotated[FarField | NearField, Field(discriminator="regime")]
@@ -183,5 +220,5 @@ class Parameters(Model):
         keys = [key for key in type(self).model_fields if key not in ("callback", "comm")]
         values = {key: getattr(self, key) for key in keys}
         values["engines"] = [entry.to_dict() for entry in self.engines]
-        values["propagation"] = self.propagation.model_dump()
+        values["propagation"] = self.propagation.to_dict()
         return values

@@ -30,7 +30,8 @@ def parameter_table() -> str:
         f"`{_chain_text()}`. `propagation` is a dict, see below.\n",
         _table(call_keys()),
         "## Propagation\n",
-        '`regime` is `"far"` (default, one Fourier transform, no other key) or `"near"` with\n',
+        '`regime` is `"far"` (default, one Fourier transform; `wavelength_m` and `pixel_size_m` '
+        'only where a defocus is refined) or `"near"` with\n',
         _table(propagation_keys()),
         "Data from a file that knows its geometry need no `propagation`, or only `method`.\n",
         "## Engines\n",

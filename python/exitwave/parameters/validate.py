@@ -48,6 +48,7 @@ def validate_params(
         params = _validated(params, propagation)
     _check_regime(params)
     _check_checkpoint(params)
+    _check_lengths(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
     return params
@@ -87,6 +88,32 @@ def _check_regime(params: Parameters) -> None:
             raise InvalidArgument(
                 f"engines[{index}].probe_centring is {engine.probe_centring}; it must be None in "
                 "the near field, where the probe's place on the detector is measured."
+            )
+
+
+def _check_lengths(params: Parameters) -> None:
+    """A distance enters the model in the near field only, and a free probe takes up any defocus."""
+    lengths = params.propagation
+    known = lengths.wavelength_m is not None and lengths.pixel_size_m is not None
+    for index, engine in enumerate(params.engines):
+        path = f"engines[{index}]"
+        if engine.distance_start is not None and lengths.regime == "far":
+            raise InvalidArgument(
+                f"{path}.distance_start is {engine.distance_start}; it must be None in the far "
+                "field, where no distance enters the model."
+            )
+        if engine.defocus_start is None:
+            continue
+        if not known:
+            raise InvalidArgument(
+                f"{path}.defocus_start is {engine.defocus_start}, but propagation has no "
+                "wavelength_m and pixel_size_m; give both."
+            )
+        if engine.probe_start is not None and engine.probe_start <= engine.defocus_start:
+            raise InvalidArgument(
+                f"{path}.defocus_start is {engine.defocus_start}, but the probe is updated from "
+                f"iteration {engine.probe_start} on and takes up any defocus; set probe_start to "
+                "None or to a later iteration."
             )
 
 

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+
+#include "core/complex.hpp"
+#include "core/sums.hpp"
+#include "core/view.hpp"
+#include "kernels/exit_wave.hpp"
+
+namespace exitwave::kernels {
+
+// How exit waves change with a length along the beam, in the paraxial approximation: free space
+// does d/dz w = i / (2 k) laplace w. Differences are central and inside the window, so pixels are
+// counted from (1, 1) and the outermost ones stay zero. `along_y` and `along_x` hold i's factor and
+// the squared pixel.
+
+// Propagation distance, with object and probe brought along to where they were: what is left of
+// laplace(P O) is i / k grad P . grad O. (What free object and probe take up themselves is not
+// counted, so that a step in the distance need not wait for them.)
+struct DistanceTangent {
+  BatchView<Complex> tangent;  // (frames, modes, ny, nx), written
+  ProbeMode probe;
+  ObjectWindow object;
+  Real along_y;
+  Real along_x;
+
+  EXITWAVE_HD void operator()(Pixel inner) const {
+    const Pixel p{inner.frame, inner.mode, inner.y + 1, inner.x + 1};
+    const Complex* a = probe.at(p);
+    const Complex* o = object.at(p);
+    const std::ptrdiff_t a_row = probe.probe.row_stride;
+    const std::ptrdiff_t o_row = object.object.row_stride;
+    const Complex y = (load(a[a_row]) - load(a[-a_row])) * (load(o[o_row]) - load(o[-o_row]));
+    const Complex x = (load(a[1]) - load(a[-1])) * (load(o[1]) - load(o[-1]));
+    const Complex sum = along_y * y + along_x * x;
+    store(tangent(p), Complex{-sum.im, sum.re});
+  }
+};
+
+// Defocus of the probe: i / (2 k) laplace P O.
+struct DefocusTangent {
+  BatchView<Complex> tangent;  // (frames, modes, ny, nx), written
+  ProbeMode probe;
+  ObjectWindow object;
+  Real along_y;
+  Real along_x;
+
+  EXITWAVE_HD void operator()(Pixel inner) const {
+    const Pixel p{inner.frame, inner.mode, inner.y + 1, inner.x + 1};
+    const Complex* a = probe.at(p);
+    const std::ptrdiff_t row = probe.probe.row_stride;
+    const Complex twice = Real(2) * load(*a);
+    const Complex y = load(a[row]) + load(a[-row]) - twice;
+    const Complex x = load(a[1]) + load(a[-1]) - twice;
+    const Complex sum = (along_y * y + along_x * x) * object(p);
+    store(tangent(p), Complex{-sum.im, sum.re});
+  }
+};
+
+// Gauss-Newton on amplitudes A = sqrt I along a tangent of the waves, over valid pixels:
+// totals sum A'^2 and sum A' (sqrt n - A), whose quotient is the step.
+struct AmplitudeAlong {
+  static constexpr int kSums = 2;
+  static constexpr int kRoots = 0;
+  static constexpr int kTotals = 2;
+
+  BatchView<const Real> measured;    // (frames, 1, ny, nx): counts
+  BatchView<const Complex> model;    // (frames, modes, ny, nx)
+  BatchView<const Complex> tangent;  // its change with the number sought
+  Real scale;                        // |model|^2 to counts
+
+  EXITWAVE_HD Sums<2> term(Pixel p) const {
+    const Complex wave = model(p);
+    return {{norm(wave), dot(wave, tangent(p))}};
+  }
+  EXITWAVE_HD Sums<2> finish(Pixel p, Sums<2> sum, Sums<0>) const {
+    using std::sqrt;
+    const Real counts = measured(p);
+    const Real known = counts < 0 ? Real(0) : counts;
+    const Real amplitude = sqrt(scale * sum.v[0]);
+    const Real change = scale * sum.v[1] / (amplitude > Real(1e-10) ? amplitude : Real(1));
+    const Real valid = counts < 0 ? Real(0) : change;
+    return {{valid * valid, valid * (sqrt(known) - amplitude)}};
+  }
+};
+
+}  // namespace exitwave::kernels

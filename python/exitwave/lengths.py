@@ -1,0 +1,143 @@
+"""Refinement of lengths along the beam: propagation distance, and defocus of the probe.
+
+The core looks at all frames and returns curvature and slope of the misfit of amplitudes along a
+length (``csrc/kernels/optics.hpp``); the Gauss-Newton step is their quotient.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exitwave.propagate import frequencies, near_field_kernel, propagate
+from exitwave.refined import Refinements
+
+if TYPE_CHECKING:
+    from exitwave.parameters import EngineParameters, Parameters
+    from exitwave.problem import Problem
+
+# Longest step of the distance, as fraction of it.
+_DISTANCE_STEP = 0.02
+# Longest step of the defocus: the phase by which it changes the probe's spectrum, rms.
+_DEFOCUS_PHASE = 0.5
+
+
+def kernel_of(
+    params: Parameters, frame_shape: tuple[int, int], distance_m: float | None = None
+) -> npt.NDArray[Any] | None:
+    """Near-field propagator for the frames, zero frequency first; None in far field.
+
+    A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification
+    M = (f + d) / f, distance d / M. ``pixel_size_m`` is the object's pixel. ``distance_m``: in
+    place of that of the parameters.
+    """
+    near = params.propagation
+    if near.regime == "far":
+        return None
+    distance = near.distance_m if distance_m is None else distance_m
+    if near.focus_distance_m is not None:
+        distance *= near.focus_distance_m / (near.focus_distance_m + distance)
+    return near_field_kernel(
+        frame_shape, near.wavelength_m, distance, near.pixel_size_m, near.method
+    )
+
+
+class LengthRefiner:
+    """Lengths of a run under refinement; what they have come to is in ``refinements``.
+
+    Parameters
+    ----------
+    params : Parameters
+    problem : Problem
+        Gets the propagator of each new distance, for the engines to come.
+    refinements : Refinements
+    """
+
+    def __init__(self, params: Parameters, problem: Problem, refinements: Refinements) -> None:
+        self._params = params
+        self._problem = problem
+        self._refinements = refinements
+
+    @property
+    def kernel(self) -> npt.NDArray[np.complex64] | None:
+        """Near-field propagator of the present distance."""
+        near = self._params.propagation
+        distance = None
+        if near.regime == "near":
+            distance = self._refinements.last("distance_m", near.distance_m)
+        kernel = kernel_of(self._params, self._problem.frame_shape, distance)
+        return None if kernel is None else kernel.astype(np.complex64)
+
+    def refine(self, engine: EngineParameters, iteration: int, core: Any) -> None:
+        """Takes the steps that are due after an iteration of an engine."""
+        if _due(engine.distance_start, engine.length_every, iteration):
+            self._refine_distance(engine, core)
+        held = engine.probe_start is None or iteration < engine.probe_start
+        if held and _due(engine.defocus_start, engine.length_every, iteration):
+            self._refine_defocus(engine, core)
+
+    def _refine_distance(self, engine: EngineParameters, core: Any) -> None:
+        near = self._params.propagation
+        assert near.regime == "near"
+        present = self._refinements.last("distance_m", near.distance_m)
+        self._refinements.begin("distance_m", present)
+        along = 1.0
+        if near.focus_distance_m is not None:
+            along = (near.focus_distance_m / (near.focus_distance_m + present)) ** 2
+        # 1 / k, and central differences of object and probe.
+        factors = along * near.wavelength_m / (2 * math.pi) / (2 * _pixel(near)) ** 2
+        step, uncertainty = _step(core, "distance", factors, engine.length_step)
+        limit = _DISTANCE_STEP * present
+        present += float(np.clip(step, -limit, limit))
+        self._refinements.add("distance_m", present, uncertainty)
+        self._problem.kernel = self.kernel
+        core.set_kernel(self._problem.kernel)
+
+    def _refine_defocus(self, engine: EngineParameters, core: Any) -> None:
+        lengths = self._params.propagation
+        assert lengths.wavelength_m is not None
+        present = self._refinements.last("defocus_m", 0.0)
+        self._refinements.begin("defocus_m", present)
+        # 1 / (2 k), and second differences of the probe.
+        factors = lengths.wavelength_m / (4 * math.pi) / _pixel(lengths) ** 2
+        step, uncertainty = _step(core, "defocus", factors, engine.length_step)
+        probe = core.probe
+        limit = _DEFOCUS_PHASE / _phase_per_metre(probe, lengths)
+        step = float(np.clip(step, -limit, limit))
+        moved = propagate(probe, lengths.wavelength_m, step, tuple(_pixel(lengths)))
+        core.set_probe(np.ascontiguousarray(moved, np.complex64))
+        self._refinements.add("defocus_m", present + step, uncertainty)
+
+
+def _due(start: int | None, every: int, iteration: int) -> bool:
+    return start is not None and iteration >= start and (iteration - start) % every == 0
+
+
+def _step(core: Any, length: str, factors: npt.NDArray[Any], share: float) -> tuple[float, float]:
+    """Gauss-Newton step in metres, and the uncertainty that counting noise leaves.
+
+    Amplitudes of counts have the variance 1/4, so that of the length is 1 / (4 curvature).
+    """
+    from exitwave import _core
+
+    found = core.look_at(getattr(_core.Length, length), float(factors[0]), float(factors[1]))
+    if not found.curvature > 0:
+        return 0.0, math.inf
+    return share * found.slope / found.curvature, 0.5 / math.sqrt(found.curvature)
+
+
+def _pixel(lengths: Any) -> npt.NDArray[np.float64]:
+    return np.asarray(lengths.pixel_size_m, np.float64)
+
+
+def _phase_per_metre(probe: npt.NDArray[np.complex64], lengths: Any) -> float:
+    """Standard deviation over the probe's spectrum of pi lambda q^2."""
+    u, v = frequencies((probe.shape[-2], probe.shape[-1]), tuple(_pixel(lengths)))
+    phase = math.pi * lengths.wavelength_m * (u**2 + v**2)
+    weight = (np.abs(np.fft.fft2(probe)) ** 2).sum(axis=0)
+    weight = weight / weight.sum()
+    mean = float((weight * phase).sum())
+    return math.sqrt(float((weight * (phase - mean) ** 2).sum()))
