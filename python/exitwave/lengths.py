@@ -89,9 +89,8 @@ class LengthRefiner:
             along = (near.focus_distance_m / (near.focus_distance_m + present)) ** 2
         # 1 / k, and central differences of object and probe.
         factors = along * near.wavelength_m / (2 * math.pi) / (2 * _pixel(near)) ** 2
-        step, uncertainty = _step(core, "distance", factors, engine.length_step)
-        limit = _DISTANCE_STEP * present
-        present += float(np.clip(step, -limit, limit))
+        step, uncertainty = _step(core, "distance", factors, _DISTANCE_STEP * present)
+        present += engine.length_step * step
         self._refinements.add("distance_m", present, uncertainty)
         self._problem.kernel = self.kernel
         core.set_kernel(self._problem.kernel)
@@ -103,10 +102,10 @@ class LengthRefiner:
         self._refinements.begin("defocus_m", present)
         # 1 / (2 k), and second differences of the probe.
         factors = lengths.wavelength_m / (4 * math.pi) / _pixel(lengths) ** 2
-        step, uncertainty = _step(core, "defocus", factors, engine.length_step)
         probe = core.probe
         limit = _DEFOCUS_PHASE / _phase_per_metre(probe, lengths)
-        step = float(np.clip(step, -limit, limit))
+        step, uncertainty = _step(core, "defocus", factors, limit)
+        step *= engine.length_step
         moved = propagate(probe, lengths.wavelength_m, step, tuple(_pixel(lengths)))
         core.set_probe(np.ascontiguousarray(moved, np.complex64))
         self._refinements.add("defocus_m", present + step, uncertainty)
@@ -116,8 +115,8 @@ def _due(start: int | None, every: int, iteration: int) -> bool:
     return start is not None and iteration >= start and (iteration - start) % every == 0
 
 
-def _step(core: Any, length: str, factors: npt.NDArray[Any], share: float) -> tuple[float, float]:
-    """Gauss-Newton step in metres, and the uncertainty that counting noise leaves.
+def _step(core: Any, length: str, factors: npt.NDArray[Any], limit: float) -> tuple[float, float]:
+    """Gauss-Newton step in metres, at most ``limit``, and what counting noise leaves uncertain.
 
     Amplitudes of counts have the variance 1/4, so that of the length is 1 / (4 curvature).
     """
@@ -126,7 +125,8 @@ def _step(core: Any, length: str, factors: npt.NDArray[Any], share: float) -> tu
     found = core.look_at(getattr(_core.Length, length), float(factors[0]), float(factors[1]))
     if not found.curvature > 0:
         return 0.0, math.inf
-    return share * found.slope / found.curvature, 0.5 / math.sqrt(found.curvature)
+    step = float(np.clip(found.slope / found.curvature, -limit, limit))
+    return step, 0.5 / math.sqrt(found.curvature)
 
 
 def _pixel(lengths: Any) -> npt.NDArray[np.float64]:
