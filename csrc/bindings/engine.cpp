@@ -392,11 +392,11 @@ void bind_engine(py::module_& m) {
       .def("set_probe", &BoundEngine::set_probe, "probe"_a.noconvert())
       .def("set_kernel", &BoundEngine::set_kernel, "kernel"_a.noconvert())
       .def(
-          "look_at",
-          [](BoundEngine& e, Length length, Real along_y, Real along_x) {
-            return e.engine().look_at(length, along_y, along_x);
+          "look_along",
+          [](BoundEngine& e, Unknown unknown, Real yy, Real yx, Real xy, Real xx) {
+            return e.engine().look_along(unknown, {yy, yx, xy, xx});
           },
-          "length"_a, "along_y"_a, "along_x"_a, Release(), "Normal equation of a length.")
+          Release(), "Normal equation of something that all frames have in common.")
       .def_property_readonly("gradients", &BoundEngine::gradients,
                              "Of the engine 'losses': of the loss with respect to the conjugates.")
       .def_property_readonly("position_slopes", &BoundEngine::position_slopes,

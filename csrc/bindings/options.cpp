@@ -20,9 +20,10 @@ void bind_options(py::module_& m) {
       .value("adam", OptimiserKind::adam)
       .value("momentum", OptimiserKind::momentum)
       .value("sgd", OptimiserKind::sgd);
-  py::enum_<Length>(m, "Length")
-      .value("distance", Length::distance)
-      .value("defocus", Length::defocus);
+  py::enum_<Unknown>(m, "Unknown")
+      .value("distance", Unknown::distance)
+      .value("defocus", Unknown::defocus)
+      .value("map", Unknown::map);
   py::enum_<WaveTier>(m, "WaveTier")
       .value("device", WaveTier::device)
       .value("host", WaveTier::host)
@@ -55,7 +56,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("probe_optimiser", &EngineOptions::probe_optimiser)
       .def_readwrite("step_memory", &EngineOptions::step_memory)
       .def_readwrite("square_memory", &EngineOptions::square_memory)
-      .def_readwrite("refines_lengths", &EngineOptions::refines_lengths)
+      .def_readwrite("needs_tangents", &EngineOptions::needs_tangents)
       .def_readwrite("smoothness", &EngineOptions::smoothness)
       .def_readwrite("hold_power", &EngineOptions::hold_power)
       .def_readwrite("clip", &EngineOptions::clip)

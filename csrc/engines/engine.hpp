@@ -8,6 +8,7 @@
 #include "core/complex.hpp"
 #include "core/error.hpp"
 #include "core/scan.hpp"
+#include "kernels/tangents.hpp"
 #include "storage/archive.hpp"
 #include "storage/plan.hpp"
 
@@ -15,8 +16,8 @@ namespace exitwave {
 
 enum class Noise { poisson, amplitude, gaussian, anscombe };
 enum class OptimiserKind { adam, momentum, sgd };
-// Lengths along the beam that can be refined.
-enum class Length { distance, defocus };
+// What can be refined that all frames have in common.
+enum class Unknown { distance, defocus, map };
 
 // Values of one engine's parameters; which of them an engine reads is decided, and checked, where
 // parameters are validated.
@@ -39,7 +40,7 @@ struct EngineOptions {
   OptimiserKind probe_optimiser = OptimiserKind::adam;
   double step_memory = 0;
   double square_memory = 0;
-  bool refines_lengths = false;
+  bool needs_tangents = false;
   double smoothness = 0;
   bool hold_power = true;
   bool clip = false;
@@ -98,8 +99,8 @@ class Engine {
   // Moves probe and object by whole pixels against the windows; exit waves follow.
   virtual void move_probe(int dy, int dx) = 0;
 
-  // What all frames say about a length; factors as in kernels/optics.hpp.
-  virtual NormalEquation look_at(Length length, Real along_y, Real along_x) = 0;
+  // What all frames say about something that they have in common, see kernels/tangents.hpp.
+  virtual NormalEquation look_along(Unknown unknown, const kernels::Along& along) = 0;
   // Another propagator of the near field, (ny, nx), zero frequency first. Kept waves stay.
   virtual void set_kernel(const Complex* kernel) = 0;
   // Whether the next iterations find out what each frame says about its position, and what they

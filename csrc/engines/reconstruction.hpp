@@ -9,11 +9,11 @@
 #include "engines/engine.hpp"
 #include "engines/model.hpp"
 #include "engines/moving.hpp"
-#include "engines/optics.hpp"
 #include "engines/partial_sums.hpp"
 #include "engines/positions.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
+#include "engines/tangents.hpp"
 #include "engines/totals.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/update.hpp"
@@ -47,7 +47,7 @@ class Reconstruction : public Engine {
                     options.probe_modes + extra_probe_sums),
         totals_(backend_, problem_.parts()),
         positions_(backend_, problem_),
-        optics_(backend_, model_, scan, options.refines_lengths) {
+        tangents_(backend_, model_, scan, options.needs_tangents) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
@@ -77,18 +77,12 @@ class Reconstruction : public Engine {
     });
   }
 
-  NormalEquation look_at(Length length, Real along_y, Real along_x) override {
+  NormalEquation look_along(Unknown unknown, const kernels::Along& along) override {
     set_all_frames();
     forget(kLoss, 2);
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
-        const CanvasView<const Complex> object = state_.object(part);
-        if (length == Length::distance)
-          optics_.template find<kernels::DistanceTangent>(lane, lane_number, model_, s, b, object,
-                                                          along_y, along_x);
-        else
-          optics_.template find<kernels::DefocusTangent>(lane, lane_number, model_, s, b, object,
-                                                         along_y, along_x);
+        tangents_.find(lane, lane_number, model_, s, b, state_.object(part), unknown, along);
         add_totals<2>(lane, s, b, kLoss);
       });
     });
@@ -400,7 +394,7 @@ class Reconstruction : public Engine {
   PartialSums<Backend> probe_sums_;
   Totals<Backend> totals_;
   PositionSums<Backend> positions_;
-  OpticsScratch<Backend> optics_;
+  Tangents<Backend> tangents_;
   bool watch_positions_ = false;
   double power_ = 0;  // of the probe at the start
 

@@ -17,8 +17,8 @@ from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.first_probe import gather_middle
+from exitwave.geometry_refiner import GeometryRefiner, kernel_of
 from exitwave.interruption import Interruption
-from exitwave.lengths import LengthRefiner, kernel_of
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
 from exitwave.object_parts import ObjectParts
@@ -125,7 +125,7 @@ class Chain:
             )
         if resumed is not None:
             self._go_back_to(resumed.checkpoint)
-        self._lengths = LengthRefiner(params, self.problem, self.refinements)
+        self._geometry = GeometryRefiner(params, self.problem, self.refinements)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
         if self._fingerprint != checkpoint.fingerprint:
@@ -180,9 +180,9 @@ class Chain:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
         if self.positions is not given or "distance_m" in self.refinements.histories:
-            self.problem.kernel = self._lengths.kernel
+            self.problem.kernel = self._geometry.kernel
             self.problem.place(self.positions)
-        if params.position_start is None:
+        if params.position_start is None and params.map_start is None:
             return None
         bounds = Bounds.around(
             given, params.position_limit_px, division.object_shape, division.frame_shape
@@ -233,7 +233,7 @@ class Chain:
                 self.probe,
                 standing,
                 refiner,
-                self._lengths,
+                self._geometry,
             )
             self._resumed.restore(engine.core)
             self._resumed = None
@@ -249,7 +249,7 @@ class Chain:
             self.object,
             self.probe,
             refiner=refiner,
-            lengths=self._lengths,
+            geometry=self._geometry,
         )
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:

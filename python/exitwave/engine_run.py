@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from exitwave.checkpoint import EngineStanding
 from exitwave.errors import DivergenceError
-from exitwave.lengths import LengthRefiner
+from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.partition import draw_groups
 from exitwave.positions import PositionRefiner
 from exitwave.problem import Problem
@@ -57,12 +57,12 @@ class EngineRun:
         probe: Complex64,
         standing: EngineStanding | None = None,
         refiner: PositionRefiner | None = None,
-        lengths: LengthRefiner | None = None,
+        geometry: GeometryRefiner | None = None,
     ) -> None:
         self.number = number
         self.params = params
         self.problem = problem
-        self._lengths = lengths
+        self._geometry = geometry
         self._refiner = refiner
         at = standing or EngineStanding([], [], None)
         self.errors = list(at.errors)
@@ -147,8 +147,8 @@ class EngineRun:
         self._check_error(iteration)
         if refines:
             self._refine_positions()
-        if self._lengths is not None:
-            self._lengths.refine(self.params, iteration, self._core)
+        if self._geometry is not None:
+            self._geometry.refine(self.params, iteration, self._core, self._refiner)
         centring = self.params.probe_centring
         if centring is not None and (iteration + 1) % centring == 0:
             self._centre_probe()
@@ -258,9 +258,8 @@ def core_options(
         if values.get(key) is not None:
             setattr(options, key, values[key])
     options.object_modes, options.probe_modes = object_modes, probe_modes
-    options.refines_lengths = any(
-        start is not None for start in (params.distance_start, params.defocus_start)
-    )
+    starts = (params.map_start, params.distance_start, params.defocus_start)
+    options.needs_tangents = any(start is not None for start in starts)
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])

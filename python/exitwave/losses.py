@@ -12,7 +12,7 @@ import numpy.typing as npt
 from exitwave import start
 from exitwave.counts import read_counts
 from exitwave.errors import InvalidArgument
-from exitwave.lengths import kernel_of
+from exitwave.geometry_refiner import kernel_of
 from exitwave.parameters import Parameters, validate_params
 from exitwave.parameters.messages import show
 from exitwave.positions import Bounds

@@ -69,7 +69,11 @@ def margin_px(limit_px: float | None) -> int:
 def position_limit(engines: Iterable[EngineParameters]) -> float | None:
     """The farthest that any engine of a chain may move a frame; None: none refines positions."""
     return max(
-        (engine.position_limit_px for engine in engines if engine.position_start is not None),
+        (
+            engine.position_limit_px
+            for engine in engines
+            if engine.position_start is not None or engine.map_start is not None
+        ),
         default=None,
     )
 
@@ -127,11 +131,22 @@ class PositionRefiner:
         if loud.any():
             moved -= (moved - self.present)[loud].mean(axis=0)
         moved = np.where(loud[:, None], moved, self.present)
+        return self._settle(moved, scan_map_uncertainty(self.given, sums))
+
+    def update_map(self, step: Float64, uncertainty: Float64) -> Float64:
+        """New positions by the map (2, 2) 1 + ``step`` about the middle of the scan.
+
+        It is made smaller where the frame that moves farthest would pass ``position_max_step_px``.
+        """
+        moves = (self.present - self.present.mean(axis=0)) @ step.T
+        longest = np.hypot(*moves.T).max() / self.params.position_max_step_px
+        return self._settle(self.present + moves / max(1.0, longest), uncertainty)
+
+    def _settle(self, moved: Float64, map_uncertainty: Float64) -> Float64:
+        """Positions within the bounds, of which the map is kept."""
         self.present = self.bounds.clip(moved)
         self._stopped = (self.present != moved).any(axis=1)
-        self._refinements.add(
-            "scan_map", scan_map(self.given, self.present), scan_map_uncertainty(self.given, sums)
-        )
+        self._refinements.add("scan_map", scan_map(self.given, self.present), map_uncertainty)
         return self.present
 
     def at_bound(self) -> int:

@@ -67,11 +67,11 @@ def base_engine(name: str) -> dict[str, Any]:
 
 def acting_engine(key: Key) -> dict[str, Any]:
     """An engine on which the parameter acts: those of positions need positions that move, those of
-    lengths a length that is refined, and a refined defocus needs a probe that is held."""
+    the geometry a distance that is refined, and a refined defocus needs a probe that is held."""
     acts: dict[str, Any] = {}
     if key.name.startswith("position_") and key.name != "position_start":
         acts = {"position_start": 1}
-    if key.name.startswith("length_"):
+    if key.name.startswith("geometry_"):
         acts = {"distance_start": 0}
     if key.name == "defocus_start":
         acts = {"probe_start": None}
@@ -80,7 +80,7 @@ def acting_engine(key: Key) -> dict[str, Any]:
 
 def acting_propagation(key: Key) -> dict[str, Any] | None:
     """Where lengths are refined: in the near field, with a distance that is off."""
-    if key.name.startswith("length_") or key.name in ("distance_start", "defocus_start"):
+    if key.name.startswith("geometry_") or key.name in ("distance_start", "defocus_start"):
         return PROPAGATIONS["near"] | {"distance_m": 2.03e-5}
     return None
 

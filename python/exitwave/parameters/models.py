@@ -12,8 +12,8 @@ from pydantic import Field
 
 from exitwave.parameters import call_fields as call
 from exitwave.parameters import engine_fields as engine
+from exitwave.parameters import geometry_fields as geometry
 from exitwave.parameters import gradient_fields as gradient
-from exitwave.parameters import length_fields as lengths
 from exitwave.parameters.base import Model
 
 
@@ -44,10 +44,11 @@ class EngineParameters(Model):
     position_max_step_px: engine.PositionMaxStepPx = 1.0
     position_limit_px: engine.PositionLimitPx = 10.0
     position_affine: engine.PositionAffine = 0.0
-    distance_start: lengths.DistanceStart = None
-    defocus_start: lengths.DefocusStart = None
-    length_every: lengths.LengthEvery = 5
-    length_step: lengths.LengthStep = 1.0
+    map_start: geometry.MapStart = None
+    distance_start: geometry.DistanceStart = None
+    defocus_start: geometry.DefocusStart = None
+    geometry_every: geometry.GeometryEvery = 5
+    geometry_step: geometry.GeometryStep = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
@@ -158,11 +159,11 @@ ENGINES: dict[str, type[EngineParameters]] = {
 
 
 class FarField(Model):
-    """Detector in the far field: one Fourier transform. Only a refined defocus needs lengths."""
+    """Detector in the far field: one Fourier transform. Only a refined defocus needs geometry."""
 
     regime: Literal["far"] = "far"
-    wavelength_m: lengths.FarWavelengthM = None
-    pixel_size_m: lengths.FarPixelSizeM = None
+    wavelength_m: geometry.FarWavelengthM = None
+    pixel_size_m: geometry.FarPixelSizeM = None
 
     def to_dict(self) -> dict[str, Any]:
         """Without what is not given."""

@@ -1,4 +1,4 @@
-"""Lengths along the beam by Gauss-Newton: tangents of the exit waves, and sums over all frames."""
+"""What all frames share by Gauss-Newton: tangents of the exit waves, and sums over all frames."""
 
 from __future__ import annotations
 
@@ -39,17 +39,27 @@ def defocus_tangent(probe: Complex, obj: Complex, wavelength_m: float, pixel_m) 
     return 1j / (2 * k) * laplacian(probe, pixel_m) * obj
 
 
-def length_equation(
-    scan: Scan, obj: Complex, probe: Complex, tangent, wavelength_m: float, pixel_m
+def map_tangent(probe: Complex, obj: Complex, entry: tuple[int, int]) -> Complex:
+    """-P r_b d_a O for entry (a, b) of the map, r from the middle of the window."""
+    a, b = entry
+    place = np.indices(probe.shape[-2:])[b] - (probe.shape[b - 2] - 1) / 2
+    return -probe * place * differences(obj, a - 2, 1.0)
+
+
+def normal_equation(
+    scan: Scan, obj: Complex, probe: Complex, tangent, *given
 ) -> tuple[float, float]:
-    """Curvature sum A'^2 and slope sum A' (sqrt n - A), with A' = Re sum conj(Psi) Psi' / A."""
+    """Curvature sum A'^2 and slope sum A' (sqrt n - A), with A' = Re sum conj(Psi) Psi' / A.
+
+    The exit waves change by tangent(probe, object, *given).
+    """
     curvature = slope = 0.0
     for counts, position in zip(scan.counts, scan.positions, strict=True):
         moved = shifted_probe(probe, position)[:, None]
         inside = window(obj, position, probe.shape[-2:])[None]
         fraction = corner_and_fraction(position)[1]
         wave = scan.propagator.forward(moved * inside, fraction)
-        change = scan.propagator.forward(tangent(moved, inside, wavelength_m, pixel_m), fraction)
+        change = scan.propagator.forward(tangent(moved, inside, *given), fraction)
         amplitude = np.sqrt((np.abs(wave) ** 2).sum((0, 1)))
         along = np.where(scan.mask, (np.conj(wave) * change).real.sum((0, 1)) / amplitude, 0)
         curvature += (along**2).sum()

@@ -1,12 +1,13 @@
-"""Refinement of lengths along the beam: propagation distance, and defocus of the probe.
+"""Refinement of what all frames have in common: propagation distance, defocus, map of the scan.
 
-The core looks at all frames and returns curvature and slope of the misfit of amplitudes along a
-length (``csrc/kernels/optics.hpp``); the Gauss-Newton step is their quotient.
+The core looks at all frames and returns curvature and slope of the misfit of amplitudes along one
+number (``csrc/kernels/tangents.hpp``); the Gauss-Newton step is their quotient.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy.typing as npt
 
 from exitwave.propagate import frequencies, near_field_kernel, propagate
 from exitwave.refined import Refinements
+from exitwave.start import corners_and_fractions
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters, Parameters
+    from exitwave.positions import PositionRefiner
     from exitwave.problem import Problem
 
 # Longest step of the distance, as fraction of it.
@@ -45,8 +48,8 @@ def kernel_of(
     )
 
 
-class LengthRefiner:
-    """Lengths of a run under refinement; what they have come to is in ``refinements``.
+class GeometryRefiner:
+    """Geometry of a run under refinement; what it has come to is in ``refinements``.
 
     Parameters
     ----------
@@ -71,12 +74,20 @@ class LengthRefiner:
         kernel = kernel_of(self._params, self._problem.frame_shape, distance)
         return None if kernel is None else kernel.astype(np.complex64)
 
-    def refine(self, engine: EngineParameters, iteration: int, core: Any) -> None:
+    def refine(
+        self,
+        engine: EngineParameters,
+        iteration: int,
+        core: Any,
+        positions: PositionRefiner | None,
+    ) -> None:
         """Takes the steps that are due after an iteration of an engine."""
-        if _due(engine.distance_start, engine.length_every, iteration):
+        if positions is not None and _due(engine.map_start, engine.geometry_every, iteration):
+            _refine_map(engine, core, positions)
+        if _due(engine.distance_start, engine.geometry_every, iteration):
             self._refine_distance(engine, core)
         held = engine.probe_start is None or iteration < engine.probe_start
-        if held and _due(engine.defocus_start, engine.length_every, iteration):
+        if held and _due(engine.defocus_start, engine.geometry_every, iteration):
             self._refine_defocus(engine, core)
 
     def _refine_distance(self, engine: EngineParameters, core: Any) -> None:
@@ -89,8 +100,8 @@ class LengthRefiner:
             along = (near.focus_distance_m / (near.focus_distance_m + present)) ** 2
         # 1 / k, and central differences of object and probe.
         factors = along * near.wavelength_m / (2 * math.pi) / (2 * _pixel(near)) ** 2
-        step, uncertainty = _step(core, "distance", factors, _DISTANCE_STEP * present)
-        present += engine.length_step * step
+        step, uncertainty = _step(core, "distance", _diagonal(factors), _DISTANCE_STEP * present)
+        present += engine.geometry_step * step
         self._refinements.add("distance_m", present, uncertainty)
         self._problem.kernel = self.kernel
         core.set_kernel(self._problem.kernel)
@@ -104,29 +115,42 @@ class LengthRefiner:
         factors = lengths.wavelength_m / (4 * math.pi) / _pixel(lengths) ** 2
         probe = core.probe
         limit = _DEFOCUS_PHASE / _phase_per_metre(probe, lengths)
-        step, uncertainty = _step(core, "defocus", factors, limit)
-        step *= engine.length_step
+        step, uncertainty = _step(core, "defocus", _diagonal(factors), limit)
+        step *= engine.geometry_step
         moved = propagate(probe, lengths.wavelength_m, step, tuple(_pixel(lengths)))
         core.set_probe(np.ascontiguousarray(moved, np.complex64))
         self._refinements.add("defocus_m", present + step, uncertainty)
+
+
+def _refine_map(engine: EngineParameters, core: Any, positions: PositionRefiner) -> None:
+    """Its four entries, one after the other: they hardly depend on each other."""
+    found = [_step(core, "map", tuple(unit), math.inf) for unit in np.eye(4)]
+    steps, uncertainties = np.array(found).T.reshape(2, 2, 2)
+    moved = positions.update_map(engine.geometry_step * steps, uncertainties)
+    core.set_positions(*corners_and_fractions(moved))
 
 
 def _due(start: int | None, every: int, iteration: int) -> bool:
     return start is not None and iteration >= start and (iteration - start) % every == 0
 
 
-def _step(core: Any, length: str, factors: npt.NDArray[Any], limit: float) -> tuple[float, float]:
-    """Gauss-Newton step in metres, at most ``limit``, and what counting noise leaves uncertain.
+def _step(core: Any, unknown: str, factors: Sequence[float], limit: float) -> tuple[float, float]:
+    """Gauss-Newton step, at most ``limit``, and what counting noise leaves uncertain.
 
-    Amplitudes of counts have the variance 1/4, so that of the length is 1 / (4 curvature).
+    Amplitudes of counts have the variance 1/4, so that of the number is 1 / (4 curvature).
     """
     from exitwave import _core
 
-    found = core.look_at(getattr(_core.Length, length), float(factors[0]), float(factors[1]))
+    found = core.look_along(getattr(_core.Unknown, unknown), *map(float, factors))
     if not found.curvature > 0:
         return 0.0, math.inf
     step = float(np.clip(found.slope / found.curvature, -limit, limit))
     return step, 0.5 / math.sqrt(found.curvature)
+
+
+def _diagonal(factors: npt.NDArray[np.float64]) -> Sequence[float]:
+    """Of rows and of columns, as the core takes them."""
+    return (factors[0], 0.0, 0.0, factors[1])
 
 
 def _pixel(lengths: Any) -> npt.NDArray[np.float64]:

@@ -10,10 +10,18 @@
 
 namespace exitwave::kernels {
 
-// How exit waves change with a length along the beam, in the paraxial approximation: free space
-// does d/dz w = i / (2 k) laplace w. Differences are central and inside the window, so pixels are
-// counted from (1, 1) and the outermost ones stay zero. `along_y` and `along_x` hold i's factor and
-// the squared pixel.
+// How exit waves change with what all frames have in common. Differences are central and inside
+// the window, so pixels are counted from (1, 1) and the outermost ones stay zero. Lengths along the
+// beam are in the paraxial approximation, where free space does d/dz w = i / (2 k) laplace w.
+
+// Factors on changes of rows (y) and columns (x); lengths use the diagonal, for i's factor over the
+// squared pixel.
+struct Along {
+  Real yy;
+  Real yx;
+  Real xy;
+  Real xx;
+};
 
 // Propagation distance, with object and probe brought along to where they were: what is left of
 // laplace(P O) is i / k grad P . grad O. (What free object and probe take up themselves is not
@@ -22,8 +30,7 @@ struct DistanceTangent {
   BatchView<Complex> tangent;  // (frames, modes, ny, nx), written
   ProbeMode probe;
   ObjectWindow object;
-  Real along_y;
-  Real along_x;
+  Along along;
 
   EXITWAVE_HD void operator()(Pixel inner) const {
     const Pixel p{inner.frame, inner.mode, inner.y + 1, inner.x + 1};
@@ -33,7 +40,7 @@ struct DistanceTangent {
     const std::ptrdiff_t o_row = object.object.row_stride;
     const Complex y = (load(a[a_row]) - load(a[-a_row])) * (load(o[o_row]) - load(o[-o_row]));
     const Complex x = (load(a[1]) - load(a[-1])) * (load(o[1]) - load(o[-1]));
-    const Complex sum = along_y * y + along_x * x;
+    const Complex sum = along.yy * y + along.xx * x;
     store(tangent(p), Complex{-sum.im, sum.re});
   }
 };
@@ -43,8 +50,7 @@ struct DefocusTangent {
   BatchView<Complex> tangent;  // (frames, modes, ny, nx), written
   ProbeMode probe;
   ObjectWindow object;
-  Real along_y;
-  Real along_x;
+  Along along;
 
   EXITWAVE_HD void operator()(Pixel inner) const {
     const Pixel p{inner.frame, inner.mode, inner.y + 1, inner.x + 1};
@@ -53,8 +59,31 @@ struct DefocusTangent {
     const Complex twice = Real(2) * load(*a);
     const Complex y = load(a[row]) + load(a[-row]) - twice;
     const Complex x = load(a[1]) + load(a[-1]) - twice;
-    const Complex sum = (along_y * y + along_x * x) * object(p);
+    const Complex sum = (along.yy * y + along.xx * x) * object(p);
     store(tangent(p), Complex{-sum.im, sum.re});
+  }
+};
+
+// Map of the scan: positions r_j go to (1 + e) r_j, e = [yy yx; xy xx], with the object brought
+// along to where its frames are. What is left is the object inside the window, seen from the
+// window's middle: -P (e r) . grad O.
+struct MapTangent {
+  BatchView<Complex> tangent;  // (frames, modes, ny, nx), written
+  ProbeMode probe;
+  ObjectWindow object;
+  Along along;
+  int ny;
+  int nx;
+
+  EXITWAVE_HD void operator()(Pixel inner) const {
+    const Pixel p{inner.frame, inner.mode, inner.y + 1, inner.x + 1};
+    const Complex* o = object.at(p);
+    const std::ptrdiff_t row = object.object.row_stride;
+    const Real y = Real(p.y) - Real(0.5) * Real(ny - 1);
+    const Real x = Real(p.x) - Real(0.5) * Real(nx - 1);
+    const Complex along_y = (along.yy * y + along.yx * x) * (load(o[row]) - load(o[-row]));
+    const Complex along_x = (along.xy * y + along.xx * x) * (load(o[1]) - load(o[-1]));
+    store(tangent(p), Real(-0.5) * (probe(p) * (along_y + along_x)));
   }
 };
 

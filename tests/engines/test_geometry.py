@@ -1,4 +1,4 @@
-"""Propagation distance and probe defocus: the core's sums are the oracle's, and find the truth."""
+"""Distance, defocus and map of the scan: the core's sums are the oracle's, and find the truth."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ import pytest
 import exitwave
 import reference as ref
 from exitwave import InvalidArgument, load_result, save_result
-from exitwave.lengths import LengthRefiner
+from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.propagate import propagate
 from exitwave.simulation import Simulation
-from reference.optics import defocus_tangent, distance_tangent, length_equation
+from reference.tangents import (
+    defocus_tangent,
+    distance_tangent,
+    map_tangent,
+    normal_equation,
+)
 from small_scan import ENGINES, SmallScan, devices, relative, small_scan
 
 LENGTHS = {"wavelength_m": 5e-7, "pixel_size_m": (1e-6, 1.3e-6)}
@@ -44,7 +49,7 @@ def test_tangents_are_those_of_free_space():
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the core answers to each look at a length: (curvature, slope), object, probe."""
     answers: list[Any] = []
-    refine = LengthRefiner.refine
+    refine = GeometryRefiner.refine
 
     class Core:
         def __init__(self, core: Any) -> None:
@@ -53,13 +58,15 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         def __getattr__(self, name: str) -> Any:
             return getattr(self._core, name)
 
-        def look_at(self, *given: Any) -> Any:
-            found = self._core.look_at(*given)
+        def look_along(self, *given: Any) -> Any:
+            found = self._core.look_along(*given)
             answers.append(((found.curvature, found.slope), self._core.object, self._core.probe))
             return found
 
     monkeypatch.setattr(
-        LengthRefiner, "refine", lambda self, engine, i, core: refine(self, engine, i, Core(core))
+        GeometryRefiner,
+        "refine",
+        lambda self, engine, i, core, positions: refine(self, engine, i, Core(core), positions),
     )
     return answers
 
@@ -89,7 +96,7 @@ def test_sums_are_those_of_the_oracle(regime, length, fractional, device, seen):
     )
 
     ((found, obj, probe),) = seen
-    expected = length_equation(
+    expected = normal_equation(
         scan.reference(),
         obj.astype(complex),
         probe.astype(complex),
@@ -103,7 +110,7 @@ def test_sums_are_those_of_the_oracle(regime, length, fractional, device, seen):
 @pytest.mark.parametrize("name", ENGINES)
 def test_parts_come_to_the_same_distance(name, parts):
     scan = small_scan("near", 2, noise=True)
-    engine = {"name": name, "iterations": 6, "distance_start": 1, "length_every": 2}
+    engine = {"name": name, "iterations": 6, "distance_start": 1, "geometry_every": 2}
     given = {"propagation": propagation_of("near") | {"distance_m": 2.02e-5}}
 
     one = scan.run(engine, **given, parts=1).refined["distance_m"]
@@ -176,26 +183,34 @@ def test_defocus_that_is_off_by_a_tenth_is_found(factor):
     assert result.refined["defocus_m"].value == pytest.approx(-off, rel=0.05)
 
 
-def test_map_of_the_scan_is_told_with_the_positions():
-    """A scan that was given 1 % too wide along the rows, refined along affine maps."""
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
+@pytest.mark.parametrize("regime", ["near", "far"])
+def test_sums_of_the_map_are_those_of_the_oracle(regime, device, seen):
+    scan = small_scan(regime, 2, 2, noise=True)
+
+    scan.run({"name": "AP", "iterations": 1, "map_start": 0}, device=device, parts=3)
+
+    assert len(seen) == 4
+    for entry, (found, obj, probe) in zip(np.ndindex(2, 2), seen, strict=True):
+        given = scan.reference(), obj.astype(complex), probe.astype(complex)
+        assert found == pytest.approx(normal_equation(*given, map_tangent, entry), rel=1e-4)
+
+
+def test_map_of_the_scan_is_found():
+    """A scan that was given 1 % too wide along the rows, and turned by 0.6 degrees."""
     scan = exitwave.simulate(48, 80, counts_per_frame=1e8, seed=2)
+    turn = np.deg2rad(0.6)
+    wrong = np.array([[1.01, -turn], [turn, 1.0]])
     centre = scan.positions_px.mean(axis=0)
-    wide = centre + (scan.positions_px - centre) * [1.01, 1.0]
+    given = centre + (scan.positions_px - centre) @ wrong.T
 
     result = exitwave.ptychography(
         scan.data,
         probe=scan.probe,
-        pos=wide,
+        pos=given,
         params={
             "engines": [
-                {
-                    "name": "ePIE",
-                    "iterations": 60,
-                    "probe_start": None,
-                    "position_start": 5,
-                    "position_affine": 1.0,
-                    "position_step": 3.0,
-                }
+                {"name": "ePIE", "iterations": 60, "probe_start": None, "map_start": 5},
             ],
             "propagation": scan.propagation,
             "device": "cpu:1",
@@ -203,12 +218,33 @@ def test_map_of_the_scan_is_told_with_the_positions():
     )
 
     found = result.refined["scan_map"]
+    assert found.value == pytest.approx(np.linalg.inv(wrong), abs=1e-3)
+    assert (found.uncertainty < 1e-4).all()
+    assert len(found.history) == 12
+    there, moved = (p - p.mean(axis=0) for p in (given, result.positions))
+    np.testing.assert_allclose(there @ found.value.T, moved, atol=1e-6)
+
+
+def test_farthest_frame_moves_by_the_longest_step():
+    scan = small_scan("far")
+    engine = {"name": "AP", "iterations": 1, "map_start": 0, "position_max_step_px": 0.01}
+
+    moved = scan.run(engine).positions - scan.positions
+
+    assert np.hypot(*moved.T).max() == pytest.approx(0.01)
+
+
+def test_map_is_told_where_frames_move_on_their_own():
+    scan = small_scan("far", noise=True)
+
+    result = scan.run({"name": "ePIE", "iterations": 3, "position_start": 1})
+
+    found = result.refined["scan_map"]
     assert found.value.shape == found.uncertainty.shape == (2, 2)
-    assert found.value[0] == pytest.approx([1 / 1.01, 0.0], abs=1e-3)
-    assert (found.uncertainty < 1e-3).all()
-    assert len(found.history) == 56
-    given, moved = (p - p.mean(axis=0) for p in (wide, result.positions))
-    np.testing.assert_allclose(given @ found.value.T, moved, atol=1e-6)
+    given, moved = (p - p.mean(axis=0) for p in (scan.positions, result.positions))
+    expected = np.linalg.lstsq(given, moved, rcond=None)[0].T
+    np.testing.assert_allclose(found.value, expected, atol=1e-9)
+    assert len(found.history) == 3
 
 
 def refining(scan: SmallScan, *engines: dict[str, Any], **params: Any) -> exitwave.Result:
@@ -217,8 +253,14 @@ def refining(scan: SmallScan, *engines: dict[str, Any], **params: Any) -> exitwa
 
 
 CHAIN = (
-    {"name": "ePIE", "iterations": 3, "distance_start": 1, "length_every": 1, "position_start": 0},
-    {"name": "ML", "iterations": 3, "distance_start": 0, "length_every": 2},
+    {
+        "name": "ePIE",
+        "iterations": 3,
+        "distance_start": 1,
+        "geometry_every": 1,
+        "position_start": 0,
+    },
+    {"name": "ML", "iterations": 3, "distance_start": 0, "geometry_every": 2},
 )
 
 

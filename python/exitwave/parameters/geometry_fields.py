@@ -1,4 +1,4 @@
-"""Types of the parameters by which lengths along the beam are refined."""
+"""Types of the parameters by which what all frames have in common is refined."""
 
 from __future__ import annotations
 
@@ -31,20 +31,30 @@ DefocusStart = Annotated[
         ge=0,
     ),
 ]
-LengthEvery = Annotated[
+MapStart = Annotated[
+    StrictInt | None,
+    parameter(
+        _START,
+        "First iteration (from 0) that refines the affine map of the scan (scales, shear, "
+        "rotation), all frames together; None: never.",
+        1,
+        ge=0,
+    ),
+]
+GeometryEvery = Annotated[
     StrictInt,
     parameter(
         "a whole number of at least 1",
-        "Distance and defocus are refined every so many iterations.",
+        "Distance, defocus and map are refined every so many iterations.",
         2,
         ge=1,
     ),
 ]
-LengthStep = Annotated[
+GeometryStep = Annotated[
     StrictFloat,
     parameter(
         "a number above 0 and at most 10",
-        "Factor on the Gauss-Newton step of distance and defocus.",
+        "Factor on the Gauss-Newton steps of distance, defocus and map.",
         0.5,
         gt=0,
         le=10,
