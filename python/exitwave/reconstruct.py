@@ -84,7 +84,7 @@ def ptychography(
             _name_engines(checked, ranks)
         source = _source_of(data)
         result = reconstruct(data, obj, probe, pos, mask, checked, source, ranks=ranks)
-    remove_checkpoint(checked, result.stopped)
+        remove_checkpoint(checked, result.stopped, ranks)
     return result
 
 
@@ -118,7 +118,6 @@ def reconstruct(
     ranks: Ranks = ALONE,
 ) -> Result:
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
-    ranks.agree(lambda: _check_checkpoint(params, ranks))
     division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
     limits = ranks.agree(lambda: _limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
@@ -131,14 +130,6 @@ def reconstruct(
     result.source = source.name
     result.pixel_size_m = source.pixel_size_m
     return result
-
-
-def _check_checkpoint(params: Parameters, ranks: Ranks) -> None:
-    if params.checkpoint is not None and ranks.size > 1:
-        raise InvalidArgument(
-            f"checkpoint is {params.checkpoint!r}, but runs over several MPI processes write none; "
-            "set it to None."
-        )
 
 
 def _with_parts(params: Parameters, resumed: Resumed | None) -> Parameters:
@@ -251,7 +242,7 @@ def _from_file(
             source_of_file(dataset, {}),
             ranks=ranks,
         )
-        remove_checkpoint(checked, result.stopped)
+        remove_checkpoint(checked, result.stopped, ranks)
     return result
 
 
