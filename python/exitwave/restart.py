@@ -98,13 +98,12 @@ def read_run(
 def _check_ranks(place: Path, checkpoint: Checkpoint, ranks: Ranks) -> None:
     if checkpoint.ranks == ranks.size:
         return
-    were, way = "one process", "one process alone"
+    were, way = "one process", "one alone"
     if checkpoint.ranks > 1:
         were, way = f"{checkpoint.ranks} MPI processes", f"mpiexec -n {checkpoint.ranks}"
     here = "this is one" if ranks.size == 1 else f"here are {ranks.size}"
     raise InvalidArgument(
-        f"{place} was written by {were}, and {here}; each goes on with what it held, so start "
-        f"{way}."
+        f"{place} was written by {were}, and {here}; each goes on with what it held, so use {way}."
     )
 
 
