@@ -97,7 +97,7 @@ def test_killed_at_many_moments(tmp_path):
         assert now >= last
         last = now
 
-    assert last > 7
+    assert last >= 6
     (tmp_path / "enough").touch()
     assert run(2, JOBS, "to_be_killed", tmp_path) == {"same": True}
     assert [path.name for path in tmp_path.iterdir()] == ["enough"]
