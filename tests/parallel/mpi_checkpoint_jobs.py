@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mpi_jobs import LIMIT, engine, in_file, main
 import exitwave
 from exitwave.io.checkpoint_file import read_checkpoint
 from exitwave.mpi import find_ranks
+from short_disk import full_disk
 from small_scan import ENGINES, PIES, SmallScan, assert_same_bits, small_scan
 
 Case = tuple[str, SmallScan, list[dict[str, Any]], dict[str, Any]]
@@ -116,7 +117,7 @@ def agreed(folder: str) -> dict[str, Any]:
     return {"ranks": list(ranks.collect([found]))}
 
 
-def full_disk(folder: str) -> dict[str, Any]:
+def a_full_disk(folder: str) -> dict[str, Any]:
     """The disk of one rank is full, then that of the first."""
     ranks = find_ranks("world")
     place = Path(folder) / "full"
@@ -124,17 +125,13 @@ def full_disk(folder: str) -> dict[str, Any]:
     whole = scan.run(RAAR, gather="all")
     scan.run(RAAR, checkpoint=place, callback=lambda state: state.iteration == 3)
     before = left(place)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     found = []
     for rank, size in ((1, 0), (1, 9000), (0, 3000), (0, 20_000)):
-        if ranks.rank == rank:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
-        try:
-            exitwave.resume(place, scan.data, {"checkpoint_every": 2})
-        except exitwave.ExitwaveError as error:
-            found.append(str(error))
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        with full_disk(size) if ranks.rank == rank else nullcontext():
+            try:
+                exitwave.resume(place, scan.data, {"checkpoint_every": 2})
+            except exitwave.ExitwaveError as error:
+                found.append(str(error))
         ranks.any(False)
         assert left(place) == before
     result = exitwave.resume(place, scan.data, {"gather": "all"})
@@ -194,7 +191,7 @@ def refused(folder: str) -> dict[str, Any]:
 JOBS: tuple[Callable[[str], dict[str, Any]], ...] = (
     resumed,
     agreed,
-    full_disk,
+    a_full_disk,
     to_be_killed,
     refused,
 )

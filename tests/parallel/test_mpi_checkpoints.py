@@ -45,7 +45,7 @@ def test_all_ranks_stop_after_the_iteration_at_which_one_wants_to(tmp_path):
 
 
 def test_a_full_disk_of_one_rank_is_named_by_all_and_the_last_checkpoint_kept(tmp_path):
-    found = run(3, JOBS, "full_disk", tmp_path)
+    found = run(3, JOBS, "a_full_disk", tmp_path)
 
     first, *others = found["ranks"]
     assert all(other == first for other in others)
