@@ -117,7 +117,7 @@ class StartObject:
 
     def values(self) -> dict[str, Any]:
         """The attributes, as a file holds them."""
-        return vars(self) | {"given": None if self.given is None else self.cut()}
+        return vars(self) | {"given": None if self.given is None else np.asarray(self.cut())}
 
     def grow(self, obj: Complex64, modes: int | None, box: Box, random: Any) -> Complex64:
         """The object in a box with more modes; all boxes fit together."""
