@@ -81,6 +81,10 @@ class Engine {
   // found: a_yy, a_yx, a_xx, b_y, b_x for each frame of the scan, see kernels/positions.hpp.
   virtual void watch_positions(bool on) = 0;
   virtual void get_position_sums(double* target) = 0;
+  // Sum of squared amplitude deviations of each frame of the scan if it were there, (frames); the
+  // frames stay where they are.
+  virtual void get_deviations_at(const std::vector<Corner>& corner,
+                                 const std::vector<Real>& fraction, double* target) = 0;
   // Moves frames, within the margin of the scan; (frames) and (frames, 2). Kept waves follow.
   virtual void set_positions(const std::vector<Corner>& corner,
                              const std::vector<Real>& fraction) = 0;

@@ -83,6 +83,17 @@ class Reconstruction : public Engine {
 
   void watch_positions(bool on) override { watch_positions_ = on; }
   void get_position_sums(double* target) override { positions_.read(target); }
+  void get_deviations_at(const std::vector<Corner>& corner, const std::vector<Real>& fraction,
+                         double* target) override {
+    const std::vector<Corner> corner_now = problem_.corners_now();
+    const std::vector<Real> fraction_now = problem_.fractions_now();
+    problem_.set_positions(corner, fraction);
+    total_over_frames(
+        [&](Scratch& s) { return modulus_residual(s); },
+        [&](Lane& lane, Scratch& s, const Batch& b) { positions_.keep(lane, s, b, 1); });
+    positions_.read(target, 1);
+    problem_.set_positions(corner_now, fraction_now);
+  }
   void set_positions(const std::vector<Corner>& corner,
                      const std::vector<Real>& fraction) override {
     problem_.set_positions(corner, fraction);
@@ -412,9 +423,10 @@ class Reconstruction : public Engine {
     lane.largest(state_.window(), probe_sums_.weight(part), totals_.own(part, kLargestProbe));
   }
 
-  // Total of an operation at the detector over all frames; nothing is updated.
-  template <class MakeOperation>
-  double total_over_frames(const MakeOperation& make_operation) {
+  // Total of an operation at the detector over all frames; nothing is updated. `after(lane,
+  // scratch, batch)`: s.totals holds those of the batch.
+  template <class MakeOperation, class After>
+  double total_over_frames(const MakeOperation& make_operation, const After& after) {
     set_all_frames();
     forget(kDeviation, 1);
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
@@ -422,9 +434,14 @@ class Reconstruction : public Engine {
         model_.model(lane, s, b);
         model_.detect(lane, s, b, make_operation(s));
         add_totals<1>(lane, s, b);
+        after(lane, s, b);
       });
     });
     return report().deviation;
+  }
+  template <class MakeOperation>
+  double total_over_frames(const MakeOperation& make_operation) {
+    return total_over_frames(make_operation, [](Lane&, Scratch&, const Batch&) {});
   }
 
   // The first part owns the sums of the probe.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave import start
-from exitwave.checkpoint import Checkpoint, Checkpoints, Resumed, Source
+from exitwave.checkpoint import Checkpoint, Checkpoints, EngineStanding, Resumed, Source
 from exitwave.counts import Counts, fingerprint
 from exitwave.division import Division
 from exitwave.durations import seconds_of
@@ -171,7 +171,9 @@ class Chain:
         """Where the frames are now."""
         return self._present if self._refiner is None else self._refiner.present
 
-    def _place(self, params: EngineParameters) -> PositionRefiner | None:
+    def _place(
+        self, params: EngineParameters, standing: EngineStanding | None
+    ) -> PositionRefiner | None:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
         if self.positions is not given:
@@ -181,7 +183,8 @@ class Chain:
         bounds = Bounds.around(
             given, params.position_limit_px, division.object_shape, division.frame_shape
         )
-        self._refiner = PositionRefiner(params, given, self.positions, bounds)
+        radius_px = None if standing is None else standing.search_radius_px
+        self._refiner = PositionRefiner(params, given, self.positions, bounds, radius_px)
         return self._refiner
 
     def run(self) -> Result:
@@ -216,19 +219,21 @@ class Chain:
     def _engine(self, number: int) -> EngineRun:
         """An engine at its start, or where the checkpoint left it."""
         params = self.params.engines[number]
-        refiner = self._place(params)
-        if self._resumed is not None and number == len(self._resumed.checkpoint.errors):
-            standing = self._resumed.checkpoint.engine
+        resumed = self._resumed
+        if resumed is not None and number == len(resumed.checkpoint.errors):
+            standing = resumed.checkpoint.engine
+            refiner = self._place(params, standing)
             engine = EngineRun(
                 number, params, self.problem, self.object, self.probe, standing, refiner
             )
-            self._resumed.restore(engine.core)
+            resumed.restore(engine.core)
             self._resumed = None
             return engine
         self.probe = start.grown_probe(self.probe, params.probe_modes)
         self.object = self.start_object.grow(
             self.object, params.object_modes, self.box, self.problem.random
         )
+        refiner = self._place(params, None)
         return EngineRun(number, params, self.problem, self.object, self.probe, refiner=refiner)
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:

@@ -79,7 +79,10 @@ class EngineRun:
 
     @property
     def standing(self) -> EngineStanding:
-        return EngineStanding(list(self.errors), list(self._cut_power), self._frames_in_bound)
+        radius_px = None if self._refiner is None else self._refiner.radius_px
+        return EngineStanding(
+            list(self.errors), list(self._cut_power), self._frames_in_bound, radius_px
+        )
 
     def error(self) -> float:
         """Fourier error of the present model."""
@@ -133,7 +136,7 @@ class EngineRun:
             self.problem.counts.expect(frame for group in groups for frame in group)
         updates_probe = self._updates_probe(iteration)
         refines = self._refiner is not None and self._refiner.due(iteration)
-        self._core.watch_positions(refines)
+        self._core.watch_positions(refines and self.params.position_search_px is None)
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
         if updates_probe:
@@ -172,8 +175,15 @@ class EngineRun:
 
     def _refine_positions(self) -> None:
         assert self._refiner is not None
-        positions = self._refiner.update(self.problem.ranks.sum(self._core.position_sums))
+        if self.params.position_search_px is None:
+            positions = self._refiner.update(self.problem.ranks.sum(self._core.position_sums))
+        else:
+            positions = self._refiner.search(self._deviations_at)
         self._core.set_positions(*corners_and_fractions(positions))
+
+    def _deviations_at(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        found = self._core.deviations_at(*corners_and_fractions(positions))
+        return self.problem.ranks.sum(found)
 
     def _centre_probe(self) -> None:
         power = (np.abs(self._core.probe_view) ** 2).sum(axis=0)

@@ -63,7 +63,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "iterations probe_start probe_every probe_modes object_modes object_inertia probe_inertia "
         "probe_support probe_fourier_support probe_power object_clip probe_centring "
         "position_start position_every position_step position_max_step_px position_limit_px "
-        "position_affine"
+        "position_affine position_search_px"
     )
     projection = "power_bound"
     pie = "group_size object_step probe_step"

@@ -39,7 +39,8 @@ class EngineParameters(Model):
     position_start: engine.PositionStart = None
     position_every: engine.PositionEvery = 1
     position_step: engine.PositionStep = 1.0
-    position_max_step_px: engine.PositionMaxStepPx = 1.0
+    position_max_step_px: engine.PositionMaxStepPx = None
+    position_search_px: engine.PositionSearchPx = None
     position_limit_px: engine.PositionLimitPx = 10.0
     position_affine: engine.PositionAffine = 0.0
 
