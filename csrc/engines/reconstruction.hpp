@@ -444,10 +444,18 @@ class Reconstruction : public Engine {
     return total_over_frames(make_operation, [](Lane&, Scratch&, const Batch&) {});
   }
 
-  // The first part owns the sums of the probe.
+  // The first part owns the sums of the probe. Where there are ranks, the first parts of all share
+  // them by rows, so that no rank gets, and gives back, more than another.
   std::vector<Region> probe_owners() const {
     std::vector<Region> owners(std::size_t(problem_.parts()));
-    owners[0] = Region(problem_.window());
+    std::vector<int> first = backend_.ranks().first_part;
+    if (backend_.ranks().communicator == nullptr) first = {0, problem_.parts()};
+    const Rect window = problem_.window();
+    const int ranks = int(first.size()) - 1;
+    const auto row = [&](int rank) { return window.y0 + window.ny() * rank / ranks; };
+    for (int rank = 0; rank < ranks; ++rank)
+      owners[std::size_t(first[std::size_t(rank)])] =
+          Region(Rect{row(rank), window.x0, row(rank + 1), window.x1});
     return owners;
   }
 

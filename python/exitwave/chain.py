@@ -116,25 +116,28 @@ class Chain:
         self._resumed = resumed
         self._seconds_before = 0.0
         if not planning:
-            self._checkpoints = Checkpoints(params, resumed is not None)
-            self._fingerprint = (
-                fingerprint(counts) if self._checkpoints.wanted or resumed is not None else {}
-            )
+            self._checkpoints = Checkpoints(params, resumed, self.ranks)
+            needed = self._checkpoints.wanted or resumed is not None
+            self._fingerprint = self.ranks.agree(lambda: fingerprint(counts) if needed else {})
         if resumed is not None:
             self._go_back_to(resumed.checkpoint)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
-        if self._fingerprint != checkpoint.fingerprint:
-            raise InvalidArgument(
-                "data are not those that the checkpoint was made with: their shape, type or counts "
-                "differ; give the same data."
-            )
+        self.ranks.agree(lambda: self._compare_with(checkpoint.fingerprint))
+        self.start_object = checkpoint.start_object
         self.squeeze = checkpoint.squeeze
         self.object, self.probe = checkpoint.object, checkpoint.probe
         self._present = checkpoint.positions
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
+
+    def _compare_with(self, fingerprint: dict[str, Any]) -> None:
+        if self._fingerprint != fingerprint:
+            raise InvalidArgument(
+                "data are not those that the checkpoint was made with: their shape, type or counts "
+                "differ; give the same data."
+            )
 
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
@@ -226,7 +229,7 @@ class Chain:
             engine = EngineRun(
                 number, params, self.problem, self.object, self.probe, standing, refiner
             )
-            resumed.restore(engine.core)
+            self.ranks.agree(lambda: resumed.restore(engine.core))
             self._resumed = None
             return engine
         self.probe = start.grown_probe(self.probe, params.probe_modes)
@@ -268,14 +271,15 @@ class Chain:
         iterations = len(engine.errors) + sum(map(len, self.errors))
         if not self._checkpoints.wanted:
             return
-        if not self._checkpoints.due(iterations) and self.stopped is None:
+        if self.stopped is None and not self._checkpoints.due(iterations):
             return
         checkpoint = Checkpoint(
             params=self.params.to_dict(),
             source=self._source,
             fingerprint=self._fingerprint,
             mask=self.problem.counts.mask,
-            start=self._start(),
+            start_object=self.start_object,
+            start={"probe": self.start_probe, "positions": self.given_positions},
             squeeze=self.squeeze,
             parts=self.problem.lanes.parts,
             random=dict(self.problem.random.bit_generator.state),

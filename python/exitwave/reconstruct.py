@@ -82,7 +82,7 @@ def ptychography(
         if _left_out(params):
             _name_engines(scan.params, ranks)
         result = reconstruct(*scan.arrays, scan.params, scan.source, ranks=ranks)
-    remove_checkpoint(scan.params, result.stopped)
+        remove_checkpoint(scan.params, result.stopped, ranks)
     return result
 
 
@@ -116,7 +116,6 @@ def reconstruct(
     ranks: Ranks = ALONE,
 ) -> Result:
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
-    ranks.agree(lambda: _check_checkpoint(params, ranks))
     division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
     limits = ranks.agree(lambda: _limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
@@ -129,14 +128,6 @@ def reconstruct(
     result.source = source.name
     result.pixel_size_m = source.pixel_size_m
     return result
-
-
-def _check_checkpoint(params: Parameters, ranks: Ranks) -> None:
-    if params.checkpoint is not None and ranks.size > 1:
-        raise InvalidArgument(
-            f"checkpoint is {params.checkpoint!r}, but runs over several MPI processes write none; "
-            "set it to None."
-        )
 
 
 def _with_parts(params: Parameters, resumed: Resumed | None) -> Parameters:

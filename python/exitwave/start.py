@@ -96,6 +96,12 @@ class StartObject:
     shape: tuple[int, int]
     growths: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
+    def whole(self) -> Any:
+        """An array of the values before any growth; ones take no memory."""
+        if self.given is None:
+            return np.broadcast_to(np.complex64(1), (1, *self.shape))
+        return self.given
+
     def cut(self, box: Box | None = None, *, grown: bool = False) -> Complex64:
         """Start values (K, rows, columns) in a box, as a copy; None: everywhere."""
         y0, x0, y1, x1 = box = box or (0, 0, *self.shape)
@@ -108,6 +114,10 @@ class StartObject:
             random.bit_generator.state = state
             obj = grown_object(obj, modes, random, self.shape, box)
         return obj
+
+    def values(self) -> dict[str, Any]:
+        """The attributes, as a file holds them."""
+        return vars(self) | {"given": None if self.given is None else np.asarray(self.cut())}
 
     def grow(self, obj: Complex64, modes: int | None, box: Box, random: Any) -> Complex64:
         """The object in a box with more modes; all boxes fit together."""

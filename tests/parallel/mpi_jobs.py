@@ -213,14 +213,14 @@ JOBS: tuple[Callable[[str], dict[str, Any]], ...] = (
 )
 
 
-def main() -> None:
+def main(jobs: tuple[Callable[[str], dict[str, Any]], ...]) -> None:
     """The job that is named, with the folder that it may use."""
     name, folder = sys.argv[1:]
-    found = {job.__name__: job for job in JOBS}[name](folder)
+    tempfile.tempdir = folder
+    found = {job.__name__: job for job in jobs}[name](folder)
     if find_ranks("world").first:
         print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    tempfile.tempdir = sys.argv[2]
-    main()
+    main(JOBS)
