@@ -141,7 +141,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     lane.map(state_.window(), state_.probe_modes(),
              kernels::Store<ObjectZ>{z, this->probe_quotient(part, 1.0, options_.probe_inertia)});
     if (!state_.has_supports()) return;
-    this->measure_power(lane, part, Base::kCutOf);
+    this->constraints_.measure_power(lane, part, Base::kCutOf);
     measure_power_of(lane, part, z, Base::kUncut);
     state_.apply_supports(lane, part, z);
     measure_power_of(lane, part, z, Base::kCut);
