@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from exitwave.restart import resume
     from exitwave.result import Result
     from exitwave.simulator import simulate
+    from exitwave.topology import described_devices
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ _HOME = {
     "Plan": "reconstruct",
     "Result": "result",
     "State": "chain",
+    "described_devices": "topology",
     "load": "io",
     "load_result": "io",
     "metrics": "metrics",
@@ -67,6 +69,7 @@ __all__ = [
     "Result",
     "State",
     "__version__",
+    "described_devices",
     "load",
     "load_result",
     "metrics",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,15 +78,11 @@ def ptychography(
         An engine diverged; the error holds the state so far.
     """
     ranks = ranks_of(params)
-    with ranks.together():
-        if isinstance(data, str | Path):
-            return _from_file(ranks, data, obj, probe, pos, mask, params)
-        checked = ranks.agree(lambda: validate_params(params))
+    with ranks.together(), _scan_of(ranks, data, obj, probe, pos, mask, params) as scan:
         if _left_out(params):
-            _name_engines(checked, ranks)
-        source = _source_of(data)
-        result = reconstruct(data, obj, probe, pos, mask, checked, source, ranks=ranks)
-    remove_checkpoint(checked, result.stopped)
+            _name_engines(scan.params, ranks)
+        result = reconstruct(*scan.arrays, scan.params, scan.source, ranks=ranks)
+    remove_checkpoint(scan.params, result.stopped)
     return result
 
 
@@ -229,30 +227,39 @@ def _without(limits: MemoryLimits, counts: Counts, data: Any) -> MemoryLimits:
     return replace(limits, host=max(1, limits.host - counts.bytes_in_memory))
 
 
-def _from_file(
-    ranks: Ranks, path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any
-) -> Result:
+@dataclass(frozen=True)
+class _Scan:
+    """Arguments of the one call, completed by the file that they name."""
+
+    arrays: tuple[Any, Any, Any, Any, Any]  # data, obj, probe, pos, mask
+    params: Parameters
+    source: Source
+
+
+@contextmanager
+def _scan_of(
+    ranks: Ranks, data: Any, obj: Any, probe: Any, pos: Any, mask: Any, params: Any
+) -> Iterator[_Scan]:
+    """The scan, while its file is open."""
+    if not isinstance(data, str | Path):
+        checked = ranks.agree(lambda: validate_params(params))
+        yield _Scan((data, obj, probe, pos, mask), checked, _source_of(data))
+        return
     from exitwave.io import load
 
-    with ranks.agree(lambda: load(path)) as dataset:
+    with ranks.agree(lambda: load(data)) as dataset:
         known = None if dataset.geometry is None else dataset.geometry.propagation()
         checked = ranks.agree(
             lambda: validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
         )
-        if _left_out(params):
-            _name_engines(checked, ranks)
-        result = reconstruct(
+        arrays = (
             dataset.data,
             dataset.object if obj is None else obj,
             dataset.probe if probe is None else with_geometry(probe, dataset.geometry),
             dataset.positions_px if pos is None else pos,
             dataset.mask if mask is None else mask,
-            checked,
-            source_of_file(dataset, {}),
-            ranks=ranks,
         )
-        remove_checkpoint(checked, result.stopped)
-    return result
+        yield _Scan(arrays, checked, source_of_file(dataset, {}))
 
 
 def source_of_file(dataset: Dataset, options: dict[str, Any]) -> Source:
@@ -327,24 +334,22 @@ def plan(
     OutOfMemory
         The limit does not even hold blocks of one frame.
     """
-    if isinstance(data, str | Path):
-        from exitwave.io import load
+    with _scan_of(ALONE, data, obj, probe, pos, mask, params) as scan:
+        return _plan(*scan.arrays, scan.params, devices)
 
-        with load(data) as dataset:
-            known = None if dataset.geometry is None else dataset.geometry.propagation()
-            return plan(
-                dataset.data,
-                dataset.object if obj is None else obj,
-                dataset.probe if probe is None else probe,
-                dataset.positions_px if pos is None else pos,
-                dataset.mask if mask is None else mask,
-                validate_params(params, propagation=known, frame_shape=dataset.frame_shape),
-                devices,
-            )
-    checked = validate_params(params)
-    limits = _limits(checked, devices)
+
+def _plan(
+    data: Any,
+    obj: Any,
+    probe: Any,
+    pos: Any,
+    mask: Any,
+    params: Parameters,
+    devices: DescribedDevices | None,
+) -> Plan:
+    limits = _limits(params, devices)
     counts = counts_to_plan(data, mask, limits.host)
     left = _without(limits, counts, data)
-    division = divide_scan(data, obj, pos, checked, devices=devices)
-    chain = Chain(counts, left, obj, probe, division, checked, planning=True)
+    division = divide_scan(data, obj, pos, params, devices=devices)
+    chain = Chain(counts, left, obj, probe, division, params, planning=True)
     return Plan(chain.plan(), counts.bytes_in_memory, chain.arrays_bytes)

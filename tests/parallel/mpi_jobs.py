@@ -21,30 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import exitwave
 from exitwave.mpi import find_ranks
-from small_scan import ENGINES, PIES, SmallScan, relative, small_scan
+from small_scan import ENGINES, PIES, SmallScan, everything, relative, small_scan
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
-    """A few iterations that use everything: probe, supports, clip, momentum, smoothness."""
-    given: dict[str, Any] = {
-        "name": name,
-        "iterations": 4,
-        "probe_start": 1,
-        "object_inertia": 0.01,
-        "probe_inertia": 0.01,
-        "probe_support": 1.2,
-        "object_clip": (0.05, 3.0),
-    }
-    if name in PIES:
-        given["group_size"] = 4
-    if name == "mPIE":
-        given["momentum_period"] = 3
-    if name == "ML":
-        given["smoothness"] = 0.01
-    return given | options
+    return everything(name, iterations=4) | options
 
 
 class Recorded:
