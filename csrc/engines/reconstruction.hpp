@@ -46,7 +46,7 @@ class Reconstruction : public Engine {
         probe_sums_(backend_, state_.windows(), probe_owners(),
                     options.probe_modes + extra_probe_sums),
         totals_(backend_, problem_.parts()),
-        constraints_(backend_, state_, object_sums_, totals_, options_),
+        constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
@@ -269,7 +269,12 @@ class Reconstruction : public Engine {
   }
 
   // End of an iteration.
-  void constrain(bool hold_power) { constraints_.apply(hold_power); }
+  void constrain(bool update_probe) {
+    if (update_probe && options_.hold_power) constraints_.hold_power();
+    if (update_probe) constraints_.smooth_probe();
+    constraints_.prior().step();
+    constraints_.limit_object();
+  }
 
   // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
   auto modulus_residual(Scratch& s) {

@@ -19,14 +19,16 @@ enum Place {
   kInside,              // frames inside the power bound
   kLargestObject,       // weights
   kLargestProbe,
-  kPower,                       // of the probe
-  kUncut,                       // power of an update of the probe before its supports,
-  kCut,                         // and after,
-  kCutOf,                       // and what the difference is a fraction of
-  kProducts,                    // conjugate gradient: 3 products, of this iteration and of the last
-  kLoss = kProducts + 6,        // 3: expansion of the loss
-  kRoughness = kLoss + 3,       // 3: expansion of the object's roughness
-  kProbeAlong = kRoughness + 3  // 3: expansion of the probe's power
+  kPower,                  // of the probe
+  kUncut,                  // power of an update of the probe before its supports,
+  kCut,                    // and after,
+  kCutOf,                  // and what the difference is a fraction of
+  kProducts,               // conjugate gradient: 3 products, of this iteration and of the last
+  kLoss = kProducts + 6,   // 3: expansion of the loss
+  kRoughness = kLoss + 3,  // 3: expansion of the object's roughness
+  kProbeAlong = kRoughness + 3,  // 3: expansion of the probe's power
+  kPrior = kProbeAlong + 3,      // 2: expansion of what is known of the object
+  kFlat = kPrior + 2             // 3: sum over the object's flat region
 };
 }  // namespace found
 
