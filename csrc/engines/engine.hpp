@@ -13,6 +13,8 @@
 namespace exitwave {
 
 enum class Noise { poisson, amplitude, gaussian, anscombe };
+// What is never negative: the object's real part, its phase, or minus its phase.
+enum class Positivity { none, real, phase, negative_phase };
 
 // Values of one engine's parameters; which of them an engine reads is decided, and checked, where
 // parameters are validated.
@@ -32,12 +34,23 @@ struct EngineOptions {
   int momentum_period = 0;  // group updates; 0: no momentum
   Noise noise = Noise::poisson;
   double smoothness = 0;
+  double object_tv = 0;
+  double object_l1 = 0;
+  double object_reweighted_l1 = 0;
+  double object_l2 = 0;
+  bool prior_of_phase = false;  // of these five, not of the whole object
+  Positivity positivity = Positivity::none;
+  double flat_amplitude = -1;  // the object is flat where it is at least so bright; negative: off
+  bool one_material = false;
+  double kappa = 0;  // log amplitude over phase, where there is one material
+  double probe_smoothness = 0;
   bool hold_power = true;
   bool clip = false;
   double clip_low = 0;
   double clip_high = 0;
   bool resumed = false;  // state() restores what start() would compute
   StoragePlan storage;
+  std::vector<unsigned char> object_flat;   // (object ny, object nx), 1 = flat; empty: none
   std::vector<Real> probe_support;          // (ny, nx), 0 or 1; empty: none
   std::vector<Real> probe_fourier_support;  // (ny, nx), zero frequency first; empty: none
 };

@@ -30,7 +30,7 @@ class Pie final : public Reconstruction<Backend> {
   IterationReport iterate(const std::vector<std::vector<int>>& groups, bool update_probe) override {
     this->forget(Base::kDeviation, 1);
     for (const std::vector<int>& group : groups) update(group, update_probe);
-    this->constrain(update_probe && options_.hold_power);
+    this->constrain(update_probe);
     return this->report();
   }
 

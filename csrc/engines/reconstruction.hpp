@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "engines/constraints.hpp"
 #include "engines/engine.hpp"
 #include "engines/model.hpp"
 #include "engines/moving.hpp"
@@ -45,6 +46,7 @@ class Reconstruction : public Engine {
         probe_sums_(backend_, state_.windows(), probe_owners(),
                     options.probe_modes + extra_probe_sums),
         totals_(backend_, problem_.parts()),
+        constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
@@ -55,14 +57,7 @@ class Reconstruction : public Engine {
     set_all_frames();
   }
 
-  void start() override {
-    for_each_copy([&](Lane& lane, int part) {
-      state_.apply_supports(lane, part, state_.probe(part));
-      state_.refresh(lane, part);
-      measure_power(lane, part, kPower);
-    });
-    power_ = totals_.read()[kPower];
-  }
+  void start() override { constraints_.start(); }
 
   void finish() override {}
 
@@ -103,7 +98,7 @@ class Reconstruction : public Engine {
   void state(Archive& archive) override {
     state_.object().state(archive, "object");
     state_.probe().state(archive, "probe");
-    archive.number("probe_power", power_);
+    constraints_.state(archive);
     totals_.state(archive);
     blocks_.state(archive, backend_);
     if (!archive.saving()) for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
@@ -121,22 +116,7 @@ class Reconstruction : public Engine {
   }
 
  protected:
-  // What parts find out, as places in a row of totals_.
-  enum Found {
-    kDeviation,           // of the model
-    kReflectedDeviation,  // of the reflected wave, right after the model's
-    kInside,              // frames inside the power bound
-    kLargestObject,       // weights
-    kLargestProbe,
-    kPower,                  // of the probe
-    kUncut,                  // power of an update of the probe before its supports,
-    kCut,                    // and after,
-    kCutOf,                  // and what the difference is a fraction of
-    kProducts,               // conjugate gradient: 3 products, of this iteration and of the last
-    kLoss = kProducts + 6,   // 3: expansion of the loss
-    kRoughness = kLoss + 3,  // 3: expansion of the object's roughness
-    kProbeAlong = kRoughness + 3  // 3: expansion of the probe's power
-  };
+  using enum found::Place;
 
   int parts() const { return problem_.parts(); }
 
@@ -189,10 +169,8 @@ class Reconstruction : public Engine {
 
   // f(lane, part) for every part that holds a probe of its own
   template <class F>
-  void for_each_copy(F&& f) {
-    backend_.for_each_part([&](Lane& lane, int, int part) {
-      if (part < state_.copies()) f(lane, part);
-    });
+  void for_each_copy(const F& f) {
+    state_.for_each_copy(backend_, f);
   }
 
   // Which sums of the probe a pass takes.
@@ -288,7 +266,7 @@ class Reconstruction : public Engine {
     if (part >= state_.copies()) return;
     lane.map(state_.window(), state_.probe_modes(), change);
     probe_sums_.clear(lane, part);
-    restrict_probe(lane, part);
+    constraints_.restrict_probe(lane, part);
     state_.refresh(lane, part);
   }
   // f(first, last, mode) for the object modes; first and last are compile-time constants.
@@ -301,31 +279,12 @@ class Reconstruction : public Engine {
     f(std::false_type{}, std::true_type{}, modes - 1);
   }
 
-  // End of an iteration: probe power held at its start value, object amplitude clipped. The factor
-  // goes from probe to object, so exit waves do not change.
-  void constrain(bool hold_power) {
-    const auto factor = [&](int part, bool inverse) {
-      return kernels::PowerFactor{totals_.alone(part, kPower), power_, inverse};
-    };
-    if (hold_power) {
-      for_each_copy([&](Lane& lane, int part) {
-        measure_power(lane, part, kPower);
-        lane.map(state_.window(), state_.probe_modes(),
-                 kernels::Scale<kernels::PowerFactor>{state_.probe(part), factor(part, false)});
-        state_.refresh(lane, part);
-      });
-    }
-    if (!hold_power && !options_.clip) return;
-    backend_.for_each_part([&](Lane& lane, int, int part) {
-      const Region& region = object_sums_.updated(part);
-      if (hold_power)
-        lane.map(region, state_.object_modes(),
-                 kernels::Scale<kernels::PowerFactor>{state_.object(part), factor(part, true)});
-      if (options_.clip)
-        lane.map(region, state_.object_modes(),
-                 kernels::ClipAmplitude{state_.object(part), Real(options_.clip_low),
-                                        Real(options_.clip_high)});
-    });
+  // End of an iteration.
+  void constrain(bool update_probe) {
+    if (update_probe && options_.hold_power) constraints_.hold_power();
+    if (update_probe) constraints_.smooth_probe();
+    constraints_.prior().step();
+    constraints_.limit_object();
   }
 
   // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
@@ -348,10 +307,6 @@ class Reconstruction : public Engine {
   void forget(int found, int count) {
     backend_.for_each_part(
         [&](Lane& lane, int, int part) { totals_.clear(lane, part, found, count); });
-  }
-  void measure_power(Lane& lane, int part, int found) {
-    totals_.clear(lane, part, found, 1);
-    state_.add_probe_power(lane, part, totals_.own(part, found));
   }
 
   // What the iteration found out: the host's one look at the devices.
@@ -378,9 +333,9 @@ class Reconstruction : public Engine {
   PartialSums<Backend> object_sums_;
   PartialSums<Backend> probe_sums_;
   Totals<Backend> totals_;
+  Constraints<Backend> constraints_;
   PositionSums<Backend> positions_;
   bool watch_positions_ = false;
-  double power_ = 0;  // of the probe at the start
 
  private:
   // Which frames of a part reach pixels whose sums go to other ranks.
@@ -457,14 +412,6 @@ class Reconstruction : public Engine {
       owners[std::size_t(first[std::size_t(rank)])] =
           Region(Rect{row(rank), window.x0, row(rank + 1), window.x1});
     return owners;
-  }
-
-  void restrict_probe(Lane& lane, int part) {
-    if (!state_.has_supports()) return;
-    measure_power(lane, part, kUncut);
-    lane.copy(totals_.own(part, kCutOf), totals_.own(part, kUncut), sizeof(double));
-    state_.apply_supports(lane, part, state_.probe(part));
-    measure_power(lane, part, kCut);
   }
 
   std::vector<std::vector<int>> all_frames_;

@@ -265,6 +265,15 @@ def core_options(
     options.storage.half = values.get("exit_wave_storage") == "half"
     if options.storage.half:
         options.storage.half_scale = problem.half_scale
+    options.prior_of_phase = params.object_prior_of == "phase"
+    if params.object_positivity is not None:
+        options.positivity = getattr(_core.Positivity, params.object_positivity)
+    if params.object_kappa is not None:
+        options.one_material, options.kappa = True, params.object_kappa
+    if isinstance(params.object_flat, np.ndarray):
+        options.object_flat = params.object_flat.astype(np.uint8).ravel()
+    elif params.object_flat is not None:
+        options.flat_amplitude = params.object_flat
     if params.object_clip is not None:
         options.clip = True
         options.clip_low, options.clip_high = params.object_clip
@@ -291,4 +300,9 @@ _PLAIN = (
     "momentum",
     "momentum_period",
     "smoothness",
+    "object_tv",
+    "object_l1",
+    "object_reweighted_l1",
+    "object_l2",
+    "probe_smoothness",
 )

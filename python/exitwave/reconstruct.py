@@ -23,7 +23,7 @@ from exitwave.errors import InvalidArgument
 from exitwave.launcher import launched_processes
 from exitwave.memory_limit import MemoryLimits, free_host_bytes, resolve_limits
 from exitwave.memory_plan import EnginePlan
-from exitwave.parameters import Parameters, validate_params
+from exitwave.parameters import Parameters, check_flat_regions, validate_params
 from exitwave.positions import margin_px, position_limit
 from exitwave.ranks import ALONE, Ranks
 from exitwave.result import Result
@@ -178,7 +178,9 @@ def divide_scan(
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
         margin = margin_px(position_limit(params.engines))
-        return divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
+        division = divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
+        check_flat_regions(params, division.object_shape)
+        return division
 
     return ranks.agree(cut)
 

@@ -306,12 +306,3 @@ Noise = Annotated[
         "gaussian",
     ),
 ]
-Smoothness = Annotated[
-    StrictFloat,
-    parameter(
-        "a number of at least 0",
-        "Weight of the quadratic smoothness regulariser of the object; 0: off.",
-        0.5,
-        ge=0,
-    ),
-]
