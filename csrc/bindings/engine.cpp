@@ -248,6 +248,26 @@ class BoundEngine {
     engine_->get_deviations_at(corners, fractions, deviations.mutable_data());
     return deviations;
   }
+  void set_fields(const ComplexArray& object, const ComplexArray& probe) {
+    const Complex* o = field_data("object", object, options_.object_modes, object_ny_, object_nx_);
+    const Complex* p = field_data("probe", probe, options_.probe_modes, ny_, nx_);
+    const py::gil_scoped_release release;
+    engine_->set_fields(o, p);
+  }
+  py::tuple gradients() const {
+    ComplexArray object({options_.object_modes, object_ny_, object_nx_});
+    ComplexArray probe({options_.probe_modes, ny_, nx_});
+    std::fill_n(object.mutable_data(), object.size(), std::complex<Real>(0));
+    engine_->get_gradients(reinterpret_cast<Complex*>(object.mutable_data()),
+                           reinterpret_cast<Complex*>(probe.mutable_data()));
+    return py::make_tuple(object, probe);
+  }
+  py::array_t<double> position_slopes() const {
+    py::array_t<double> slopes({scan().frames, 2});
+    std::fill_n(slopes.mutable_data(), slopes.size(), 0.0);
+    engine_->get_position_slopes(slopes.mutable_data());
+    return slopes;
+  }
   void set_positions(const Array<int>& corner, const Array<Real>& fraction) {
     const auto [corners, fractions] = places(corner, fraction);
     const py::gil_scoped_release release;
@@ -371,6 +391,11 @@ void bind_engine(py::module_& m) {
            "fraction"_a.noconvert(),
            "(frames,) squared amplitude deviations if each frame were there; 0 where another "
            "process holds the frame.")
+      .def("set_fields", &BoundEngine::set_fields, "object"_a.noconvert(), "probe"_a.noconvert())
+      .def_property_readonly("gradients", &BoundEngine::gradients,
+                             "Of the engine 'losses': of the loss with respect to the conjugates.")
+      .def_property_readonly("position_slopes", &BoundEngine::position_slopes,
+                             "Of the engine 'losses': of the loss along positions, (N, 2).")
       .def("set_positions", &BoundEngine::set_positions, "corner"_a.noconvert(),
            "fraction"_a.noconvert(), "Move frames, within the margin of the scan.")
       .def(

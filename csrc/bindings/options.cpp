@@ -93,6 +93,7 @@ void bind_options(py::module_& m) {
       .def_readonly("uses", &MemoryUse::uses);
   py::class_<IterationReport>(m, "IterationReport")
       .def_readonly("deviation", &IterationReport::deviation)
+      .def_readonly("loss", &IterationReport::loss)
       .def_readonly("frames_in_bound", &IterationReport::frames_in_bound)
       .def_readonly("cut_power", &IterationReport::cut_power);
 }

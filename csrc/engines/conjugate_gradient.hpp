@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "engines/reconstruction.hpp"
+#include "engines/loss_gradient.hpp"
 #include "kernels/descent.hpp"
 #include "kernels/noise.hpp"
 #include "kernels/regularise.hpp"
@@ -20,8 +20,8 @@ namespace exitwave {
 //
 // Transforms are per frame and mode; no wave is kept. Per object pixel: direction and old gradient.
 template <class Backend, class NoiseModel>
-class ConjugateGradient final : public Reconstruction<Backend> {
-  using Base = Reconstruction<Backend>;
+class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
+  using Base = LossGradient<Backend, NoiseModel>;
   using typename Base::Lane;
 
  public:
@@ -115,16 +115,11 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   // object_sums_ and probe_sums_ <- s, whole.
   void gradient(bool update_probe) {
     this->set_all_frames();
-    const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
-    this->accumulate(sums, nullptr, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
-      const kernels::LossResidual<NoiseModel> loss{s.measured(), s.wave.view(), model_.scale()};
-      model_.detect(lane, s, b, model_.sum_modes(loss, s), this->scale_wave(s));
-      this->template add_totals<1>(lane, s, b);
-    });
-    this->complete(true, update_probe, [&](Lane& lane, int part) {
-      add_smoothness_gradient(lane, part);
-      prior().add_gradient(lane, part, this->constraints_.power());
-    });
+    this->template sum_gradients<kernels::LossResidual<NoiseModel>>(
+        update_probe, nullptr, Base::kDeviation, [&](Lane& lane, int part) {
+          add_smoothness_gradient(lane, part);
+          prior().add_gradient(lane, part, this->constraints_.power());
+        });
   }
 
   void add_smoothness_gradient(Lane& lane, int part) {

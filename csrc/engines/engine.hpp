@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/complex.hpp"
+#include "core/error.hpp"
 #include "core/scan.hpp"
 #include "storage/archive.hpp"
 #include "storage/plan.hpp"
@@ -59,6 +60,7 @@ struct EngineOptions {
 struct IterationReport {
   double deviation = 0;      // sum of (sqrt I - sqrt model)^2 over valid pixels
   long frames_in_bound = 0;  // frames that the power bound left alone
+  double loss = 0;           // of the noise model, where the engine is made to tell it
   double cut_power = 0;      // fraction of the probe's power that its supports took away
 };
 
@@ -72,6 +74,8 @@ struct MemoryUse {
 // A reconstruction under way on some device. All arrays are in host memory, C order, one after the
 // other: object (object modes, ny, nx), probe (probe modes, ny, nx).
 class Engine {
+  static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
+
  public:
   virtual ~Engine() = default;
 
@@ -101,6 +105,12 @@ class Engine {
   // Moves frames, within the margin of the scan; (frames) and (frames, 2). Kept waves follow.
   virtual void set_positions(const std::vector<Corner>& corner,
                              const std::vector<Real>& fraction) = 0;
+  // Other values of object and probe; what engines keep beside them stays.
+  virtual void set_fields(const Complex* object, const Complex* probe) = 0;
+  // Of the engine "losses", from its last iteration: g with dL = 2 Re <g, dO> + 2 Re <h, dP>, and
+  // dL along positions, (frames, 2), added to the target.
+  virtual void get_gradients(Complex*, Complex*) { throw InvalidArgument(kNoGradients); }
+  virtual void get_position_slopes(double*) { throw InvalidArgument(kNoGradients); }
   // All that an engine holds between iterations, out or back in: one that is made for the same scan
   // and parts, and gets this back, goes on as if it had never stopped.
   virtual void state(Archive& archive) = 0;

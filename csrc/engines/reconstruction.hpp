@@ -104,6 +104,11 @@ class Reconstruction : public Engine {
     if (!archive.saving()) for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 
+  void set_fields(const Complex* object, const Complex* probe) override {
+    state_.object().upload(object);
+    state_.probe().upload(probe);
+    for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
+  }
   void get_object(Complex* target) override { state_.object().download(target); }
   void get_probe(Complex* target) override { state_.probe().download(target); }
   Complex* object_in_place() override { return state_.object().in_place(); }

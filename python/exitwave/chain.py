@@ -85,7 +85,7 @@ class Chain:
         self._refiner: PositionRefiner | None = None
         self.box = division.box
         frame_shape = division.frame_shape
-        kernel = self.ranks.agree(lambda: _kernel(params, frame_shape))
+        kernel = self.ranks.agree(lambda: near_field_kernel_of(params, frame_shape))
         self.squeeze = np.ndim(obj) != 3
         self.start_object = start.StartObject(obj, division.object_shape)
         self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
@@ -367,7 +367,9 @@ class Chain:
         return obj if parts is None else parts.gather(obj)
 
 
-def _kernel(params: Parameters, frame_shape: tuple[int, int]) -> npt.NDArray[Any] | None:
+def near_field_kernel_of(
+    params: Parameters, frame_shape: tuple[int, int]
+) -> npt.NDArray[Any] | None:
     """Near-field propagator for the frames, zero frequency first; None in far field.
 
     A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification

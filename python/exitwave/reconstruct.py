@@ -117,7 +117,7 @@ def reconstruct(
 ) -> Result:
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
     division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
-    limits = ranks.agree(lambda: _limits(params, ranks=ranks))
+    limits = ranks.agree(lambda: memory_limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
     if ranks.first:
         in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
@@ -194,7 +194,7 @@ def _lanes(data: Any, params: Parameters, ranks: Ranks, devices: DescribedDevice
     )
 
 
-def _limits(
+def memory_limits(
     params: Parameters, devices: DescribedDevices | None = None, ranks: Ranks = ALONE
 ) -> MemoryLimits:
     if devices is None:
@@ -340,7 +340,7 @@ def _plan(
     params: Parameters,
     devices: DescribedDevices | None,
 ) -> Plan:
-    limits = _limits(params, devices)
+    limits = memory_limits(params, devices)
     counts = counts_to_plan(data, mask, limits.host)
     left = _without(limits, counts, data)
     division = divide_scan(data, obj, pos, params, devices=devices)
