@@ -210,7 +210,14 @@ class BoundEngine {
     object_nx_ = scan.cast<const BoundScan&>().held.nx();
     ny_ = s.ny;
     nx_ = s.nx;
-    const Complex* o = field_data("object", object, options.object_modes, object_ny_, object_nx_);
+    const std::size_t gaps = std::size_t(options.slices) - 1;
+    if (options.slice_kernels.size() != gaps * std::size_t(ny_) * std::size_t(nx_))
+      wrong_shape("kernels", "(slices - 1, ny, nx)");
+    if (!options.slice_shifts.empty() &&
+        options.slice_shifts.size() != gaps * std::size_t(s.frames) * 2)
+      wrong_shape("shifts", "(slices - 1, frames, 2)");
+    const Complex* o =
+        field_data("object", object, options.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
     start_object_ = object;
     const py::gil_scoped_release release;
@@ -223,7 +230,7 @@ class BoundEngine {
   Engine& engine() { return *engine_; }
 
   ComplexArray object() const {
-    ComplexArray result({options_.object_modes, object_ny_, object_nx_});
+    ComplexArray result({options_.object_images(), object_ny_, object_nx_});
     // Pixels outside all tiles are no part's; they keep the start value.
     std::copy_n(start_object_.data(), start_object_.size(), result.mutable_data());
     engine_->get_object(reinterpret_cast<Complex*>(result.mutable_data()));
@@ -278,7 +285,7 @@ class BoundEngine {
     Complex* data = of_object ? bound.engine_->object_in_place() : bound.engine_->probe_in_place();
     if (data == nullptr) return of_object ? bound.object() : bound.probe();
     const py::array::ShapeContainer shape =
-        of_object ? py::array::ShapeContainer{bound.options_.object_modes, bound.object_ny_,
+        of_object ? py::array::ShapeContainer{bound.options_.object_images(), bound.object_ny_,
                                               bound.object_nx_}
                   : py::array::ShapeContainer{bound.options_.probe_modes, bound.ny_, bound.nx_};
     return ComplexArray(shape, reinterpret_cast<std::complex<Real>*>(data), self);
@@ -407,7 +414,7 @@ void bind_engine(py::module_& m) {
           "restore",
           [](BoundEngine& e, const py::function& read) { pass_state(e.engine(), false, read); },
           "read"_a, "The way back: read(name, total, first, piece) fills the piece.")
-      .def_property_readonly("object", &BoundEngine::object, "Copy, (K, A, B) complex64.")
+      .def_property_readonly("object", &BoundEngine::object, "Copy, (K S, A, B) complex64.")
       .def_property_readonly("probe", &BoundEngine::probe, "Copy, (M, Y, X) complex64.")
       .def_property_readonly(
           "object_view", [](const py::object& self) { return BoundEngine::view(self, true); },

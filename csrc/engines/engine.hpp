@@ -23,6 +23,11 @@ struct EngineOptions {
   std::string name;
   int probe_modes = 1;
   int object_modes = 1;
+  int slices = 1;                      // of each object mode
+  std::vector<Complex> slice_kernels;  // (slices - 1, ny, nx), zero frequency first
+  // (slices - 1, frames, 2): pixels (y, x) that a frame's beam moves from slice to slice besides;
+  // empty: none
+  std::vector<Real> slice_shifts;
   double object_inertia = 0;
   double probe_inertia = 0;
   double object_step = 1;
@@ -54,6 +59,9 @@ struct EngineOptions {
   std::vector<unsigned char> object_flat;   // (object ny, object nx), 1 = flat; empty: none
   std::vector<Real> probe_support;          // (ny, nx), 0 or 1; empty: none
   std::vector<Real> probe_fourier_support;  // (ny, nx), zero frequency first; empty: none
+
+  // Images of the object: the slices of the first mode, of the second, ...
+  int object_images() const { return object_modes * slices; }
 };
 
 // What one iteration found out; sums over all frames.
@@ -72,7 +80,7 @@ struct MemoryUse {
 };
 
 // A reconstruction under way on some device. All arrays are in host memory, C order, one after the
-// other: object (object modes, ny, nx), probe (probe modes, ny, nx).
+// other: object (object modes, slices, ny, nx), probe (probe modes, ny, nx).
 class Engine {
   static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
 

@@ -38,8 +38,10 @@ std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& setting
     return engine;
   };
   const std::string& name = options.name;
-  if (name == "AP" || name == "DM" || name == "RAAR")
+  if (name == "AP" || name == "DM" || name == "RAAR") {
+    if (options.slices > 1) throw InvalidArgument("slices: " + name + " takes one");
     return make.template operator()<Projections<Backend>>();
+  }
   if (name == "ePIE" || name == "rPIE" || name == "mPIE")
     return make.template operator()<Pie<Backend>>();
   if (name == "ML")

@@ -87,7 +87,7 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
   IterationReport found() {
     const std::vector<double> rows = totals_.read();
     const auto sum = [&](int which) {
-      return kernels::Across{rows.data() + which, Totals<Backend>::kRow, this->parts()}.sum();
+      return kernels::Across{rows.data() + which, this->totals_.row(), this->parts()}.sum();
     };
     IterationReport report;
     report.loss = sum(Base::kLoss);

@@ -40,12 +40,12 @@ class Reconstruction : public Engine {
         problem_(backend_, scan),
         blocks_(backend_, scan, options.storage, wave_bytes),
         state_(backend_, problem_, options, object, probe),
-        model_(backend_, problem_, state_, options.power_bound >= 0),
+        model_(backend_, problem_, state_, options),
         object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
-                     options.object_modes),
+                     options.object_images(), options.slices),
         probe_sums_(backend_, state_.windows(), probe_owners(),
                     options.probe_modes + extra_probe_sums),
-        totals_(backend_, problem_.parts()),
+        totals_(backend_, problem_.parts(), options.slices),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_) {
     for (int part = 0; part < parts(); ++part) {
@@ -71,7 +71,7 @@ class Reconstruction : public Engine {
   }
 
   void move_probe(int dy, int dx) override {
-    Moving(backend_, state_.object(), state_.object_modes(), false).move(dy, dx);
+    Moving(backend_, state_.object(), state_.object_images(), false).move(dy, dx);
     Moving(backend_, state_.probe(), state_.probe_modes(), true).move(dy, dx);
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
@@ -122,6 +122,10 @@ class Reconstruction : public Engine {
 
  protected:
   using enum found::Place;
+
+  static int largest_object(int slice) {
+    return slice == 0 ? int(kLargestObject) : Totals<Backend>::kFirst + slice - 1;
+  }
 
   int parts() const { return problem_.parts(); }
 
@@ -191,15 +195,15 @@ class Reconstruction : public Engine {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        if (watch_positions_)
-          positions_.find(lane, model_, s, b, p, model_.object(state_.object(b.part), b));
+        if (watch_positions_) positions_.find(lane, model_, s, b, p, model_.object(b, 0));
+        model_.back_through_slices(lane, s, b, object_sums_);
         if (probe_sums == ProbeSums::none)
-          model_.add_object(lane, s, b, p, object_sums_.sum(part));
+          model_.add_object(lane, s, b, p, object_sums_.sum(part, 0));
         else
-          model_.add_both(lane, s, b, p, object_sums_.sum(part), probe_sums_.sum(part));
-        model_.add_object_weight(lane, b, p, object_sums_.weight(part));
+          model_.add_both(lane, s, b, p, object_sums_.sum(part, 0), probe_sums_.sum(part));
+        model_.add_object_weight(lane, b, p, object_sums_.weight(part, 0));
       });
-      model_.add_object_weights(lane, some_frames(part, range), object_sums_.weight(part));
+      model_.add_object_weights(lane, some_frames(part, range), object_sums_.weight(part, 0));
     };
     if (backend_.ranks().communicator != nullptr) {
       backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
@@ -226,9 +230,9 @@ class Reconstruction : public Engine {
     backend_.for_each_part([&](Lane& lane, int, int part) {
       if (object) object_sums_.collect(lane, part);
       if (object) at_owner(lane, part);
-      if (object)
-        lane.largest(object_sums_.active_owned(part), object_sums_.weight(part),
-                     totals_.own(part, kLargestObject));
+      for (int slice = 0; object && slice < state_.slices(); ++slice)
+        lane.largest(object_sums_.active_owned(part), object_sums_.weight(part, slice),
+                     totals_.own(part, largest_object(slice)));
       if (probe) probe_sums_.collect(lane, part);
       if (backend_.shared()) {
         if (probe) look_at_probe_sums(lane, part);
@@ -251,15 +255,16 @@ class Reconstruction : public Engine {
   }
 
   // `inertia` times the largest weight
-  kernels::LargestTimes object_floor(int part, double inertia) {
-    return {totals_.across(part, kLargestObject), inertia};
+  kernels::LargestTimes object_floor(int part, double inertia, int slice = 0) {
+    return {totals_.across(part, largest_object(slice)), inertia};
   }
   kernels::LargestTimes probe_floor(int part, double inertia) {
     return {totals_.alone(part, kLargestProbe), inertia};
   }
-  kernels::Quotient object_quotient(int part, double own, double inertia) {
-    return {object_sums_.sum(part), object_sums_.weight(part), Real(own),
-            object_floor(part, inertia)};
+  // of one slice of all modes
+  kernels::Quotient object_quotient(int part, double own, double inertia, int slice) {
+    return {object_sums_.sum(part, slice), object_sums_.weight(part, slice), Real(own),
+            object_floor(part, inertia, slice)};
   }
   kernels::Quotient probe_quotient(int part, double own, double inertia) {
     return {probe_sums_.sum(part), probe_sums_.weight(part), Real(own), probe_floor(part, inertia)};
@@ -318,7 +323,7 @@ class Reconstruction : public Engine {
   IterationReport report() {
     const std::vector<double> rows = totals_.read();
     const auto sum = [&](int found) {
-      return kernels::Across{rows.data() + found, Totals<Backend>::kRow, parts()}.sum();
+      return kernels::Across{rows.data() + found, totals_.row(), parts()}.sum();
     };
     IterationReport report;
     report.deviation = sum(kDeviation);

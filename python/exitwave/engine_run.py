@@ -42,6 +42,8 @@ class EngineRun:
     ----------
     number : int
         Place in the chain, from 0; used in messages.
+    obj : complex64, shape (K S, A, B)
+        With ``slices`` of each mode, one mode after the other.
     standing : EngineStanding, optional
         Where a checkpoint left the engine; what its core held is still to be restored.
     """
@@ -55,6 +57,7 @@ class EngineRun:
         probe: Complex64,
         standing: EngineStanding | None = None,
         refiner: PositionRefiner | None = None,
+        slices: int = 1,
     ) -> None:
         self.number = number
         self.params = params
@@ -65,7 +68,7 @@ class EngineRun:
         self._cut_power = deque(at.cut_power, maxlen=_LAST_UPDATES)
         self._frames_in_bound = at.frames_in_bound
         self._groups = _group_size(params, len(problem.order))
-        options = core_options(params, problem, len(obj), len(probe))
+        options = core_options(params, problem, len(obj) // slices, len(probe), slices)
         options.resumed = standing is not None
         self._core, self.plan = problem.engine(options, obj, probe)
 
@@ -242,7 +245,11 @@ def support_image(
 
 
 def core_options(
-    params: EngineParameters, problem: Problem, object_modes: int, probe_modes: int
+    params: EngineParameters,
+    problem: Problem,
+    object_modes: int,
+    probe_modes: int,
+    slices: int = 1,
 ) -> Any:
     """Parameters of an engine as the core takes them."""
     from exitwave import _core
@@ -259,6 +266,9 @@ def core_options(
         if values.get(key) is not None:
             setattr(options, key, values[key])
     options.object_modes, options.probe_modes = object_modes, probe_modes
+    if slices > 1:
+        assert problem.slicing is not None
+        options.set_slices(*problem.slicing.between(slices))
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])

@@ -50,7 +50,9 @@ def ptychography(
         as they are. A path is read with :func:`exitwave.load`; what the file lacks can be given by
         the other arguments, which win over the file.
     obj : complex64, shape (A, B) or (K, A, B), optional
-        Start object, K incoherent modes. None: ones, as large as the scan needs.
+        Start object, K incoherent modes; of a thick object (``slice_distances_m`` in
+        ``params["propagation"]``) (A, B), (S, A, B) or (K, S, A, B), upstream slice first. None:
+        ones, as large as the scan needs.
     probe : complex64, shape (Y, X) or (M, Y, X), or dict, optional
         Start probe, M incoherent modes, centred in the window. A dict describes optics, such as
         ``{"kind": "zone_plate", "diameter_m": 1e-4, "outer_zone_m": 5e-8}``, see :doc:`probes`.

@@ -246,9 +246,26 @@ Beta = Annotated[
     StrictFloat,
     parameter("a number above 0 and at most 1", "Relaxation.", 0.6, gt=0, le=1),
 ]
+Slices = Annotated[
+    StrictInt | None,
+    parameter(
+        "None, or a whole number of at least 1",
+        "Slices of a thick object from this engine on, split or merged with the total phase kept; "
+        "None: as they are.",
+        3,
+        ge=1,
+    ),
+]
 ObjectStep = Annotated[
     StrictFloat,
-    parameter("a number above 0 and at most 2", "Factor on the object's update.", 0.6, gt=0, le=2),
+    parameter(
+        "a number above 0 and at most 2",
+        "Factor on the object's update; slices share it, so each takes this divided by their "
+        "number.",
+        0.6,
+        gt=0,
+        le=2,
+    ),
 ]
 ProbeStep = Annotated[
     StrictFloat,

@@ -98,6 +98,7 @@ class RAAR(ProjectionParameters):
 class PieParameters(EngineParameters):
     """Engines that update object and probe group by group."""
 
+    slices: engine.Slices = None
     group_size: engine.GroupSize = None
     object_step: engine.ObjectStep = 1.0
     probe_step: engine.ProbeStep = 1.0
@@ -129,6 +130,7 @@ class ML(EngineParameters):
     """Maximum likelihood by preconditioned conjugate gradients."""
 
     name: Literal["ML"] = "ML"
+    slices: engine.Slices = None
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
@@ -141,9 +143,13 @@ ENGINES: dict[str, type[EngineParameters]] = {
 
 
 class FarField(Model):
-    """Detector in the far field: one Fourier transform, which needs no lengths."""
+    """Detector in the far field: one Fourier transform; only a thick object needs lengths."""
 
     regime: Literal["far"] = "far"
+    wavelength_m: call.WavelengthOfSlicesM = None
+    pixel_size_m: call.PixelSizeOfSlicesM = None
+    slice_distances_m: call.SliceDistancesM = None
+    beam_tilt_rad: call.BeamTiltRad = (0.0, 0.0)
 
 
 class NearField(Model):
@@ -155,6 +161,8 @@ class NearField(Model):
     pixel_size_m: call.PixelSizeM
     focus_distance_m: call.FocusDistanceM = None
     method: call.Method = "angular_spectrum"
+    slice_distances_m: call.SliceDistancesM = None
+    beam_tilt_rad: call.BeamTiltRad = (0.0, 0.0)
 
 
 Propagation = Annotated[FarField | NearField, Field(discriminator="regime")]
