@@ -54,12 +54,14 @@ class Source:
 class EngineStanding:
     """How far an engine has come, its core apart.
 
-    ``cut_power`` and ``frames_in_bound`` are what its last warnings depend on.
+    ``cut_power`` and ``frames_in_bound`` are what its last warnings depend on; ``search_radius_px``
+    is how far it looks for the place of each frame.
     """
 
     errors: list[float]
     cut_power: list[float]
     frames_in_bound: int | None
+    search_radius_px: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from exitwave.errors import InvalidArgument
 from exitwave.launcher import launched_processes
 from exitwave.memory_limit import MemoryLimits, free_host_bytes, resolve_limits
 from exitwave.memory_plan import EnginePlan
-from exitwave.parameters import Parameters, validate_params
+from exitwave.parameters import Parameters, check_flat_regions, validate_params
 from exitwave.positions import margin_px, position_limit
 from exitwave.ranks import ALONE, Ranks
 from exitwave.result import Result
@@ -50,7 +50,9 @@ def ptychography(
         as they are. A path is read with :func:`exitwave.load`; what the file lacks can be given by
         the other arguments, which win over the file.
     obj : complex64, shape (A, B) or (K, A, B), optional
-        Start object, K incoherent modes. None: ones, as large as the scan needs.
+        Start object, K incoherent modes; of a thick object (``slice_distances_m`` in
+        ``params["propagation"]``) (A, B), (S, A, B) or (K, S, A, B), upstream slice first. None:
+        ones, as large as the scan needs.
     probe : complex64, shape (Y, X) or (M, Y, X), or dict, optional
         Start probe, M incoherent modes, centred in the window. A dict describes optics, such as
         ``{"kind": "zone_plate", "diameter_m": 1e-4, "outer_zone_m": 5e-8}``, see :doc:`probes`.
@@ -117,7 +119,7 @@ def reconstruct(
 ) -> Result:
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
     division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
-    limits = ranks.agree(lambda: _limits(params, ranks=ranks))
+    limits = ranks.agree(lambda: memory_limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
     if ranks.first:
         in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
@@ -178,7 +180,9 @@ def divide_scan(
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
         margin = margin_px(position_limit(params.engines))
-        return divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
+        division = divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
+        check_flat_regions(params, division.object_shape)
+        return division
 
     return ranks.agree(cut)
 
@@ -192,7 +196,7 @@ def _lanes(data: Any, params: Parameters, ranks: Ranks, devices: DescribedDevice
     )
 
 
-def _limits(
+def memory_limits(
     params: Parameters, devices: DescribedDevices | None = None, ranks: Ranks = ALONE
 ) -> MemoryLimits:
     if devices is None:
@@ -338,7 +342,7 @@ def _plan(
     params: Parameters,
     devices: DescribedDevices | None,
 ) -> Plan:
-    limits = _limits(params, devices)
+    limits = memory_limits(params, devices)
     counts = counts_to_plan(data, mask, limits.host)
     left = _without(limits, counts, data)
     division = divide_scan(data, obj, pos, params, devices=devices)

@@ -56,8 +56,9 @@ def frame_seconds(
         0,
         engine,
         chain.problem,
-        grown_object(chain.object, modes[1], rng),
+        grown_object(chain.object, modes[1], rng, slices=chain.slices),
         grown_probe(chain.probe, modes[0]),
+        slices=chain.slices,
     )
     return min(_timed(run) for _ in range(_REPEATS)) / frames
 
