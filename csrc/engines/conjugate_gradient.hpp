@@ -117,8 +117,11 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     this->set_all_frames();
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(sums, nullptr, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
-      const kernels::LossResidual<NoiseModel> loss{s.measured(), s.wave.view(), model_.scale()};
-      model_.detect(lane, s, b, model_.sum_modes(loss, s), this->scale_wave(s));
+      problem_.with_sensor(b.part, [&]<class Sensor>(const Sensor& sensor) {
+        const kernels::LossResidual<NoiseModel, Sensor> loss{s.measured(), s.wave.view(),
+                                                             model_.scale(), sensor};
+        model_.detect(lane, s, b, model_.sum_modes(loss, s), this->scale_wave(s));
+      });
       this->template add_totals<1>(lane, s, b);
     });
     this->complete(true, update_probe, [&](Lane& lane, int part) {
@@ -246,9 +249,12 @@ class ConjugateGradient final : public Reconstruction<Backend> {
              model_.map(kernels::ExitWave{search.second.view(), dp, d}));
     model_.forward(lane, b, search.first.view());
     model_.forward(lane, b, search.second.view());
-    const kernels::LineSearch<NoiseModel> terms{s.measured(), s.wave.view(), search.first.view(),
-                                                search.second.view(), model_.scale()};
-    model_.detect(lane, s, b, model_.sum_modes(terms, s));
+    problem_.with_sensor(b.part, [&]<class Sensor>(const Sensor& sensor) {
+      const kernels::LineSearch<NoiseModel, Sensor> terms{s.measured(),        s.wave.view(),
+                                                          search.first.view(), search.second.view(),
+                                                          model_.scale(),      sensor};
+      model_.detect(lane, s, b, model_.sum_modes(terms, s));
+    });
   }
 
   kernels::ProbeMode direction_of_probe(Lane& lane, SearchScratch& search, const Batch& b) {

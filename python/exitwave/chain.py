@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
 from exitwave.object_parts import ObjectParts
 from exitwave.parameters import EngineParameters, Parameters
+from exitwave.parameters.messages import show
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
+from exitwave.sensor import Sensor
 from exitwave.start_probe import make_start_probe, placeholder, uses_data
 
 Complex64 = npt.NDArray[np.complex64]
@@ -86,6 +89,7 @@ class Chain:
         self.box = division.box
         frame_shape = division.frame_shape
         kernel = self.ranks.agree(lambda: _kernel(params, frame_shape))
+        counts = self.ranks.agree(partial(_with_sensor, counts, params, planning))
         self.squeeze = np.ndim(obj) != 3
         self.start_object = start.StartObject(obj, division.object_shape)
         self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
@@ -356,6 +360,18 @@ class Chain:
         """The whole object on the ranks that get it, else None."""
         parts = self._object_parts()
         return obj if parts is None else parts.gather(obj)
+
+
+def _with_sensor(counts: Counts, params: Parameters, planning: bool) -> Counts:
+    """The counts of the detector that the parameters tell of."""
+    rows, columns = counts.data.shape[1:]
+    counts = replace(counts, sensor=Sensor.of(params, (rows, columns)))
+    if params.background is not None and not planning and not counts.mean_of_waves.any():
+        raise InvalidArgument(
+            f"background is {show(params.background)}, which leaves nothing of the mean frame; it "
+            "must be in counts per pixel and frame."
+        )
+    return counts
 
 
 def _kernel(params: Parameters, frame_shape: tuple[int, int]) -> npt.NDArray[Any] | None:
