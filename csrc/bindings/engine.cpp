@@ -239,6 +239,17 @@ class BoundEngine {
     engine_->get_probe(reinterpret_cast<Complex*>(result.mutable_data()));
     return result;
   }
+  void set_object(const ComplexArray& object) {
+    const Complex* data =
+        field_data("object", object, options_.object_modes, object_ny_, object_nx_);
+    const py::gil_scoped_release release;
+    engine_->set_object(data);
+  }
+  void set_probe(const ComplexArray& probe) {
+    const Complex* data = field_data("probe", probe, options_.probe_modes, ny_, nx_);
+    const py::gil_scoped_release release;
+    engine_->set_probe(data);
+  }
   py::array_t<double> position_sums() {
     py::array_t<double> sums({scan().frames, 5});
     std::fill_n(sums.mutable_data(), sums.size(), 0.0);
@@ -371,6 +382,10 @@ void bind_engine(py::module_& m) {
           "restore",
           [](BoundEngine& e, const py::function& read) { pass_state(e.engine(), false, read); },
           "read"_a, "The way back: read(name, total, first, piece) fills the piece.")
+      .def("set_object", &BoundEngine::set_object, "object"_a.noconvert(),
+           "Other values between two iterations, (K, A, B) complex64.")
+      .def("set_probe", &BoundEngine::set_probe, "probe"_a.noconvert(),
+           "Other values between two iterations, (M, Y, X) complex64.")
       .def_property_readonly("object", &BoundEngine::object, "Copy, (K, A, B) complex64.")
       .def_property_readonly("probe", &BoundEngine::probe, "Copy, (M, Y, X) complex64.")
       .def_property_readonly(

@@ -103,6 +103,9 @@ class Engine {
 
   virtual void get_object(Complex* target) = 0;
   virtual void get_probe(Complex* target) = 0;
+  // Other values between two iterations, as a constraint sets them.
+  virtual void set_object(const Complex* source) = 0;
+  virtual void set_probe(const Complex* source) = 0;
   // The array itself where the host can see it, else null.
   virtual Complex* object_in_place() = 0;
   virtual Complex* probe_in_place() = 0;

@@ -96,6 +96,11 @@ class Reconstruction : public Engine {
 
   void get_object(Complex* target) override { state_.object().download(target); }
   void get_probe(Complex* target) override { state_.probe().download(target); }
+  void set_object(const Complex* source) override { state_.object().upload(source); }
+  void set_probe(const Complex* source) override {
+    state_.probe().upload(source);
+    for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
+  }
   Complex* object_in_place() override { return state_.object().in_place(); }
   Complex* probe_in_place() override { return state_.probe().in_place(); }
   std::vector<MemoryUse> memory() override {
