@@ -57,8 +57,8 @@ class Constraints {
     measure_power(lane, part, found::kCut);
   }
 
-  // Probe power back at its start value. The factor goes from probe to object, so exit waves do not
-  // change.
+  // Probe power back at its start value. The factor goes from probe to object, its first slice, so
+  // exit waves do not change.
   void hold_power() {
     const auto factor = [&](int part, bool inverse) {
       return kernels::PowerFactor{totals_.alone(part, found::kPower), power_, inverse};
@@ -71,7 +71,7 @@ class Constraints {
     });
     backend_.for_each_part([&](Lane& lane, int, int part) {
       lane.map(object_sums_.updated(part), state_.object_modes(),
-               kernels::Scale<kernels::PowerFactor>{state_.object(part), factor(part, true)});
+               kernels::Scale<kernels::PowerFactor>{state_.object(part, 0), factor(part, true)});
     });
   }
 
@@ -93,7 +93,7 @@ class Constraints {
     if (options_.clip || options_.positivity != Positivity::none || options_.one_material)
       backend_.for_each_part([&](Lane& lane, int, int part) { limit_pixels(lane, part); });
     if (flat_owned_.empty()) return;
-    for (int mode = 0; mode < state_.object_modes(); ++mode) flatten(mode);
+    for (int image = 0; image < state_.object_images(); ++image) flatten(image);
   }
 
   void measure_power(Lane& lane, int part, int place) {
@@ -107,7 +107,7 @@ class Constraints {
   void limit_pixels(Lane& lane, int part) {
     const Region& region = object_sums_.updated(part);
     const CanvasView<Complex> object = state_.object(part);
-    const auto map = [&](const auto& body) { lane.map(region, state_.object_modes(), body); };
+    const auto map = [&](const auto& body) { lane.map(region, state_.object_images(), body); };
     if (options_.one_material) map(kernels::OneMaterial{object, Real(options_.kappa)});
     if (options_.positivity == Positivity::real) map(kernels::PositiveReal{object});
     if (options_.positivity == Positivity::phase) map(kernels::PhaseSign{object, 1});
@@ -131,9 +131,9 @@ class Constraints {
     }
   }
 
-  void flatten(int mode) {
+  void flatten(int image) {
     const auto flat = [&](int part) {
-      return kernels::FlatSum{state_.object(part), mode,
+      return kernels::FlatSum{state_.object(part), image,
                               options_.object_flat.empty() ? Real(options_.flat_amplitude) : 0};
     };
     backend_.for_each_part([&](Lane& lane, int, int part) {

@@ -42,13 +42,13 @@ class Prior {
     if (reached_pixels_ == 0) return;
     backend_.for_each_part([&](Lane& lane, int, int part) {
       with_field(part, Real(options_.smoothness), [&]<class Quantity>(const auto& field, Quantity) {
-        lane.map(sums_.owned(part), state_.object_modes(),
+        lane.map(sums_.owned(part), state_.object_images(),
                  kernels::PriorChange<Quantity>{sums_.sum(part), field});
       });
     });
     return_sums();
     backend_.for_each_part([&](Lane& lane, int, int part) {
-      lane.map(sums_.updated(part), state_.object_modes(),
+      lane.map(sums_.updated(part), state_.object_images(),
                kernels::TakeChange{state_.object(part), sums_.sum(part)});
     });
   }
@@ -57,7 +57,7 @@ class Prior {
   void add_gradient(Lane& lane, int part, double power) {
     if (!in_loss()) return;
     with_field(part, loss_smoothness(), [&]<class Quantity>(const auto& field, Quantity) {
-      lane.map(sums_.owned(part), state_.object_modes(),
+      lane.map(sums_.owned(part), state_.object_images(),
                kernels::PriorGradient<Quantity>{sums_.sum(part), field, Real(illumination(power))});
     });
   }
@@ -66,7 +66,7 @@ class Prior {
     if (!in_loss()) return;
     lane.clear(totals, 2 * sizeof(double));
     with_field(part, loss_smoothness(), [&]<class Quantity>(const auto& field, Quantity) {
-      lane.sum(sums_.owned(part), state_.object_modes(),
+      lane.sum(sums_.owned(part), state_.object_images(),
                kernels::PriorAlong<Quantity>{field, direction}, totals);
     });
   }

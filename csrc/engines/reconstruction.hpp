@@ -40,12 +40,12 @@ class Reconstruction : public Engine {
         problem_(backend_, scan),
         blocks_(backend_, scan, options.storage, wave_bytes),
         state_(backend_, problem_, options, object, probe),
-        model_(backend_, problem_, state_, options.power_bound >= 0),
+        model_(backend_, problem_, state_, options),
         object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
-                     options.object_modes),
+                     options.object_images(), options.slices),
         probe_sums_(backend_, state_.windows(), probe_owners(),
                     options.probe_modes + extra_probe_sums),
-        totals_(backend_, problem_.parts()),
+        totals_(backend_, problem_.parts(), options.slices),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_) {
     for (int part = 0; part < parts(); ++part) {
@@ -72,13 +72,24 @@ class Reconstruction : public Engine {
   }
 
   void move_probe(int dy, int dx) override {
-    Moving(backend_, state_.object(), state_.object_modes(), false).move(dy, dx);
+    Moving(backend_, state_.object(), state_.object_images(), false).move(dy, dx);
     Moving(backend_, state_.probe(), state_.probe_modes(), true).move(dy, dx);
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 
   void watch_positions(bool on) override { watch_positions_ = on; }
   void get_position_sums(double* target) override { positions_.read(target); }
+  void get_deviations_at(const std::vector<Corner>& corner, const std::vector<Real>& fraction,
+                         double* target) override {
+    const std::vector<Corner> corner_now = problem_.corners_now();
+    const std::vector<Real> fraction_now = problem_.fractions_now();
+    problem_.set_positions(corner, fraction);
+    total_over_frames(
+        [&](Scratch& s, const auto& sensor) { return modulus_residual(s, sensor); },
+        [&](Lane& lane, Scratch& s, const Batch& b) { positions_.keep(lane, s, b, 1); });
+    positions_.read(target, 1);
+    problem_.set_positions(corner_now, fraction_now);
+  }
   void set_positions(const std::vector<Corner>& corner,
                      const std::vector<Real>& fraction) override {
     problem_.set_positions(corner, fraction);
@@ -94,13 +105,13 @@ class Reconstruction : public Engine {
     if (!archive.saving()) for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 
-  void get_object(Complex* target) override { state_.object().download(target); }
-  void get_probe(Complex* target) override { state_.probe().download(target); }
-  void set_object(const Complex* source) override { state_.object().upload(source); }
-  void set_probe(const Complex* source) override {
-    state_.probe().upload(source);
+  void set_fields(const Complex* object, const Complex* probe) override {
+    state_.object().upload(object);
+    state_.probe().upload(probe);
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
+  void get_object(Complex* target) override { state_.object().download(target); }
+  void get_probe(Complex* target) override { state_.probe().download(target); }
   Complex* object_in_place() override { return state_.object().in_place(); }
   Complex* probe_in_place() override { return state_.probe().in_place(); }
   std::vector<MemoryUse> memory() override {
@@ -112,6 +123,10 @@ class Reconstruction : public Engine {
 
  protected:
   using enum found::Place;
+
+  static int largest_object(int slice) {
+    return slice == 0 ? int(kLargestObject) : Totals<Backend>::kFirst + slice - 1;
+  }
 
   int parts() const { return problem_.parts(); }
 
@@ -181,15 +196,15 @@ class Reconstruction : public Engine {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        if (watch_positions_)
-          positions_.find(lane, model_, s, b, p, model_.object(state_.object(b.part), b));
+        if (watch_positions_) positions_.find(lane, model_, s, b, p, model_.object(b, 0));
+        model_.back_through_slices(lane, s, b, object_sums_);
         if (probe_sums == ProbeSums::none)
-          model_.add_object(lane, s, b, p, object_sums_.sum(part));
+          model_.add_object(lane, s, b, p, object_sums_.sum(part, 0));
         else
-          model_.add_both(lane, s, b, p, object_sums_.sum(part), probe_sums_.sum(part));
-        model_.add_object_weight(lane, b, p, object_sums_.weight(part));
+          model_.add_both(lane, s, b, p, object_sums_.sum(part, 0), probe_sums_.sum(part));
+        model_.add_object_weight(lane, b, p, object_sums_.weight(part, 0));
       });
-      model_.add_object_weights(lane, some_frames(part, range), object_sums_.weight(part));
+      model_.add_object_weights(lane, some_frames(part, range), object_sums_.weight(part, 0));
     };
     if (backend_.ranks().communicator != nullptr) {
       backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
@@ -216,9 +231,9 @@ class Reconstruction : public Engine {
     backend_.for_each_part([&](Lane& lane, int, int part) {
       if (object) object_sums_.collect(lane, part);
       if (object) at_owner(lane, part);
-      if (object)
-        lane.largest(object_sums_.active_owned(part), object_sums_.weight(part),
-                     totals_.own(part, kLargestObject));
+      for (int slice = 0; object && slice < state_.slices(); ++slice)
+        lane.largest(object_sums_.active_owned(part), object_sums_.weight(part, slice),
+                     totals_.own(part, largest_object(slice)));
       if (probe) probe_sums_.collect(lane, part);
       if (backend_.shared()) {
         if (probe) look_at_probe_sums(lane, part);
@@ -241,15 +256,16 @@ class Reconstruction : public Engine {
   }
 
   // `inertia` times the largest weight
-  kernels::LargestTimes object_floor(int part, double inertia) {
-    return {totals_.across(part, kLargestObject), inertia};
+  kernels::LargestTimes object_floor(int part, double inertia, int slice = 0) {
+    return {totals_.across(part, largest_object(slice)), inertia};
   }
   kernels::LargestTimes probe_floor(int part, double inertia) {
     return {totals_.alone(part, kLargestProbe), inertia};
   }
-  kernels::Quotient object_quotient(int part, double own, double inertia) {
-    return {object_sums_.sum(part), object_sums_.weight(part), Real(own),
-            object_floor(part, inertia)};
+  // of one slice of all modes
+  kernels::Quotient object_quotient(int part, double own, double inertia, int slice) {
+    return {object_sums_.sum(part, slice), object_sums_.weight(part, slice), Real(own),
+            object_floor(part, inertia, slice)};
   }
   kernels::Quotient probe_quotient(int part, double own, double inertia) {
     return {probe_sums_.sum(part), probe_sums_.weight(part), Real(own), probe_floor(part, inertia)};
@@ -309,7 +325,7 @@ class Reconstruction : public Engine {
   IterationReport report() {
     const std::vector<double> rows = totals_.read();
     const auto sum = [&](int found) {
-      return kernels::Across{rows.data() + found, Totals<Backend>::kRow, parts()}.sum();
+      return kernels::Across{rows.data() + found, totals_.row(), parts()}.sum();
     };
     IterationReport report;
     report.deviation = sum(kDeviation);
@@ -374,9 +390,10 @@ class Reconstruction : public Engine {
     lane.largest(state_.window(), probe_sums_.weight(part), totals_.own(part, kLargestProbe));
   }
 
-  // Total of an operation at the detector over all frames; nothing is updated.
-  template <class MakeOperation>
-  double total_over_frames(const MakeOperation& make_operation) {
+  // Total of an operation at the detector over all frames; nothing is updated. `after(lane,
+  // scratch, batch)`: s.totals holds those of the batch.
+  template <class MakeOperation, class After>
+  double total_over_frames(const MakeOperation& make_operation, const After& after) {
     set_all_frames();
     forget(kDeviation, 1);
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
@@ -386,15 +403,28 @@ class Reconstruction : public Engine {
           model_.detect(lane, s, b, make_operation(s, sensor));
         });
         add_totals<1>(lane, s, b);
+        after(lane, s, b);
       });
     });
     return report().deviation;
   }
+  template <class MakeOperation>
+  double total_over_frames(const MakeOperation& make_operation) {
+    return total_over_frames(make_operation, [](Lane&, Scratch&, const Batch&) {});
+  }
 
-  // The first part owns the sums of the probe.
+  // The first part owns the sums of the probe. Where there are ranks, the first parts of all share
+  // them by rows, so that no rank gets, and gives back, more than another.
   std::vector<Region> probe_owners() const {
     std::vector<Region> owners(std::size_t(problem_.parts()));
-    owners[0] = Region(problem_.window());
+    std::vector<int> first = backend_.ranks().first_part;
+    if (backend_.ranks().communicator == nullptr) first = {0, problem_.parts()};
+    const Rect window = problem_.window();
+    const int ranks = int(first.size()) - 1;
+    const auto row = [&](int rank) { return window.y0 + window.ny() * rank / ranks; };
+    for (int rank = 0; rank < ranks; ++rank)
+      owners[std::size_t(first[std::size_t(rank)])] =
+          Region(Rect{row(rank), window.x0, row(rank + 1), window.x1});
     return owners;
   }
 

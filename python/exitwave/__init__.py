@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from exitwave import metrics, plots, prepare, probes
-    from exitwave.chain import State
+    from exitwave.callbacks import Change, State
     from exitwave.config import show_config
     from exitwave.errors import (
         DeviceError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from exitwave.geometry import Geometry
     from exitwave.io import Dataset, load_result, save_result
     from exitwave.io.load import load
+    from exitwave.losses import Losses, LossGradients, loss_and_gradients
     from exitwave.reconstruct import Plan, plan, ptychography
     from exitwave.restart import resume
     from exitwave.result import Result
@@ -36,14 +37,19 @@ _HOME = {
     "FileFormatError": "errors",
     "InvalidArgument": "errors",
     "OutOfMemory": "errors",
+    "Change": "callbacks",
     "Dataset": "io",
     "Geometry": "geometry",
+    "LossGradients": "losses",
+    "Losses": "losses",
     "Plan": "reconstruct",
     "Result": "result",
-    "State": "chain",
+    "State": "callbacks",
     "described_devices": "topology",
+    "hooks": "hooks",
     "load": "io",
     "load_result": "io",
+    "loss_and_gradients": "losses",
     "metrics": "metrics",
     "plan": "reconstruct",
     "plots": "plots",
@@ -57,6 +63,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Change",
     "Dataset",
     "DeviceError",
     "DivergenceError",
@@ -64,14 +71,18 @@ __all__ = [
     "FileFormatError",
     "Geometry",
     "InvalidArgument",
+    "LossGradients",
+    "Losses",
     "OutOfMemory",
     "Plan",
     "Result",
     "State",
     "__version__",
     "described_devices",
+    "hooks",
     "load",
     "load_result",
+    "loss_and_gradients",
     "metrics",
     "plan",
     "plots",

@@ -50,7 +50,9 @@ def ptychography(
         as they are. A path is read with :func:`exitwave.load`; what the file lacks can be given by
         the other arguments, which win over the file.
     obj : complex64, shape (A, B) or (K, A, B), optional
-        Start object, K incoherent modes. None: ones, as large as the scan needs.
+        Start object, K incoherent modes; of a thick object (``slice_distances_m`` in
+        ``params["propagation"]``) (A, B), (S, A, B) or (K, S, A, B), upstream slice first. None:
+        ones, as large as the scan needs.
     probe : complex64, shape (Y, X) or (M, Y, X), or dict, optional
         Start probe, M incoherent modes, centred in the window. A dict describes optics, such as
         ``{"kind": "zone_plate", "diameter_m": 1e-4, "outer_zone_m": 5e-8}``, see :doc:`probes`.
@@ -82,7 +84,7 @@ def ptychography(
         if _left_out(params):
             _name_engines(scan.params, ranks)
         result = reconstruct(*scan.arrays, scan.params, scan.source, ranks=ranks)
-    remove_checkpoint(scan.params, result.stopped)
+        remove_checkpoint(scan.params, result.stopped, ranks)
     return result
 
 
@@ -116,9 +118,8 @@ def reconstruct(
     ranks: Ranks = ALONE,
 ) -> Result:
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
-    ranks.agree(lambda: _check_checkpoint(params, ranks))
     division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
-    limits = ranks.agree(lambda: _limits(params, ranks=ranks))
+    limits = ranks.agree(lambda: memory_limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
     if ranks.first:
         in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
@@ -129,14 +130,6 @@ def reconstruct(
     result.source = source.name
     result.pixel_size_m = source.pixel_size_m
     return result
-
-
-def _check_checkpoint(params: Parameters, ranks: Ranks) -> None:
-    if params.checkpoint is not None and ranks.size > 1:
-        raise InvalidArgument(
-            f"checkpoint is {params.checkpoint!r}, but runs over several MPI processes write none; "
-            "set it to None."
-        )
 
 
 def _with_parts(params: Parameters, resumed: Resumed | None) -> Parameters:
@@ -203,7 +196,7 @@ def _lanes(data: Any, params: Parameters, ranks: Ranks, devices: DescribedDevice
     )
 
 
-def _limits(
+def memory_limits(
     params: Parameters, devices: DescribedDevices | None = None, ranks: Ranks = ALONE
 ) -> MemoryLimits:
     if devices is None:
@@ -349,7 +342,7 @@ def _plan(
     params: Parameters,
     devices: DescribedDevices | None,
 ) -> Plan:
-    limits = _limits(params, devices)
+    limits = memory_limits(params, devices)
     counts = counts_to_plan(data, mask, limits.host)
     left = _without(limits, counts, data)
     division = divide_scan(data, obj, pos, params, devices=devices)

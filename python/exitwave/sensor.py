@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters
+from exitwave.parameters.messages import show
+
+if TYPE_CHECKING:
+    from exitwave.counts import Counts
 
 
 @dataclass(frozen=True)
@@ -44,3 +50,15 @@ class Sensor:
         if self.background is None or near_field:
             return self.background
         return np.fft.ifftshift(self.background)
+
+
+def with_sensor(counts: Counts, params: Parameters, planning: bool) -> Counts:
+    """The counts of the detector that the parameters tell of."""
+    rows, columns = counts.data.shape[1:]
+    counts = replace(counts, sensor=Sensor.of(params, (rows, columns)))
+    if params.background is not None and not planning and not counts.mean_of_waves.any():
+        raise InvalidArgument(
+            f"background is {show(params.background)}, which leaves nothing of the mean frame; it "
+            "must be in counts per pixel and frame."
+        )
+    return counts

@@ -65,10 +65,10 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "object_kappa object_flat object_tv smoothness object_l1 object_reweighted_l1 object_l2 "
         "object_prior_of probe_smoothness probe_centring "
         "position_start position_every position_step position_max_step_px position_limit_px "
-        "position_affine"
+        "position_affine position_search_px"
     )
     projection = "power_bound"
-    pie = "group_size object_step probe_step"
+    pie = "slices group_size object_step probe_step"
     alphas = "object_alpha probe_alpha"
     own = {
         "AP": [projection],
@@ -77,7 +77,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": ["noise"],
+        "ML": ["slices noise"],
     }
     for name, groups in own.items():
         expected = set(" ".join([every, *groups]).split())
@@ -115,7 +115,11 @@ def test_params_are_not_changed():
 @pytest.mark.parametrize("key", engine_keys(), ids=key_id)
 def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(key):
     known = {"object_tv": 0.1} if key.name == "object_prior_of" else {}
-    used = first_engine(engine(key.owner, **known, **{key.name: key.alternative}))
+    params = engine(key.owner, **known, **{key.name: key.alternative})
+    # Slices are refused in a thin object.
+    thick = {"propagation": NEAR | {"slice_distances_m": 1e-6}}
+
+    used = first_engine(params | (thick if key.name == "slices" else {}))
 
     assert used[key.name] == key.alternative != key.default
 
@@ -133,7 +137,9 @@ def test_alternative_of_every_key_of_the_call_is_valid(key):
 
 @pytest.mark.parametrize("key", propagation_keys(), ids=key_id)
 def test_alternative_of_every_key_of_the_propagation_is_valid(key):
-    params = {"propagation": NEAR | {key.name: key.alternative}}
+    # A tilt is refused in a thin object.
+    needed = {"slice_distances_m": 1e-6} if key.name == "beam_tilt_rad" else {}
+    params = {"propagation": NEAR | needed | {key.name: key.alternative}}
 
     used = validate_params(params).to_dict()["propagation"]
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from exitwave.parameters import call_fields as call
+from exitwave.parameters import detector_fields as detector
 from exitwave.parameters import engine_fields as engine
 from exitwave.parameters import object_fields as known
 from exitwave.parameters.base import Model
@@ -50,7 +51,8 @@ class EngineParameters(Model):
     position_start: engine.PositionStart = None
     position_every: engine.PositionEvery = 1
     position_step: engine.PositionStep = 1.0
-    position_max_step_px: engine.PositionMaxStepPx = 1.0
+    position_max_step_px: engine.PositionMaxStepPx = None
+    position_search_px: engine.PositionSearchPx = None
     position_limit_px: engine.PositionLimitPx = 10.0
     position_affine: engine.PositionAffine = 0.0
 
@@ -97,6 +99,7 @@ class RAAR(ProjectionParameters):
 class PieParameters(EngineParameters):
     """Engines that update object and probe group by group."""
 
+    slices: engine.Slices = None
     group_size: engine.GroupSize = None
     object_step: engine.ObjectStep = 1.0
     probe_step: engine.ProbeStep = 1.0
@@ -128,6 +131,7 @@ class ML(EngineParameters):
     """Maximum likelihood by preconditioned conjugate gradients."""
 
     name: Literal["ML"] = "ML"
+    slices: engine.Slices = None
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
@@ -140,9 +144,13 @@ ENGINES: dict[str, type[EngineParameters]] = {
 
 
 class FarField(Model):
-    """Detector in the far field: one Fourier transform, which needs no lengths."""
+    """Detector in the far field: one Fourier transform; only a thick object needs lengths."""
 
     regime: Literal["far"] = "far"
+    wavelength_m: call.WavelengthOfSlicesM = None
+    pixel_size_m: call.PixelSizeOfSlicesM = None
+    slice_distances_m: call.SliceDistancesM = None
+    beam_tilt_rad: call.BeamTiltRad = (0.0, 0.0)
 
 
 class NearField(Model):
@@ -154,6 +162,8 @@ class NearField(Model):
     pixel_size_m: call.PixelSizeM
     focus_distance_m: call.FocusDistanceM = None
     method: call.Method = "angular_spectrum"
+    slice_distances_m: call.SliceDistancesM = None
+    beam_tilt_rad: call.BeamTiltRad = (0.0, 0.0)
 
 
 Propagation = Annotated[FarField | NearField, Field(discriminator="regime")]
@@ -165,8 +175,8 @@ class Parameters(Model):
 
     engines: list[Engine] = Field(min_length=1, strict=True)
     propagation: Propagation = FarField()
-    background: call.Background = None
-    saturation: call.Saturation = None
+    background: detector.Background = None
+    saturation: detector.Saturation = None
     device: call.Device = "auto"
     parts: call.Parts = None
     batch: call.Batch = None

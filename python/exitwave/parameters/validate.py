@@ -11,6 +11,8 @@ from exitwave.errors import InvalidArgument
 from exitwave.parameters.messages import one_sentence, show
 from exitwave.parameters.models import NearField, Parameters, default_chain
 
+_NO_LENGTHS_OF_THE_GEOMETRY = {"regime", "method", "slice_distances_m", "beam_tilt_rad"}
+_FAR_LENGTHS = ("wavelength_m", "pixel_size_m")
 _SUPPORTS = ("probe_support", "probe_fourier_support")
 _PRIORS = ("smoothness", "object_tv", "object_l1", "object_reweighted_l1", "object_l2")
 
@@ -48,6 +50,7 @@ def validate_params(
     if not isinstance(params, Parameters):
         params = _validated(params, propagation)
     _check_regime(params)
+    _check_slices(params)
     _check_checkpoint(params)
     _check_priors(params)
     if frame_shape is not None:
@@ -73,11 +76,18 @@ def _validated(params: Any, propagation: dict[str, Any] | None) -> Parameters:
 def _completed(given: Any, known: dict[str, Any] | None) -> Any:
     """What the user gave for the propagation, completed by what is known from the file."""
     if given is None:
-        return known or {"regime": "far"}
-    if known and isinstance(given, dict) and set(given) <= {"regime", "method"}:
+        return _without_lengths(known or {"regime": "far"})
+    if known and isinstance(given, dict) and set(given) <= _NO_LENGTHS_OF_THE_GEOMETRY:
         same_regime = given.get("regime", known["regime"]) == known["regime"]
-        return known | given if same_regime else given
+        return _without_lengths(known | given) if same_regime else given
     return given
+
+
+def _without_lengths(propagation: Any) -> Any:
+    """In the far field a thin object has no use for the lengths of the file's geometry."""
+    if propagation["regime"] == "far" and propagation.get("slice_distances_m") is None:
+        return {k: v for k, v in propagation.items() if k not in _FAR_LENGTHS}
+    return propagation
 
 
 def _check_regime(params: Parameters) -> None:
@@ -89,6 +99,35 @@ def _check_regime(params: Parameters) -> None:
             raise InvalidArgument(
                 f"engines[{index}].probe_centring is {engine.probe_centring}; it must be None in "
                 "the near field, where the probe's place on the detector is measured."
+            )
+
+
+def _check_slices(params: Parameters) -> None:
+    """A thick object needs lengths; what only such an object uses is refused for a thin one."""
+    known = params.propagation
+    if known.slice_distances_m is not None:
+        for key in _FAR_LENGTHS:
+            if getattr(known, key) is None:
+                raise InvalidArgument(
+                    f"propagation.{key} is None, but waves between slices need it; give it, in "
+                    "metres."
+                )
+        return
+    used = {} if isinstance(known, NearField) else {k: getattr(known, k) for k in _FAR_LENGTHS}
+    if np.any(known.beam_tilt_rad):
+        used["beam_tilt_rad"] = known.beam_tilt_rad
+    for key, value in used.items():
+        if value is not None:
+            raise InvalidArgument(
+                f"propagation.{key} is {show(value)}, which a thin object has no use for; leave it "
+                "out, or give slice_distances_m as well."
+            )
+    for index, engine in enumerate(params.engines):
+        slices = getattr(engine, "slices", None)
+        if slices is not None:
+            raise InvalidArgument(
+                f"engines[{index}].slices is {slices}, but nothing says how far they are "
+                "apart; give slice_distances_m in propagation as well, or leave slices out."
             )
 
 
