@@ -62,10 +62,11 @@ class Reconstruction : public Engine {
   void finish() override {}
 
   double deviation() override {
-    return total_over_frames([&](Scratch& s) { return modulus_residual(s); });
+    return total_over_frames(
+        [&](Scratch& s, const auto& sensor) { return modulus_residual(s, sensor); });
   }
   double model_power() override {
-    return total_over_frames([&](Scratch& s) {
+    return total_over_frames([&](Scratch& s, const auto&) {
       return model_.sum_modes(kernels::ModelPower{s.measured(), s.wave.view(), model_.scale()}, s);
     });
   }
@@ -84,7 +85,7 @@ class Reconstruction : public Engine {
     const std::vector<Real> fraction_now = problem_.fractions_now();
     problem_.set_positions(corner, fraction);
     total_over_frames(
-        [&](Scratch& s) { return modulus_residual(s); },
+        [&](Scratch& s, const auto& sensor) { return modulus_residual(s, sensor); },
         [&](Lane& lane, Scratch& s, const Batch& b) { positions_.keep(lane, s, b, 1); });
     positions_.read(target, 1);
     problem_.set_positions(corner_now, fraction_now);
@@ -298,9 +299,10 @@ class Reconstruction : public Engine {
   }
 
   // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
-  auto modulus_residual(Scratch& s) {
-    return model_.sum_modes(kernels::ModulusResidual{s.measured(), s.wave.view(), model_.scale()},
-                            s);
+  template <class Sensor>
+  auto modulus_residual(Scratch& s, const Sensor& sensor) {
+    return model_.sum_modes(
+        kernels::ModulusResidual<Sensor>{s.measured(), s.wave.view(), model_.scale(), sensor}, s);
   }
   // Residual wave from the factor.
   auto scale_wave(Scratch& s) {
@@ -397,7 +399,9 @@ class Reconstruction : public Engine {
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
         model_.model(lane, s, b);
-        model_.detect(lane, s, b, make_operation(s));
+        problem_.with_sensor(part, [&](const auto& sensor) {
+          model_.detect(lane, s, b, make_operation(s, sensor));
+        });
         add_totals<1>(lane, s, b);
         after(lane, s, b);
       });

@@ -139,6 +139,22 @@ def callbacks(folder: str) -> dict[str, Any]:
     return {"ranks": list(ranks.collect([mine])), "shape": result.object.shape}
 
 
+def changes(folder: str) -> dict[str, Any]:
+    """A callback that changes object and probe, by two processes and by each alone."""
+
+    def callback(state: Any) -> exitwave.Change:
+        ramp = np.linspace(0.99, 1.01, state.object.shape[-1])
+        return exitwave.Change(object=state.object * ramp, probe=1.001 * state.probe)
+
+    off = []
+    for name in ENGINES:
+        scan, options = small_scan("far", 2), engine(name)
+        alone = scan.run(options, callback=callback, comm=False)
+        result = scan.run(options, callback=callback, gather="all")
+        off.append(max(relative(result.object, alone.object), relative(result.probe, alone.probe)))
+    return {"off": off}
+
+
 def refusals(folder: str) -> dict[str, Any]:
     """What is wrong on one rank only fails on all, with the same message."""
     ranks = find_ranks("world")
@@ -207,6 +223,7 @@ JOBS: tuple[Callable[[str], dict[str, Any]], ...] = (
     compare,
     shares,
     callbacks,
+    changes,
     refusals,
     fails_alone,
     interrupted,

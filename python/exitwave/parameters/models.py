@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from exitwave.parameters import call_fields as call
+from exitwave.parameters import detector_fields as detector
 from exitwave.parameters import engine_fields as engine
 from exitwave.parameters import object_fields as known
 from exitwave.parameters.base import Model
@@ -174,6 +175,8 @@ class Parameters(Model):
 
     engines: list[Engine] = Field(min_length=1, strict=True)
     propagation: Propagation = FarField()
+    background: detector.Background = None
+    saturation: detector.Saturation = None
     device: call.Device = "auto"
     parts: call.Parts = None
     batch: call.Batch = None
