@@ -30,6 +30,7 @@ struct EngineOptions {
   double power_bound = -1;  // squared amplitude deviation per pixel; negative: off
   double momentum = 0;
   int momentum_period = 0;  // group updates; 0: no momentum
+  int group_size = 1;       // frames of a group at most
   Noise noise = Noise::poisson;
   double smoothness = 0;
   bool hold_power = true;
@@ -40,6 +41,12 @@ struct EngineOptions {
   StoragePlan storage;
   std::vector<Real> probe_support;          // (ny, nx), 0 or 1; empty: none
   std::vector<Real> probe_fourier_support;  // (ny, nx), zero frequency first; empty: none
+
+  // Whether all of a frame must be seen before any pixel of it can be changed at the detector.
+  bool needs_whole_frames() const {
+    return power_bound >= 0 ||
+           (name == "LSQML" && (noise == Noise::poisson || noise == Noise::gaussian));
+  }
 };
 
 // What one iteration found out; sums over all frames.

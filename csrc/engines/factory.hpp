@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "engines/conjugate_gradient.hpp"
+#include "engines/least_squares.hpp"
 #include "engines/pie.hpp"
 #include "engines/projections.hpp"
 
@@ -25,6 +26,7 @@ std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& setting
     return make.template operator()<Projections<Backend>>();
   if (name == "ePIE" || name == "rPIE" || name == "mPIE")
     return make.template operator()<Pie<Backend>>();
+  if (name == "LSQML") return make.template operator()<LeastSquares<Backend>>();
   if (name != "ML") throw InvalidArgument("engine: unknown name " + name);
   switch (options.noise) {
     case Noise::poisson:

@@ -52,7 +52,7 @@ class Pie final : public Reconstruction<Backend> {
   using Base::state_;
 
   void update(const std::vector<int>& group, bool update_probe) {
-    const Region touched = split(group);
+    const Region touched = this->set_group(group);
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(sums, &touched, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
       this->model_.detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s));
@@ -81,19 +81,6 @@ class Pie final : public Reconstruction<Backend> {
                    this->object_sums_.weight(part), Real(1 - options_.object_alpha),
                    this->object_floor(part, inertia), Real(options_.object_step), mode});
     });
-  }
-
-  // Hands the frames of a group to their parts; returns the pixels that they reach.
-  Region split(const std::vector<int>& group) {
-    std::vector<std::vector<int>> numbers(std::size_t(this->parts()));
-    std::vector<Corner> corners;
-    for (const int frame : group) {
-      const auto slot = problem_.slot(frame);
-      numbers[std::size_t(slot.part)].push_back(slot.number);
-      corners.push_back(problem_.corner_of(frame));
-    }
-    this->set_frames(std::move(numbers));
-    return Region::windows(std::move(corners), problem_.scan().ny, problem_.scan().nx);
   }
 
   void add_momentum() {

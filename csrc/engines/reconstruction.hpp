@@ -39,7 +39,7 @@ class Reconstruction : public Engine {
         problem_(backend_, scan),
         blocks_(backend_, scan, options.storage, wave_bytes),
         state_(backend_, problem_, options, object, probe),
-        model_(backend_, problem_, state_, options.power_bound >= 0),
+        model_(backend_, problem_, state_, options.needs_whole_frames()),
         object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
                      options.object_modes),
         probe_sums_(backend_, state_.windows(), probe_owners(),
@@ -146,6 +146,20 @@ class Reconstruction : public Engine {
     }
   }
   void set_all_frames() { set_frames(all_frames_); }
+  // The frames of a group; returns the pixels that they reach.
+  Region set_group(const std::vector<int>& group) {
+    std::vector<std::vector<int>> numbers(all_frames_.size());
+    std::vector<Corner> corners;
+    for (const int frame : group) {
+      const auto slot = problem_.slot(frame);
+      numbers[std::size_t(slot.part)].push_back(slot.number);
+      corners.push_back(problem_.corner_of(frame));
+    }
+    set_frames(std::move(numbers));
+    return Region::windows(std::move(corners), problem_.scan().ny, problem_.scan().nx);
+  }
+  // Of each part, in their order.
+  const std::vector<std::vector<int>>& frames_of_pass() const { return frames_; }
 
   // f(scratch, batch) over the part's frames of the pass, or some of them
   template <class F>
@@ -174,6 +188,8 @@ class Reconstruction : public Engine {
   Batch some_frames(int part, FrameRange range) {
     return {part, blocks_.order(part) + range.begin, range.end - range.begin};
   }
+  // Of the first frame of a batch.
+  std::ptrdiff_t place_in_pass(const Batch& b) const { return b.frame - blocks_.order(b.part); }
   FrameRange whole_pass(int part) const { return {0, int(frames_[std::size_t(part)].size())}; }
 
   // f(lane, part) for every part that holds a probe of its own
@@ -189,14 +205,17 @@ class Reconstruction : public Engine {
 
   // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave
   // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
-  // (null: all). Sums of the probe without weights are kept: more is to come.
-  template <class Rule>
-  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
+  // (null: all). Sums of the probe without weights are kept: more is to come. keep(lane, scratch,
+  // batch) sees the residual as an exit wave.
+  template <class Rule, class Keep>
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule,
+                  const Keep& keep) {
     const auto work = [&](Lane& lane, int lane_number, int part, FrameRange range) {
       for_each_batch(lane, lane_number, part, range, waves, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
+        keep(lane, s, b);
         if (watch_positions_)
           positions_.find(lane, model_, s, b, p, model_.object(state_.object(b.part), b));
         if (probe_sums == ProbeSums::none)
@@ -221,6 +240,11 @@ class Reconstruction : public Engine {
       object_sums_.send_here(lane, part, touched);
       if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
+  }
+
+  template <class Rule>
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
+    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&) {});
   }
 
   // Makes sums that were sent whole wherever a part updates, and finds their largest weights.

@@ -14,7 +14,15 @@ import pytest
 
 import exitwave
 from exitwave.fft_library import find_fft_library
-from small_scan import ENGINES, PIES, SmallScan, assert_same_bits, devices, relative, small_scan
+from small_scan import (
+    ENGINES,
+    IN_GROUPS,
+    SmallScan,
+    assert_same_bits,
+    devices,
+    relative,
+    small_scan,
+)
 
 MODES = [(1, 1), (2, 2)]
 # The order of additions differs, nothing else.
@@ -38,7 +46,7 @@ def engine(name: str, **options: Any) -> dict[str, Any]:
         "probe_support": 1.2,
         "object_clip": (0.05, 3.0),
     }
-    if name in PIES:
+    if name in IN_GROUPS:
         given["group_size"] = 4
     if name == "mPIE":
         given["momentum_period"] = 3
