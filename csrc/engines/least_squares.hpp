@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engines/group_steps.hpp"
+#include "engines/groups.hpp"
 #include "engines/reconstruction.hpp"
 #include "kernels/descent.hpp"
 #include "kernels/least_squares.hpp"
@@ -52,7 +54,7 @@ class LeastSquares final : public Reconstruction<Backend> {
     if (momentum_ && falling_) go_on(update_probe);
     this->forget(Base::kDeviation, 1);
     for (const std::vector<int>& group : groups) update(group, update_probe);
-    this->constrain(update_probe && options_.hold_power);
+    this->constrain(update_probe);
     const IterationReport report = this->report();
     falling_ = last_deviation_ > 0 && report.deviation < last_deviation_;
     last_deviation_ = report.deviation;
@@ -123,9 +125,10 @@ class LeastSquares final : public Reconstruction<Backend> {
   }
 
   void update(const std::vector<int>& group, bool update_probe) {
-    const Region touched = this->set_group(group);
+    Group frames = split_group(problem_, group);
+    this->set_frames(std::move(frames.numbers));
     steps_.set_group(this->frames_of_pass());
-    find_residuals(touched, update_probe);
+    find_residuals(frames.touched, update_probe);
     this->complete(true, update_probe);
     find_directions(update_probe);
     find_steps();
@@ -214,7 +217,7 @@ class LeastSquares final : public Reconstruction<Backend> {
       for (int first = 0; first < all.count; first += model_.batch()) {
         const Batch b{part, all.frame + first, std::min(model_.batch(), all.count - first)};
         const kernels::ProbeMode p = model_.probe(lane, s, b);
-        const kernels::StepTerms terms{residual(b), p, model_.object(state_.object(part), b),
+        const kernels::StepTerms terms{residual(b), p, model_.object(b, 0),
                                        direction_of_probe(lane, lane_number, b),
                                        model_.object(object_direction_.view(part), b)};
         lane.run(model_.frames(b), model_.sum_modes(terms, s));

@@ -125,8 +125,8 @@ struct StepTerms {
   EXITWAVE_HD Sums<5> finish(Pixel, Sums<5> sum, Sums<0>) const { return sum; }
 };
 
-// (s_O, s_P) of each frame from its StepTerms. Damped, because where few frames make a group the two
-// directions are nearly one.
+// (s_O, s_P) of each frame from its StepTerms. Damped, because where few frames make a group the
+// two directions are nearly one.
 struct FrameSteps {
   static constexpr double kDamping = 0.1;
 

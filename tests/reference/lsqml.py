@@ -201,7 +201,7 @@ def lsqml_iteration(
     **options,
 ) -> tuple[Complex, Complex, float]:
     """All groups once; power and clip at the end. Returns object, probe and the Fourier error of
-    the models met on the way."""
+    the models met on the way. When nothing more follows, `momentum.after` is to be told."""
     update_probe = options.get("update_probe", True)
     obj, probe = momentum.before(obj, probe, update_probe)
     terms = []
@@ -212,5 +212,4 @@ def lsqml_iteration(
         obj, probe = hold_power(obj, probe, power, touched)
     obj = obj if clip is None else clip_amplitude(obj, clip, touched)
     numerator, denominator = np.sum(terms, axis=0)
-    momentum.after(obj, probe, numerator)
     return obj, probe, float(numerator / denominator)
