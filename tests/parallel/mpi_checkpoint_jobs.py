@@ -24,7 +24,7 @@ import exitwave
 from exitwave.io.checkpoint_file import read_checkpoint
 from exitwave.mpi import find_ranks
 from short_disk import full_disk
-from small_scan import ENGINES, PIES, SmallScan, assert_same_bits, small_scan
+from small_scan import ENGINES, IN_GROUPS, SmallScan, assert_same_bits, small_scan
 
 Case = tuple[str, SmallScan, list[dict[str, Any]], dict[str, Any]]
 RAAR = engine("RAAR", iterations=12, probe_support=None)
@@ -45,7 +45,10 @@ def cases(folder: str) -> Iterator[Case]:
     large = small_scan("far", 2, noise=True, frame=(24, 30), frames=800)
     stored = in_file(large, folder, "large")
     for name in ("DM", "ePIE"):
-        given = engine(name, iterations=3) | ({"group_size": 100} if name in PIES else {})
+        given = engine(name, iterations=3)
+        if name in IN_GROUPS:
+            # LSQML keeps the residuals of a group.
+            given["group_size"] = 10 if name == "LSQML" else 100
         limit = {"memory_limit": LIMIT, "scratch_folder": folder}
         yield f"{name} streamed", stored, [given], {"parts": 2} | limit
 

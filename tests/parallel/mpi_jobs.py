@@ -21,7 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import exitwave
 from exitwave.mpi import find_ranks
-from small_scan import ENGINES, OBJECT, PIES, SmallScan, everything, relative, small_scan
+from small_scan import (
+    ENGINES,
+    IN_GROUPS,
+    OBJECT,
+    SmallScan,
+    everything,
+    relative,
+    small_scan,
+)
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
@@ -74,7 +82,10 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
         yield f"{name} positions", small_scan(), chain, several | {"device": "emulated"}
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
-        given = engine(name, iterations=3) | ({"group_size": 100} if name in PIES else {})
+        given = engine(name, iterations=3)
+        if name in IN_GROUPS:
+            # LSQML keeps the residuals of a group.
+            given["group_size"] = 10 if name == "LSQML" else 100
         yield f"{name} file", stored, [given], several
         limit = {"memory_limit": LIMIT, "scratch_folder": folder}
         yield f"{name} streamed", stored, [given], several | limit
