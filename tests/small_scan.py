@@ -18,10 +18,10 @@ from exitwave.cuda_library import why_no_gpu
 FRAMES = 13
 FRAME = (12, 20)
 OBJECT = (22, 33)
-ENGINES = ["AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML", "gradient"]
+ENGINES = ["AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML", "LSQML", "gradient"]
 PROJECTIONS = ["AP", "DM", "RAAR"]
 PIES = ["ePIE", "rPIE", "mPIE"]
-IN_GROUPS = [*PIES, "gradient"]
+IN_GROUPS = [*PIES, "LSQML", "gradient"]
 # Engines whose rates follow the number of iterations, with rates that do not.
 STEADY = {"gradient": {"object_schedule": "constant", "probe_schedule": "constant"}}
 NOISES = ["poisson", "amplitude", "gaussian", "anscombe"]
@@ -32,6 +32,28 @@ PROPAGATIONS: dict[str, dict[str, Any]] = {
     "near": {"regime": "near", **_LENGTHS},
     "fresnel": {"regime": "near", "method": "fresnel", **_LENGTHS},
 }
+
+
+def everything(name: str, **options: Any) -> dict[str, Any]:
+    """A few iterations that use everything: supports, momentum, what is known of the object."""
+    given: dict[str, Any] = {
+        "name": name,
+        "iterations": 5,
+        "probe_start": 1,
+        "object_inertia": 0.01,
+        "probe_inertia": 0.01,
+        "probe_support": 1.2,
+        "object_clip": (0.05, 3.0),
+        "object_tv": 0.01,
+        "object_l1": 0.003,
+        "smoothness": 0.01,
+        "probe_smoothness": 1e-3,
+    }
+    if name in IN_GROUPS:
+        given["group_size"] = 4
+    if name == "mPIE":
+        given["momentum_period"] = 3
+    return given | options
 
 
 def devices(*names: str) -> list[str]:

@@ -6,6 +6,7 @@
 
 #include <complex>
 #include <cstdint>
+#include <limits>
 #include <variant>
 
 #include "bindings/bindings.hpp"
@@ -127,14 +128,13 @@ void check_corners(const Scan& s, const std::vector<Corner>& corners) {
 // y0, x0, y1, x1
 py::tuple box(const Rect& r) { return py::make_tuple(r.y0, r.x0, r.y1, r.x1); }
 
-std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& mask,
-                                     const Array<int>& corner, const Array<Real>& fraction,
-                                     std::pair<int, int> object_shape,
-                                     const std::optional<ComplexArray>& kernel,
-                                     std::vector<std::vector<int>> parts,
-                                     const py::object& communicator, int rank,
-                                     std::vector<int> first_part, std::vector<int> place,
-                                     const std::optional<Array<int>>& home, int margin) {
+std::unique_ptr<BoundScan> make_scan(
+    const py::object& data, const Array<bool>& mask, const Array<int>& corner,
+    const Array<Real>& fraction, std::pair<int, int> object_shape,
+    const std::optional<ComplexArray>& kernel, std::vector<std::vector<int>> parts,
+    const py::object& communicator, int rank, std::vector<int> first_part, std::vector<int> place,
+    const std::optional<Array<int>>& home, int margin, const std::optional<Array<Real>>& background,
+    Real saturation) {
   auto bound = std::make_unique<BoundScan>();
   Scan& s = bound->scan;
   const bool in_memory = !py::isinstance<FrameSource>(data);
@@ -153,6 +153,11 @@ std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& 
   s.object_nx = object_shape.second;
   if (mask.ndim() != 2 || mask.shape(0) != s.ny || mask.shape(1) != s.nx)
     wrong_shape("mask", "(ny, nx)");
+  if (background) {
+    if (background->size() != s.ny * s.nx) wrong_shape("background", "(ny, nx)");
+    s.background.assign(background->data(), background->data() + background->size());
+  }
+  s.saturation = saturation;
   s.valid.assign(mask.data(), mask.data() + mask.size());
   if (place.empty() && counted != s.frames) wrong_shape("corner", "(frames, 2)");
   if (fraction.size() != 2 * s.frames) wrong_shape("fraction", "(frames, 2)");
@@ -210,7 +215,14 @@ class BoundEngine {
     object_nx_ = scan.cast<const BoundScan&>().held.nx();
     ny_ = s.ny;
     nx_ = s.nx;
-    const Complex* o = field_data("object", object, options.object_modes, object_ny_, object_nx_);
+    const std::size_t gaps = std::size_t(options.slices) - 1;
+    if (options.slice_kernels.size() != gaps * std::size_t(ny_) * std::size_t(nx_))
+      wrong_shape("kernels", "(slices - 1, ny, nx)");
+    if (!options.slice_shifts.empty() &&
+        options.slice_shifts.size() != gaps * std::size_t(s.frames) * 2)
+      wrong_shape("shifts", "(slices - 1, frames, 2)");
+    const Complex* o =
+        field_data("object", object, options.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
     start_object_ = object;
     const py::gil_scoped_release release;
@@ -223,7 +235,7 @@ class BoundEngine {
   Engine& engine() { return *engine_; }
 
   ComplexArray object() const {
-    ComplexArray result({options_.object_modes, object_ny_, object_nx_});
+    ComplexArray result({options_.object_images(), object_ny_, object_nx_});
     // Pixels outside all tiles are no part's; they keep the start value.
     std::copy_n(start_object_.data(), start_object_.size(), result.mutable_data());
     engine_->get_object(reinterpret_cast<Complex*>(result.mutable_data()));
@@ -240,15 +252,21 @@ class BoundEngine {
     engine_->get_position_sums(sums.mutable_data());
     return sums;
   }
-  void set_object(const ComplexArray& object) {
-    const Complex* o = field_data("object", object, options_.object_modes, object_ny_, object_nx_);
+  py::array_t<double> deviations_at(const Array<int>& corner, const Array<Real>& fraction) {
+    py::array_t<double> deviations(scan().frames);
+    std::fill_n(deviations.mutable_data(), deviations.size(), 0.0);
+    const auto [corners, fractions] = places(corner, fraction);
     const py::gil_scoped_release release;
-    engine_->set_object(o);
+    engine_->get_deviations_at(corners, fractions, deviations.mutable_data());
+    return deviations;
   }
-  void set_probe(const ComplexArray& probe) {
+  void set_fields(const ComplexArray& object, const ComplexArray& probe) {
+    const Complex* o =
+        field_data("object", object, options_.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options_.probe_modes, ny_, nx_);
+    start_object_ = object;
     const py::gil_scoped_release release;
-    engine_->set_probe(p);
+    engine_->set_fields(o, p);
   }
   void set_kernel(const ComplexArray& kernel) {
     if (!scan().near_field || kernel.size() != py::ssize_t(ny_) * nx_)
@@ -270,11 +288,7 @@ class BoundEngine {
     return slopes;
   }
   void set_positions(const Array<int>& corner, const Array<Real>& fraction) {
-    if (!scan().moves()) throw InvalidArgument("margin: frames of this scan stay where they are");
-    const std::vector<Corner> corners = corners_of("corner", corner, scan().frames);
-    check_corners(scan(), corners);
-    if (fraction.size() != corner.size()) wrong_shape("fraction", "(frames, 2)");
-    const std::vector<Real> fractions(fraction.data(), fraction.data() + fraction.size());
+    const auto [corners, fractions] = places(corner, fraction);
     const py::gil_scoped_release release;
     engine_->set_positions(corners, fractions);
   }
@@ -283,7 +297,7 @@ class BoundEngine {
     Complex* data = of_object ? bound.engine_->object_in_place() : bound.engine_->probe_in_place();
     if (data == nullptr) return of_object ? bound.object() : bound.probe();
     const py::array::ShapeContainer shape =
-        of_object ? py::array::ShapeContainer{bound.options_.object_modes, bound.object_ny_,
+        of_object ? py::array::ShapeContainer{bound.options_.object_images(), bound.object_ny_,
                                               bound.object_nx_}
                   : py::array::ShapeContainer{bound.options_.probe_modes, bound.ny_, bound.nx_};
     return ComplexArray(shape, reinterpret_cast<std::complex<Real>*>(data), self);
@@ -291,6 +305,16 @@ class BoundEngine {
 
  private:
   const Scan& scan() const { return scan_object_.cast<const BoundScan&>().scan; }
+
+  // Where frames are to be, checked.
+  std::pair<std::vector<Corner>, std::vector<Real>> places(const Array<int>& corner,
+                                                           const Array<Real>& fraction) const {
+    if (!scan().moves()) throw InvalidArgument("margin: frames of this scan stay where they are");
+    std::vector<Corner> corners = corners_of("corner", corner, scan().frames);
+    check_corners(scan(), corners);
+    if (fraction.size() != corner.size()) wrong_shape("fraction", "(frames, 2)");
+    return {std::move(corners), {fraction.data(), fraction.data() + fraction.size()}};
+  }
 
   py::object scan_object_;
   EngineOptions options_;
@@ -344,6 +368,8 @@ void bind_engine(py::module_& m) {
            "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
            "communicator"_a = py::none(), "rank"_a = 0, "first_part"_a = std::vector<int>(),
            "place"_a = std::vector<int>(), "home"_a.noconvert() = py::none(), "margin"_a = 0,
+           "background"_a.noconvert() = py::none(),
+           "saturation"_a = std::numeric_limits<Real>::infinity(),
            "Counts (N, Y, X) or FrameSource, positions and parts of a scan; borrows the counts. "
            "With a "
            "communicator: parts of all ranks, counts of this one's, and the place of each frame "
@@ -388,8 +414,10 @@ void bind_engine(py::module_& m) {
           "on"_a, "Whether the next iterations take position_sums.")
       .def_property_readonly("position_sums", &BoundEngine::position_sums,
                              "a_yy, a_yx, a_xx, b_y, b_x of each frame, (N, 5) float64.")
-      .def("set_object", &BoundEngine::set_object, "object"_a.noconvert())
-      .def("set_probe", &BoundEngine::set_probe, "probe"_a.noconvert())
+      .def("deviations_at", &BoundEngine::deviations_at, "corner"_a.noconvert(),
+           "fraction"_a.noconvert(),
+           "(frames,) squared amplitude deviations if each frame were there; 0 where another "
+           "process holds the frame.")
       .def("set_kernel", &BoundEngine::set_kernel, "kernel"_a.noconvert())
       .def(
           "look_along",
@@ -397,6 +425,7 @@ void bind_engine(py::module_& m) {
             return e.engine().look_along(unknown, {yy, yx, xy, xx});
           },
           Release(), "Normal equation of something that all frames have in common.")
+      .def("set_fields", &BoundEngine::set_fields, "object"_a.noconvert(), "probe"_a.noconvert())
       .def_property_readonly("gradients", &BoundEngine::gradients,
                              "Of the engine 'losses': of the loss with respect to the conjugates.")
       .def_property_readonly("position_slopes", &BoundEngine::position_slopes,
@@ -412,7 +441,7 @@ void bind_engine(py::module_& m) {
           "restore",
           [](BoundEngine& e, const py::function& read) { pass_state(e.engine(), false, read); },
           "read"_a, "The way back: read(name, total, first, piece) fills the piece.")
-      .def_property_readonly("object", &BoundEngine::object, "Copy, (K, A, B) complex64.")
+      .def_property_readonly("object", &BoundEngine::object, "Copy, (K S, A, B) complex64.")
       .def_property_readonly("probe", &BoundEngine::probe, "Copy, (M, Y, X) complex64.")
       .def_property_readonly(
           "object_view", [](const py::object& self) { return BoundEngine::view(self, true); },

@@ -18,6 +18,8 @@ enum class Noise { poisson, amplitude, gaussian, anscombe };
 enum class OptimiserKind { adam, momentum, sgd };
 // What can be refined that all frames have in common.
 enum class Unknown { distance, defocus, map };
+// What is never negative: the object's real part, its phase, or minus its phase.
+enum class Positivity { none, real, phase, negative_phase };
 
 // Values of one engine's parameters; which of them an engine reads is decided, and checked, where
 // parameters are validated.
@@ -25,6 +27,11 @@ struct EngineOptions {
   std::string name;
   int probe_modes = 1;
   int object_modes = 1;
+  int slices = 1;                      // of each object mode
+  std::vector<Complex> slice_kernels;  // (slices - 1, ny, nx), zero frequency first
+  // (slices - 1, frames, 2): pixels (y, x) that a frame's beam moves from slice to slice besides;
+  // empty: none
+  std::vector<Real> slice_shifts;
   double object_inertia = 0;
   double probe_inertia = 0;
   double object_step = 1;
@@ -35,6 +42,7 @@ struct EngineOptions {
   double power_bound = -1;  // squared amplitude deviation per pixel; negative: off
   double momentum = 0;
   int momentum_period = 0;  // group updates; 0: no momentum
+  int group_size = 1;       // frames of a group at most
   Noise noise = Noise::poisson;
   OptimiserKind object_optimiser = OptimiserKind::adam;
   OptimiserKind probe_optimiser = OptimiserKind::adam;
@@ -42,14 +50,34 @@ struct EngineOptions {
   double square_memory = 0;
   bool needs_tangents = false;
   double smoothness = 0;
+  double object_tv = 0;
+  double object_l1 = 0;
+  double object_reweighted_l1 = 0;
+  double object_l2 = 0;
+  bool prior_of_phase = false;  // of these five, not of the whole object
+  Positivity positivity = Positivity::none;
+  double flat_amplitude = -1;  // the object is flat where it is at least so bright; negative: off
+  bool one_material = false;
+  double kappa = 0;  // log amplitude over phase, where there is one material
+  double probe_smoothness = 0;
   bool hold_power = true;
   bool clip = false;
   double clip_low = 0;
   double clip_high = 0;
   bool resumed = false;  // state() restores what start() would compute
   StoragePlan storage;
+  std::vector<unsigned char> object_flat;   // (object ny, object nx), 1 = flat; empty: none
   std::vector<Real> probe_support;          // (ny, nx), 0 or 1; empty: none
   std::vector<Real> probe_fourier_support;  // (ny, nx), zero frequency first; empty: none
+
+  // Images of the object: the slices of the first mode, of the second, ...
+  int object_images() const { return object_modes * slices; }
+
+  // Whether all of a frame must be seen before any pixel of it can be changed at the detector.
+  bool needs_whole_frames() const {
+    return power_bound >= 0 ||
+           (name == "LSQML" && (noise == Noise::poisson || noise == Noise::gaussian));
+  }
 };
 
 // What one iteration found out; sums over all frames.
@@ -74,7 +102,7 @@ struct MemoryUse {
 };
 
 // A reconstruction under way on some device. All arrays are in host memory, C order, one after the
-// other: object (object modes, ny, nx), probe (probe modes, ny, nx).
+// other: object (object modes, slices, ny, nx), probe (probe modes, ny, nx).
 class Engine {
   static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
 
@@ -107,12 +135,15 @@ class Engine {
   // found: a_yy, a_yx, a_xx, b_y, b_x for each frame of the scan, see kernels/positions.hpp.
   virtual void watch_positions(bool on) = 0;
   virtual void get_position_sums(double* target) = 0;
+  // Sum of squared amplitude deviations of each frame of the scan if it were there, (frames); the
+  // frames stay where they are.
+  virtual void get_deviations_at(const std::vector<Corner>& corner,
+                                 const std::vector<Real>& fraction, double* target) = 0;
   // Moves frames, within the margin of the scan; (frames) and (frames, 2). Kept waves follow.
   virtual void set_positions(const std::vector<Corner>& corner,
                              const std::vector<Real>& fraction) = 0;
-  // Other values of object or probe; what engines keep beside them stays.
-  virtual void set_object(const Complex* source) = 0;
-  virtual void set_probe(const Complex* source) = 0;
+  // Other values of object and probe; what engines keep beside them stays.
+  virtual void set_fields(const Complex* object, const Complex* probe) = 0;
   // Of the engine "losses", from its last iteration: g with dL = 2 Re <g, dO> + 2 Re <h, dP>, and
   // dL along positions, (frames, 2), added to the target.
   virtual void get_gradients(Complex*, Complex*) { throw InvalidArgument(kNoGradients); }

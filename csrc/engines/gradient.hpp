@@ -22,9 +22,10 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
                   const EngineOptions& options, const Complex* object, const Complex* probe)
       : Base(settings, scan, options, object, probe),
         of_object_(this->backend_, options, options.object_optimiser, options.object_step,
-                   problem_.held(), problem_.layout().tiles(), options.object_modes),
+                   problem_.held(), problem_.layout().tiles(), options.object_modes,
+                   options.slices),
         of_probe_(this->backend_, options, options.probe_optimiser, options.probe_step,
-                  problem_.window(), state_.windows(), options.probe_modes) {}
+                  problem_.window(), state_.windows(), options.probe_modes, 1) {}
 
   void set_schedule(double object, double probe) override {
     object_schedule_ = object;
@@ -35,7 +36,7 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
     this->forget(Base::kDeviation, 1);
     if (of_object_.needs_amplitude() || of_probe_.needs_amplitude()) measure_amplitudes();
     for (const std::vector<int>& group : groups) update(group, update_probe);
-    this->constrain(update_probe && options_.hold_power);
+    this->constrain(update_probe);
     return this->report();
   }
 
@@ -65,8 +66,8 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
   void update(const std::vector<int>& frames, bool update_probe) {
     Group group = split_group(problem_, frames);
     this->set_frames(std::move(group.numbers));
-    this->template sum_gradients<kernels::LossResidual<NoiseModel>>(
-        update_probe, &group.touched, Base::kDeviation, [](Lane&, int) {});
+    this->template sum_gradients<kernels::LossResidual>(update_probe, &group.touched,
+                                                        Base::kDeviation, [](Lane&, int) {});
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       step_object(lane, part);
       if (update_probe && part < state_.copies()) step_probe(lane, part);
@@ -75,16 +76,16 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
 
   void step_object(Lane& lane, int part) {
     constexpr double slope = NoiseModel::kSlope;
-    if (object_schedule_ > 0)
-      of_object_.step(lane, object_sums_.active(part), part, state_.object(part),
-                      this->object_quotient(part, slope, slope * options_.object_inertia),
+    for (int slice = 0; slice < state_.slices() && object_schedule_ > 0; ++slice)
+      of_object_.step(lane, object_sums_.active(part), part, slice, state_.object(part, slice),
+                      this->object_quotient(part, slope, slope * options_.object_inertia, slice),
                       object_amplitude(part), object_schedule_);
     object_sums_.clear(lane, part);
   }
 
   void step_probe(Lane& lane, int part) {
     constexpr double slope = NoiseModel::kSlope;
-    of_probe_.step(lane, state_.window(), part, state_.probe(part),
+    of_probe_.step(lane, state_.window(), part, 0, state_.probe(part),
                    this->probe_quotient(part, slope, slope * options_.probe_inertia),
                    probe_amplitude(part), probe_schedule_);
     this->probe_stepped(lane, part);
@@ -95,13 +96,14 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
       totals_.clear(lane, part, kObjectPower, 1);
       lane.sum(object_sums_.owned(part), state_.object_modes(), kernels::Power{state_.object(part)},
                totals_.own(part, kObjectPower));
-      if (part < state_.copies()) this->measure_power(lane, part, Base::kPower);
+      if (part < state_.copies()) this->constraints_.measure_power(lane, part, Base::kPower);
       totals_.share(lane, part);
     });
     totals_.exchange();
   }
   kernels::RootMeanSquare object_amplitude(int part) {
-    return {totals_.across(part, kObjectPower), double(problem_.layout().reached().pixels())};
+    const double pixels = double(problem_.layout().reached().pixels());
+    return {totals_.across(part, kObjectPower), pixels * state_.slices()};
   }
   kernels::RootMeanSquare probe_amplitude(int part) {
     return {totals_.alone(part, Base::kPower), double(state_.window().pixels())};

@@ -29,9 +29,11 @@ class PartialSums {
  public:
   using Lane = typename Backend::Lane;
 
+  // `weights`: images of these; modes of the sum take turns with them.
   PartialSums(Backend& backend, const std::vector<Rect>& tiles, const std::vector<Region>& owned,
-              int modes)
+              int modes, int weights = 1)
       : modes_(modes),
+        weight_modes_(weights),
         shared_(backend.shared()),
         ranks_(backend.ranks()),
         tiles_(tiles),
@@ -45,7 +47,7 @@ class PartialSums {
       Memory& memory = backend.memory(part);
       memory.account("sums");
       sums_.back() = Buffer<Complex>(memory, tile.pixels() * std::size_t(modes));
-      weights_.back() = Buffer<Real>(memory, tile.pixels());
+      weights_.back() = Buffer<Real>(memory, tile.pixels() * std::size_t(weights));
       updated_[std::size_t(part)] = shared_ ? owned[std::size_t(part)] : all_reached(tile);
     }
     make_messages(backend);
@@ -55,6 +57,9 @@ class PartialSums {
 
   CanvasView<Complex> sum(int part) { return view(sums_, part); }
   CanvasView<Real> weight(int part) { return view(weights_, part); }
+  // Those with the same weight, and this.
+  CanvasView<Complex> sum(int part, int of) { return sum(part).every(weight_modes_, of); }
+  CanvasView<Real> weight(int part, int of) { return weight(part).every(weight_modes_, of); }
   // Pixels whose sums are whole after the exchange, and that the part updates.
   const Region& updated(int part) const { return updated_[std::size_t(part)]; }
   // The same, restricted to what the present group reaches.
@@ -84,6 +89,10 @@ class PartialSums {
     send_away(lane, part, touched);
     send_here(lane, part, touched);
   }
+  // The next exchange is of all pixels.
+  void choose_all() {
+    for (Message& m : messages_) m.active = m.region;
+  }
   // Pixels whose sums go to other ranks.
   Region sent_away(int part) const {
     std::vector<Span> spans;
@@ -101,7 +110,7 @@ class PartialSums {
         continue;
       }
       lane.unpack_add(m.active, modes_, packed_sum(m.at_owner), sum(part));
-      lane.unpack_add(m.active, 1, packed_weight(m, m.at_owner), weight(part));
+      lane.unpack_add(m.active, weight_modes_, packed_weight(m, m.at_owner), weight(part));
     }
   }
 
@@ -117,7 +126,7 @@ class PartialSums {
     for (const Message& m : messages_) {
       if (m.sender != part) continue;
       lane.unpack(m.active, modes_, packed_sum(m.at_sender), sum(part));
-      lane.unpack(m.active, 1, packed_weight(m, m.at_sender), weight(part));
+      lane.unpack(m.active, weight_modes_, packed_weight(m, m.at_sender), weight(part));
     }
   }
 
@@ -206,7 +215,8 @@ class PartialSums {
   }
 
   std::size_t bytes(const Region& region) const {
-    return region.pixels() * (std::size_t(modes_) * sizeof(Complex) + sizeof(Real));
+    return region.pixels() *
+           (std::size_t(modes_) * sizeof(Complex) + std::size_t(weight_modes_) * sizeof(Real));
   }
   std::size_t weights_at(const Message& m) const {
     return m.active.pixels() * std::size_t(modes_) * sizeof(Complex);
@@ -222,7 +232,7 @@ class PartialSums {
   void pack(Lane& lane, const Message& m, int part, Parcel& parcel) {
     lane.pack(m.active, modes_, CanvasView<const Complex>(sum(part)),
               reinterpret_cast<Complex*>(parcel.data()));
-    lane.pack(m.active, 1, CanvasView<const Real>(weight(part)),
+    lane.pack(m.active, weight_modes_, CanvasView<const Real>(weight(part)),
               reinterpret_cast<Real*>(parcel.data() + weights_at(m)));
   }
   void pass(Lane& lane, const Message& m, const Parcel& from, Parcel& to) {
@@ -232,15 +242,16 @@ class PartialSums {
   // What the sender has, from its tile to the owner's.
   void take(Lane& lane, const Message& m) {
     lane.map(m.active, modes_, kernels::Take<Complex>{sum(m.owner), sum(m.sender)});
-    lane.map(m.active, 1, kernels::Take<Real>{weight(m.owner), weight(m.sender)});
+    lane.map(m.active, weight_modes_, kernels::Take<Real>{weight(m.owner), weight(m.sender)});
   }
 
   void clear(Lane& lane, const Region& region, int part) {
     lane.map(region, modes_, kernels::Clear<Complex>{sum(part)});
-    lane.map(region, 1, kernels::Clear<Real>{weight(part)});
+    lane.map(region, weight_modes_, kernels::Clear<Real>{weight(part)});
   }
 
   int modes_;
+  int weight_modes_;
   bool shared_;
   bool posted_ = false;
   Ranks ranks_;

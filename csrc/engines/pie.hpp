@@ -23,16 +23,16 @@ class Pie final : public Reconstruction<Backend> {
     if (options.momentum_period == 0) return;
     const Rect whole = problem_.held();
     velocity_ = Field<Backend, Complex>(this->backend_, "momentum", whole,
-                                        problem_.layout().tiles(), options.object_modes);
+                                        problem_.layout().tiles(), options.object_images());
     past_ = Field<Backend, Complex>(this->backend_, "momentum", whole, problem_.layout().tiles(),
-                                    options.object_modes);
+                                    options.object_images());
     past_.upload(object);
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>& groups, bool update_probe) override {
     this->forget(Base::kDeviation, 1);
     for (const std::vector<int>& group : groups) update(group, update_probe);
-    this->constrain(update_probe && options_.hold_power);
+    this->constrain(update_probe);
     return this->report();
   }
 
@@ -59,7 +59,9 @@ class Pie final : public Reconstruction<Backend> {
     this->set_frames(std::move(frames.numbers));
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(sums, &touched, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
-      this->model_.detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s));
+      problem_.with_sensor(b.part, [&](const auto& sensor) {
+        this->model_.detect(lane, s, b, this->modulus_residual(s, sensor), this->scale_wave(s));
+      });
       this->template add_totals<1>(lane, s, b);
     });
     this->complete(true, update_probe);
@@ -78,18 +80,21 @@ class Pie final : public Reconstruction<Backend> {
 
   void step_object(Lane& lane, int part) {
     const double inertia = options_.object_alpha + options_.object_inertia;
-    this->for_each_object_mode([&](auto, auto last, int mode) {
-      lane.map(this->object_sums_.active(part), 1,
-               kernels::ObjectStep<last>{
-                   state_.object(part), this->object_sums_.sum(part),
-                   this->object_sums_.weight(part), Real(1 - options_.object_alpha),
-                   this->object_floor(part, inertia), Real(options_.object_step), mode});
-    });
+    // All slices together take the step of one.
+    const Real step = Real(options_.object_step / state_.slices());
+    for (int slice = 0; slice < state_.slices(); ++slice)
+      this->for_each_object_mode([&](auto, auto last, int mode) {
+        lane.map(this->object_sums_.active(part), 1,
+                 kernels::ObjectStep<last>{
+                     state_.object(part, slice), this->object_sums_.sum(part, slice),
+                     this->object_sums_.weight(part, slice), Real(1 - options_.object_alpha),
+                     this->object_floor(part, inertia, slice), step, mode});
+      });
   }
 
   void add_momentum() {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      lane.map(this->object_sums_.updated(part), state_.object_modes(),
+      lane.map(this->object_sums_.updated(part), state_.object_images(),
                kernels::Momentum{state_.object(part), velocity_.view(part), past_.view(part),
                                  Real(options_.momentum)});
     });
@@ -98,8 +103,8 @@ class Pie final : public Reconstruction<Backend> {
   void restart_momentum() {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       const Region& region = this->object_sums_.updated(part);
-      lane.map(region, state_.object_modes(), kernels::Clear<Complex>{velocity_.view(part)});
-      lane.map(region, state_.object_modes(),
+      lane.map(region, state_.object_images(), kernels::Clear<Complex>{velocity_.view(part)});
+      lane.map(region, state_.object_images(),
                kernels::Copy<Complex>{past_.view(part), state_.object(part)});
     });
   }

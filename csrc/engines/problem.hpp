@@ -8,6 +8,7 @@
 #include "engines/layout.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/propagate.hpp"
+#include "kernels/sensor.hpp"
 
 namespace exitwave {
 
@@ -24,6 +25,7 @@ class Problem {
         layout_(scan),
         fractional_(scan.fractional()),
         corner_(scan.corner),
+        fraction_(scan.fraction),
         slot_(scan.corner.size()) {
     for (int part = 0; part < int(scan.parts.size()); ++part) {
       const std::vector<int>& frames = scan.parts[std::size_t(part)];
@@ -54,9 +56,12 @@ class Problem {
   Slot slot(int frame) const { return slot_[std::size_t(frame)]; }
   // Where a frame of the scan is now.
   Corner corner_of(int frame) const { return corner_[std::size_t(frame)]; }
+  const std::vector<Corner>& corners_now() const { return corner_; }
+  const std::vector<Real>& fractions_now() const { return fraction_; }
   // Moves frames, within the margin of the scan.
   void set_positions(const std::vector<Corner>& corner, const std::vector<Real>& fraction) {
     corner_ = corner;
+    fraction_ = fraction;
     for (std::size_t part = 0; part < parts_.size(); ++part) {
       if (parts_[part].corner.size() == 0) continue;  // another process's
       const std::vector<int>& frames = scan_.parts[part];
@@ -102,11 +107,21 @@ class Problem {
     });
   }
 
+  // f(sensor): what the detector does beside counting the waves' photons.
+  template <class F>
+  void with_sensor(int part, const F& f) {
+    if (scan_.plain())
+      f(kernels::PlainSensor{});
+    else
+      f(kernels::Sensor{copies_[copy_of(part)].background.repeated(), scan_.saturation});
+  }
+
  private:
   // What is the same for all parts, once in each memory.
   struct Copy {
     Buffer<unsigned char> valid;
     Images<Complex> kernel;
+    Images<Real> background;
   };
   struct Part {
     Buffer<Corner> corner;
@@ -118,7 +133,16 @@ class Problem {
 
   Copy make_copy(Memory& memory) const {
     return {Buffer<unsigned char>(memory, scan_.valid),
-            scan_.near_field ? scaled_kernel(memory) : Images<Complex>()};
+            scan_.near_field ? scaled_kernel(memory) : Images<Complex>(),
+            scan_.plain() ? Images<Real>() : make_background(memory)};
+  }
+
+  Images<Real> make_background(Memory& memory) const {
+    Images<Real> images(memory, {1, 1, scan_.ny, scan_.nx});
+    if (!scan_.background.empty())
+      memory.copy_from_host(images.view().data, scan_.background.data(),
+                            scan_.background.size() * sizeof(Real));
+    return images;
   }
 
   Part make_part(Memory& memory, const std::vector<int>& frames,
@@ -170,6 +194,7 @@ class Problem {
   Layout layout_;
   bool fractional_;
   std::vector<Corner> corner_;  // present ones
+  std::vector<Real> fraction_;  // the same
   std::vector<Slot> slot_;
   std::vector<Copy> copies_;
   std::vector<Part> parts_;

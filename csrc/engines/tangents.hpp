@@ -17,7 +17,9 @@ class Tangents {
   using Lane = typename Backend::Lane;
 
   // Without room where nothing of this is refined.
-  Tangents(Backend& backend, const Model<Backend>& model, const Scan& scan, bool wanted) {
+  Tangents(Backend& backend, Problem<Backend>& problem, const Model<Backend>& model, bool wanted)
+      : problem_(problem) {
+    const Scan& scan = problem.scan();
     for (int lane = 0; lane < backend.lanes() && wanted; ++lane) {
       Memory& memory = backend.lane_memory(lane);
       memory.account("work");
@@ -43,11 +45,15 @@ class Tangents {
     else
       lane.map(inner, kernels::MapTangent{tangent, p, o, along, inner.ny + 2, inner.nx + 2});
     model.forward(lane, b, tangent);
-    const kernels::AmplitudeAlong amplitudes{s.measured(), s.wave.view(), tangent, model.scale()};
-    model.detect(lane, s, b, model.sum_modes(amplitudes, s));
+    problem_.with_sensor(b.part, [&]<class Sensor>(const Sensor& sensor) {
+      const kernels::AmplitudeAlong<Sensor> amplitudes{s.measured(), s.wave.view(), tangent,
+                                                       model.scale(), sensor};
+      model.detect(lane, s, b, model.sum_modes(amplitudes, s));
+    });
   }
 
  private:
+  Problem<Backend>& problem_;
   std::vector<Images<Complex>> tangent_;
 };
 

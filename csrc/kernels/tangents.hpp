@@ -7,6 +7,7 @@
 #include "core/sums.hpp"
 #include "core/view.hpp"
 #include "kernels/exit_wave.hpp"
+#include "kernels/sensor.hpp"
 
 namespace exitwave::kernels {
 
@@ -89,6 +90,7 @@ struct MapTangent {
 
 // Gauss-Newton on amplitudes A = sqrt I along a tangent of the waves, over valid pixels:
 // totals sum A'^2 and sum A' (sqrt n - A), whose quotient is the step.
+template <class Sensor>
 struct AmplitudeAlong {
   static constexpr int kSums = 2;
   static constexpr int kRoots = 0;
@@ -98,6 +100,7 @@ struct AmplitudeAlong {
   BatchView<const Complex> model;    // (frames, modes, ny, nx)
   BatchView<const Complex> tangent;  // its change with the number sought
   Real scale;                        // |model|^2 to counts
+  Sensor sensor;
 
   EXITWAVE_HD Sums<2> term(Pixel p) const {
     const Complex wave = model(p);
@@ -107,10 +110,11 @@ struct AmplitudeAlong {
     using std::sqrt;
     const Real counts = measured(p);
     const Real known = counts < 0 ? Real(0) : counts;
-    const Real amplitude = sqrt(scale * sum.v[0]);
+    const Real intensity = sensor.measured(p, scale * sum.v[0]);
+    const Real amplitude = sqrt(intensity);
     const Real change = scale * sum.v[1] / (amplitude > Real(1e-10) ? amplitude : Real(1));
-    const Real valid = counts < 0 ? Real(0) : change;
-    return {{valid * valid, valid * (sqrt(known) - amplitude)}};
+    const Real heard = counts < 0 || sensor.silent(counts, intensity) ? Real(0) : change;
+    return {{heard * heard, heard * (sqrt(known) - amplitude)}};
   }
 };
 

@@ -21,6 +21,7 @@ from exitwave.errors import FileFormatError, InvalidArgument
 from exitwave.file_watch import FileWatch
 from exitwave.ranks import ALONE
 from exitwave.read_ahead import ReadAhead
+from exitwave.sensor import Sensor
 
 if TYPE_CHECKING:
     from exitwave.division import Division
@@ -61,6 +62,8 @@ class Counts:
         Frames that this rank has looked at, in order; None: all.
     place : int64, shape (frames,), or None
         Of each frame in ``data``; None: they lie there as they are numbered.
+    sensor : Sensor
+        That made them.
     """
 
     data: Any
@@ -72,11 +75,17 @@ class Counts:
     frames: int
     held: Index | None = None
     place: Index | None = None
+    sensor: Sensor = Sensor()  # noqa: RUF009  frozen
 
     @property
     def total(self) -> float:
         """Counts of all frames at valid pixels."""
         return float(self.mean.sum()) * self.frames
+
+    @property
+    def mean_of_waves(self) -> npt.NDArray[np.float64]:
+        """Mean frame without what the detector adds; 0 at invalid pixels."""
+        return self.sensor.of_waves(self.mean)
 
     @property
     def bytes_in_memory(self) -> int:
@@ -251,16 +260,22 @@ def warn_of_chunks(counts: Counts, *, in_groups: bool) -> None:
 
 
 def fingerprint(counts: Counts) -> dict[str, Any]:
-    """What tells these counts from any others: shape, type, digests of their mean and of frames."""
-    chosen = np.unique(np.linspace(0, len(counts.data) - 1, _FINGERPRINT_FRAMES).astype(np.int32))
-    frames = np.empty((len(chosen), *counts.data.shape[1:]), counts.dtype)
+    """What tells these counts from any others: shape, type, digests of their mean and of frames.
+
+    The frames are some of those that this rank has.
+    """
+    held = np.arange(counts.frames) if counts.held is None else counts.held
+    some = np.linspace(0, len(held) - 1, _FINGERPRINT_FRAMES).astype(np.int32)
+    chosen = held[np.unique(some)]
+    shape = tuple(int(n) for n in counts.data.shape[1:])
+    frames = np.empty((len(chosen), *shape), counts.dtype)
     if counts.in_memory:
-        frames[:] = counts.data[chosen]
+        frames[:] = counts.take(chosen)[1]
     else:
-        counts.read(chosen, frames)
+        counts.read(chosen.astype(np.int32), frames)
     frames[:, ~counts.mask] = 0
     return {
-        "shape": tuple(int(n) for n in counts.data.shape),
+        "shape": (counts.frames, *shape),
         "dtype": str(counts.dtype),
         "mean": _digest(counts.mean),
         "frames": _digest(frames),

@@ -44,6 +44,8 @@ class EngineRun:
     ----------
     number : int
         Place in the chain, from 0; used in messages.
+    obj : complex64, shape (K S, A, B)
+        With ``slices`` of each mode, one mode after the other.
     standing : EngineStanding, optional
         Where a checkpoint left the engine; what its core held is still to be restored.
     """
@@ -57,6 +59,7 @@ class EngineRun:
         probe: Complex64,
         standing: EngineStanding | None = None,
         refiner: PositionRefiner | None = None,
+        slices: int = 1,
         geometry: GeometryRefiner | None = None,
     ) -> None:
         self.number = number
@@ -69,7 +72,7 @@ class EngineRun:
         self._cut_power = deque(at.cut_power, maxlen=_LAST_UPDATES)
         self._frames_in_bound = at.frames_in_bound
         self._groups = _group_size(params, len(problem.order))
-        options = core_options(params, problem, len(obj), len(probe))
+        options = core_options(params, problem, len(obj) // slices, len(probe), slices)
         options.resumed = standing is not None
         self._core, self.plan = problem.engine(options, obj, probe)
 
@@ -83,7 +86,10 @@ class EngineRun:
 
     @property
     def standing(self) -> EngineStanding:
-        return EngineStanding(list(self.errors), list(self._cut_power), self._frames_in_bound)
+        radius_px = None if self._refiner is None else self._refiner.radius_px
+        return EngineStanding(
+            list(self.errors), list(self._cut_power), self._frames_in_bound, radius_px
+        )
 
     def error(self) -> float:
         """Fourier error of the present model."""
@@ -137,7 +143,7 @@ class EngineRun:
             self.problem.counts.expect(frame for group in groups for frame in group)
         updates_probe = self._updates_probe(iteration)
         refines = self._refiner is not None and self._refiner.due(iteration)
-        self._core.watch_positions(refines)
+        self._core.watch_positions(refines and self.params.position_search_px is None)
         self._core.set_schedule(*schedule_factors(self.params, iteration))
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
@@ -180,8 +186,15 @@ class EngineRun:
 
     def _refine_positions(self) -> None:
         assert self._refiner is not None
-        positions = self._refiner.update(self.problem.ranks.sum(self._core.position_sums))
+        if self.params.position_search_px is None:
+            positions = self._refiner.update(self.problem.ranks.sum(self._core.position_sums))
+        else:
+            positions = self._refiner.search(self._deviations_at)
         self._core.set_positions(*corners_and_fractions(positions))
+
+    def _deviations_at(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        found = self._core.deviations_at(*corners_and_fractions(positions))
+        return self.problem.ranks.sum(found)
 
     def _centre_probe(self) -> None:
         power = (np.abs(self._core.probe_view) ** 2).sum(axis=0)
@@ -203,6 +216,7 @@ _ADVICE = {
     "ePIE": "lower object_step and probe_step, or start the probe later (probe_start)",
     "rPIE": "raise object_alpha and probe_alpha, or start the probe later (probe_start)",
     "mPIE": "lower momentum, raise object_alpha and probe_alpha, or start the probe later",
+    "LSQML": "lower object_step and probe_step, set momentum to 0, or start the probe later",
     "ML": "run DM or ePIE first, or raise object_inertia and probe_inertia",
     "gradient": "lower object_rate and probe_rate, or start the probe later (probe_start)",
 }
@@ -213,7 +227,7 @@ def _group_size(params: EngineParameters, frames: int) -> int | None:
     if "group_size" not in type(params).model_fields:
         return None
     size = getattr(params, "group_size")  # noqa: B009  not every model has it
-    return int(size) if size is not None else automatic_group_size(frames)
+    return min(int(size), frames) if size is not None else automatic_group_size(frames)
 
 
 def automatic_group_size(frames: int) -> int:
@@ -241,7 +255,11 @@ def support_image(
 
 
 def core_options(
-    params: EngineParameters, problem: Problem, object_modes: int, probe_modes: int
+    params: EngineParameters,
+    problem: Problem,
+    object_modes: int,
+    probe_modes: int,
+    slices: int = 1,
 ) -> Any:
     """Parameters of an engine as the core takes them."""
     from exitwave import _core
@@ -254,12 +272,16 @@ def core_options(
         values["power_bound"] = None
     if "momentum_period" in values and values["momentum_period"] is None:
         values["momentum_period"] = _momentum_period(params, len(problem.order))
+    options.group_size = _group_size(params, len(problem.order)) or 1
     for key in _PLAIN:
         if values.get(key) is not None:
             setattr(options, key, values[key])
     options.object_modes, options.probe_modes = object_modes, probe_modes
     starts = (params.map_start, params.distance_start, params.defocus_start)
     options.needs_tangents = any(start is not None for start in starts)
+    if slices > 1:
+        assert problem.slicing is not None
+        options.set_slices(*problem.slicing.between(slices))
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])
@@ -271,6 +293,15 @@ def core_options(
     options.storage.half = values.get("exit_wave_storage") == "half"
     if options.storage.half:
         options.storage.half_scale = problem.half_scale
+    options.prior_of_phase = params.object_prior_of == "phase"
+    if params.object_positivity is not None:
+        options.positivity = getattr(_core.Positivity, params.object_positivity)
+    if params.object_kappa is not None:
+        options.one_material, options.kappa = True, params.object_kappa
+    if isinstance(params.object_flat, np.ndarray):
+        options.object_flat = params.object_flat.astype(np.uint8).ravel()
+    elif params.object_flat is not None:
+        options.flat_amplitude = params.object_flat
     if params.object_clip is not None:
         options.clip = True
         options.clip_low, options.clip_high = params.object_clip
@@ -299,4 +330,9 @@ _PLAIN = (
     "step_memory",
     "square_memory",
     "smoothness",
+    "object_tv",
+    "object_l1",
+    "object_reweighted_l1",
+    "object_l2",
+    "probe_smoothness",
 )

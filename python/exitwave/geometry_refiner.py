@@ -108,6 +108,7 @@ class GeometryRefiner:
 
     def _refine_defocus(self, engine: EngineParameters, core: Any) -> None:
         lengths = self._params.propagation
+        # Checked with the parameters.
         assert lengths.wavelength_m is not None
         present = self._refinements.last("defocus_m", 0.0)
         self._refinements.begin("defocus_m", present)
@@ -118,7 +119,7 @@ class GeometryRefiner:
         step, uncertainty = _step(core, "defocus", _diagonal(factors), limit)
         step *= engine.geometry_step
         moved = propagate(probe, lengths.wavelength_m, step, tuple(_pixel(lengths)))
-        core.set_probe(np.ascontiguousarray(moved, np.complex64))
+        core.set_fields(core.object, np.ascontiguousarray(moved, np.complex64))
         self._refinements.add("defocus_m", present + step, uncertainty)
 
 

@@ -137,8 +137,7 @@ class Losses:
             self._move(pos)
         groups = [] if frames is None else [_checked_frames(frames, len(self._problem.order))]
         whole = start.StartObject(obj, self._problem.division.object_shape).cut()
-        self._core.set_object(whole)
-        self._core.set_probe(start.checked_probe(probe, self._problem.frame_shape))
+        self._core.set_fields(whole, start.checked_probe(probe, self._problem.frame_shape))
         report = self._core.iterate(groups, True)
         of_object, of_probe = self._core.gradients
         return LossGradients(

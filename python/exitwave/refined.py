@@ -20,7 +20,7 @@ class Refined:
     value : float64, 0-d or shape of what is refined
     uncertainty : float64, same shape
         One standard deviation that counting noise alone leaves, from the curvature of the misfit
-        along it; what is wrong with the model comes on top.
+        along it; what is wrong with the model comes on top. Infinite where it is not known.
     history : float64, shape (steps + 1, ...)
         The value at the start and after each step.
     """

@@ -35,7 +35,16 @@ _NEEDS = {
     "checkpoint_every": {"checkpoint": "run.checkpoint"},
     "checkpoint_minutes": {"checkpoint": "run.checkpoint"},
 }
-_PROPAGATION = {"method": PROPAGATIONS["near"]}
+_THICK = {
+    "regime": "far",
+    "wavelength_m": 5e-7,
+    "pixel_size_m": 1e-6,
+    "slice_distances_m": [4e-6],
+}
+_PROPAGATION = {
+    "method": PROPAGATIONS["near"],
+    "beam_tilt_rad": _X_RAYS | {"slice_distances_m": [1e-3]},
+}
 
 
 def case(key: Key) -> str:
@@ -67,7 +76,8 @@ def base_engine(name: str) -> dict[str, Any]:
 
 def acting_engine(key: Key) -> dict[str, Any]:
     """An engine on which the parameter acts: those of positions need positions that move, those of
-    the geometry a distance that is refined, and a refined defocus needs a probe that is held."""
+    the geometry a distance that is refined, a refined defocus needs a probe that
+    is held, and that of what is known of the object something known."""
     acts: dict[str, Any] = {}
     if key.name.startswith("position_") and key.name != "position_start":
         acts = {"position_start": 1}
@@ -75,14 +85,16 @@ def acting_engine(key: Key) -> dict[str, Any]:
         acts = {"distance_start": 0}
     if key.name == "defocus_start":
         acts = {"probe_start": None}
+    if key.name == "object_prior_of":
+        acts = {"object_tv": 0.1}
     return base_engine(key.owner) | acts
 
 
 def acting_propagation(key: Key) -> dict[str, Any] | None:
-    """Where lengths are refined: in the near field, with a distance that is off."""
+    """Where there are slices; where lengths are refined, the near field with a wrong distance."""
     if key.name.startswith("geometry_") or key.name in ("distance_start", "defocus_start"):
         return PROPAGATIONS["near"] | {"distance_m": 2.03e-5}
-    return None
+    return _THICK if key.name == "slices" else None
 
 
 @cache
@@ -175,4 +187,9 @@ def test_near_field_result_tells_its_lengths():
     result = run(base_engine("AP"), _X_RAYS)
 
     told = result.params["propagation"]
-    assert told == _X_RAYS | {"focus_distance_m": None, "method": "angular_spectrum"}
+    assert told == _X_RAYS | {
+        "focus_distance_m": None,
+        "method": "angular_spectrum",
+        "slice_distances_m": None,
+        "beam_tilt_rad": (0.0, 0.0),
+    }

@@ -13,11 +13,13 @@ import reference as ref
 from exitwave.parameters.models import Gradient
 from exitwave.partition import draw_groups, spatial_order
 from exitwave.schedules import rate, schedule_factors
+from reference import lsqml
 from small_scan import (
     ENGINES,
     FRAME,
     IN_GROUPS,
     NOISES,
+    OBJECT,
     PIES,
     PROJECTIONS,
     PROPAGATIONS,
@@ -78,6 +80,9 @@ def expected_run(
     momentum = None
     if name == "mPIE":
         momentum = ref.Momentum.start(obj, given.pop("momentum"), given.pop("momentum_period"))
+    if name == "LSQML":
+        momentum = lsqml.Momentum(given.pop("momentum"))
+    known = ref.known_of(given, ref.under_windows(exact, obj), in_loss=name == "ML")
     optimisers = None
     if name == "gradient":
         settings = Gradient(name=name, iterations=iterations, probe_start=start, **given)
@@ -98,6 +103,19 @@ def expected_run(
                 power_bound=given.get("power_bound"),
                 power=power if held else None,
                 clip=clip,
+                **here,
+            )
+        elif name == "LSQML":
+            obj, probe, error = lsqml.lsqml_iteration(
+                exact,
+                obj,
+                probe,
+                groups[iteration],
+                momentum,
+                touched=touched,
+                power=power if held else None,
+                clip=clip,
+                **given,
                 **here,
             )
         elif name in PIES:
@@ -127,13 +145,18 @@ def expected_run(
             )
         else:
             obj, probe, memory, _, error = ref.ml_iteration(
-                exact, obj, probe, memory, **given, **here
+                exact, obj, probe, memory, **given, **here, **known.in_loss(power, len(scan.data))
             )
+            if held and known.prior is not None:
+                obj, probe = ref.hold_power(obj, probe, power, touched)
             obj = _clipped(obj, clip, touched)
+        obj, probe = known.applied(obj, probe, moves)
+        if name == "LSQML":
+            momentum.after(obj, probe, error)
         errors.append(error)
     if name == "ML" and held:
         obj, probe = ref.hold_power(obj, probe, power, touched)
-        obj = _clipped(obj, clip, touched)
+        obj = _clipped(known.limited(obj), clip, touched)
     return obj, probe, [*errors, ref.fourier_error(exact, obj, probe)]
 
 
@@ -173,10 +196,12 @@ def defaults(name: str, **options: Any) -> dict[str, Any]:
         given |= {"beta": 0.8}
     if name in IN_GROUPS:
         given |= {"group_size": GROUP_SIZE}
-    if name in PIES:
+    if name in (*PIES, "LSQML"):
         given |= {"object_step": 0.9, "probe_step": 0.7}
     if name == "gradient":
         given |= {"object_rate": 0.08, "probe_rate": 0.06, "step_memory": 0.8, "square_memory": 0.7}
+    if name == "LSQML":
+        given |= {"noise": "amplitude", "momentum": 0.4}
     if name in ("rPIE", "mPIE"):
         given |= {"object_alpha": 0.3, "probe_alpha": 0.4}
     if name == "mPIE":
@@ -262,6 +287,38 @@ def test_option_of_all_engines(name, options, fractional, device):
     assert_as_oracle(scan, defaults(name) | OPTIONS[options], device)
 
 
+# What can be known of object and probe. Phases are known no better than what they are of.
+KNOWN = {
+    "total variation": {"object_tv": 0.05},
+    "smoothness": {"smoothness": 0.05},
+    "l1": {"object_l1": 0.05},
+    "reweighted l1": {"object_reweighted_l1": 0.02},
+    "l2": {"object_l2": 0.05},
+    "all of the phase": {
+        "object_prior_of": "phase",
+        "object_tv": 0.03,
+        "smoothness": 0.02,
+        "object_l1": 0.01,
+        "object_l2": 0.02,
+    },
+    "positive real part": {"object_positivity": "real"},
+    "positive phase": {"object_positivity": "phase"},
+    "negative phase": {"object_positivity": "negative_phase"},
+    "one material": {"object_kappa": 0.3},
+    "flat region": {"object_flat": np.indices(OBJECT).sum(0) < 18},
+    "flat where bright": {"object_flat": 1.1},
+    "smooth probe": {"probe_smoothness": 0.05},
+}
+
+
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
+@pytest.mark.parametrize("known", KNOWN)
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_is_known_of_object_and_probe(name, known, device):
+    scan = scan_of("far", (2, 1))
+    assert_as_oracle(scan, defaults(name, iterations=2) | KNOWN[known], device)
+
+
 @pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("frames_inside", [0, 4])
 @pytest.mark.parametrize("name", PROJECTIONS)
@@ -308,12 +365,32 @@ def test_noise_models_and_smoothness(noise, smoothness, modes, device):
     assert_as_oracle(scan_of("far", modes), options, device)
 
 
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("noise", NOISES)
-def test_counts_with_poisson_noise_and_zeros(noise):
+@pytest.mark.parametrize("modes", [(1, 1), (2, 2)], ids=str)
+def test_noise_models_of_least_squares(noise, modes, device):
+    """Each frame's own step along the slope of its loss."""
+    assert_as_oracle(scan_of("far", modes), defaults("LSQML", noise=noise, iterations=3), device)
+
+
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
+def test_momentum_rests_when_the_error_does_not_fall(device):
+    """Steps that are too long: the error rises and falls."""
+    options = defaults("LSQML", momentum=0.9, object_step=2.0, probe_step=2.0, iterations=7)
+    scan = scan_of("far", (1, 1))
+    errors = _expected(scan, options)[2]
+    assert (np.diff(errors[:-2]) > 0).any()
+    assert (np.diff(errors[:-2]) < 0).any()
+    assert_as_oracle(scan, options, device)
+
+
+@pytest.mark.parametrize("name", ["ML", "LSQML"])
+@pytest.mark.parametrize("noise", NOISES)
+def test_counts_with_poisson_noise_and_zeros(noise, name):
     """uint16 counts with pixels of no count at all."""
     scan = small_scan("far", noise=True)
     assert (scan.data == 0).any()
-    assert_as_oracle(scan, defaults("ML", noise=noise))
+    assert_as_oracle(scan, defaults(name, noise=noise))
 
 
 @cache

@@ -148,6 +148,11 @@ BAD: dict[str, tuple[str, Any, str]] = {
         lambda s: [ENGINE | {"probe_support": np.ones((20, 12), bool)}],
         r"engines\[0\]\.probe_support .*\(12, 20\)",
     ),
+    "flat region of another shape": (
+        "engines",
+        lambda s: [ENGINE | {"object_flat": np.ones((12, 20), bool)}],
+        r"engines\[0\]\.object_flat .*\(22, 33\)",
+    ),
     "fewer probe modes": (
         "engines",
         lambda s: [ENGINE | {"probe_modes": 1}],
@@ -158,6 +163,14 @@ BAD: dict[str, tuple[str, Any, str]] = {
         lambda s: [ENGINE | {"object_modes": 2}, ENGINE | {"object_modes": 1}],
         r"object_modes is 1, but there are 2",
     ),
+    "background of another shape": (
+        "background",
+        lambda s: np.ones((20, 12)),
+        r"background .*\(12, 20\) of a frame",
+    ),
+    "background below zero": ("background", lambda s: -1.0, r"at least 0"),
+    "background of all counts": ("background", lambda s: 1e6, r"leaves nothing of the mean frame"),
+    "no counts before saturation": ("saturation", lambda s: 0, r"above 0"),
     "callback that is none": ("callback", lambda s: 3, r"callback"),
     "device of no kind": ("device", lambda s: "gpu", r"cpu"),
     "no thread": ("device", lambda s: "cpu:0", r"cpu"),

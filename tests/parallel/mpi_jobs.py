@@ -21,30 +21,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import exitwave
 from exitwave.mpi import find_ranks
-from small_scan import ENGINES, IN_GROUPS, SmallScan, relative, small_scan
+from small_scan import (
+    ENGINES,
+    IN_GROUPS,
+    OBJECT,
+    SmallScan,
+    everything,
+    relative,
+    small_scan,
+)
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
-    """A few iterations that use everything: probe, supports, clip, momentum, smoothness."""
-    given: dict[str, Any] = {
-        "name": name,
-        "iterations": 4,
-        "probe_start": 1,
-        "object_inertia": 0.01,
-        "probe_inertia": 0.01,
-        "probe_support": 1.2,
-        "object_clip": (0.05, 3.0),
-    }
-    if name in IN_GROUPS:
-        given["group_size"] = 4
-    if name == "mPIE":
-        given["momentum_period"] = 3
-    if name == "ML":
-        given["smoothness"] = 0.01
-    return given | options
+    return everything(name, iterations=4) | options
 
 
 class Recorded:
@@ -84,12 +76,16 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
             engine("ePIE", iterations=2, probe_modes=2, object_modes=2),
         ]
         yield f"{name} chain", small_scan(), chain, {"device": "emulated", "parts": 3}
+    flat = np.indices(OBJECT)[0] < 10
     for name in ENGINES:
-        chain = [engine(name, position_start=0), engine("AP", iterations=2)]
+        chain = [engine(name, position_start=0, object_flat=flat), engine("AP", iterations=2)]
         yield f"{name} positions", small_scan(), chain, several | {"device": "emulated"}
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
-        given = engine(name, iterations=3) | ({"group_size": 100} if name in IN_GROUPS else {})
+        given = engine(name, iterations=3)
+        if name in IN_GROUPS:
+            # LSQML keeps the residuals of a group.
+            given["group_size"] = 10 if name == "LSQML" else 100
         yield f"{name} file", stored, [given], several
         limit = {"memory_limit": LIMIT, "scratch_folder": folder}
         yield f"{name} streamed", stored, [given], several | limit
@@ -152,6 +148,22 @@ def callbacks(folder: str) -> dict[str, Any]:
     result = small_scan().run(engine("ePIE"), callback=callback)
     mine = {"calls": calls, "iterations": len(result.errors[0]), "stopped": result.stopped}
     return {"ranks": list(ranks.collect([mine])), "shape": result.object.shape}
+
+
+def changes(folder: str) -> dict[str, Any]:
+    """A callback that changes object and probe, by two processes and by each alone."""
+
+    def callback(state: Any) -> exitwave.Change:
+        ramp = np.linspace(0.99, 1.01, state.object.shape[-1])
+        return exitwave.Change(object=state.object * ramp, probe=1.001 * state.probe)
+
+    off = []
+    for name in ENGINES:
+        scan, options = small_scan("far", 2), engine(name)
+        alone = scan.run(options, callback=callback, comm=False)
+        result = scan.run(options, callback=callback, gather="all")
+        off.append(max(relative(result.object, alone.object), relative(result.probe, alone.probe)))
+    return {"off": off}
 
 
 def refusals(folder: str) -> dict[str, Any]:
@@ -222,6 +234,7 @@ JOBS: tuple[Callable[[str], dict[str, Any]], ...] = (
     compare,
     shares,
     callbacks,
+    changes,
     refusals,
     fails_alone,
     interrupted,
@@ -229,14 +242,14 @@ JOBS: tuple[Callable[[str], dict[str, Any]], ...] = (
 )
 
 
-def main() -> None:
+def main(jobs: tuple[Callable[[str], dict[str, Any]], ...]) -> None:
     """The job that is named, with the folder that it may use."""
     name, folder = sys.argv[1:]
-    found = {job.__name__: job for job in JOBS}[name](folder)
+    tempfile.tempdir = folder
+    found = {job.__name__: job for job in jobs}[name](folder)
     if find_ranks("world").first:
         print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    tempfile.tempdir = sys.argv[2]
-    main()
+    main(JOBS)

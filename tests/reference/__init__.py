@@ -27,6 +27,7 @@ from reference.detector import (
     modulus_factor,
 )
 from reference.gradient import Optimiser, gradient_iteration
+from reference.known import Known, known_of
 from reference.ml import (
     Memory,
     gradients,
@@ -39,6 +40,7 @@ from reference.ml import (
     step_length,
     step_terms,
     total_loss,
+    under_windows,
 )
 from reference.model import (
     FarField,
@@ -59,6 +61,7 @@ from reference.model import (
 )
 from reference.pie import Momentum, pie_group, pie_iteration
 from reference.positions import moved_positions, position_sums
+from reference.prior import Prior, flattened, one_material, positive, smoothed_probe
 from reference.projections import (
     detector_update,
     object_update,
@@ -70,10 +73,12 @@ from reference.projections import (
 
 __all__ = [
     "FarField",
+    "Known",
     "Memory",
     "Momentum",
     "NearField",
     "Optimiser",
+    "Prior",
     "Scan",
     "Sums",
     "adjoint",
@@ -82,6 +87,7 @@ __all__ = [
     "detector_update",
     "disc",
     "exit_waves",
+    "flattened",
     "forward",
     "fourier_error",
     "fourier_support",
@@ -91,6 +97,7 @@ __all__ = [
     "gradients",
     "hold_power",
     "inner",
+    "known_of",
     "linear_forward",
     "loss",
     "loss_curvature",
@@ -99,9 +106,11 @@ __all__ = [
     "modulus_factor",
     "moved_positions",
     "object_update",
+    "one_material",
     "pie_group",
     "pie_iteration",
     "position_sums",
+    "positive",
     "precondition",
     "probe_power",
     "probe_update",
@@ -113,6 +122,7 @@ __all__ = [
     "shift",
     "shifted_probe",
     "simulate_counts",
+    "smoothed_probe",
     "smoothness_gradients",
     "smoothness_loss",
     "smoothness_terms",
@@ -120,5 +130,6 @@ __all__ = [
     "step_length",
     "step_terms",
     "total_loss",
+    "under_windows",
     "window",
 ]

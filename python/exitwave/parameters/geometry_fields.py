@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, StrictFloat, StrictInt
+from pydantic import StrictFloat, StrictInt
 
 from exitwave.parameters.base import parameter
-from exitwave.parameters.call_fields import both_axes, positive_lengths
 
 _START = "a whole number of at least 0, or None"
 
@@ -58,35 +57,5 @@ GeometryStep = Annotated[
         0.5,
         gt=0,
         le=10,
-    ),
-]
-
-
-def _both_or_none(value: object) -> object:
-    return None if value is None else both_axes(value)
-
-
-def _lengths_or_none(value: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if value is None else positive_lengths(value)
-
-
-FarWavelengthM = Annotated[
-    StrictFloat | None,
-    parameter(
-        "None, or a number above 0 and below 1e-3, in metres",
-        "Wavelength in metres; only a refined defocus needs it.",
-        1.2e-10,
-        gt=0,
-        lt=1e-3,
-    ),
-]
-FarPixelSizeM = Annotated[
-    tuple[StrictFloat, StrictFloat] | None,
-    BeforeValidator(_both_or_none),
-    AfterValidator(_lengths_or_none),
-    parameter(
-        "None, a number above 0, or a pair (row, column) of them, in metres",
-        "Pixel of the object in metres; only a refined defocus needs it.",
-        (2e-7, 2e-7),
     ),
 ]

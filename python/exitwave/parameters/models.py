@@ -11,9 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from exitwave.parameters import call_fields as call
+from exitwave.parameters import detector_fields as detector
 from exitwave.parameters import engine_fields as engine
 from exitwave.parameters import geometry_fields as geometry
 from exitwave.parameters import gradient_fields as gradient
+from exitwave.parameters import object_fields as known
 from exitwave.parameters.base import Model
 
 
@@ -37,11 +39,22 @@ class EngineParameters(Model):
     probe_fourier_support: engine.ProbeFourierSupport = None
     probe_power: engine.ProbePower = "held"
     object_clip: engine.ObjectClip = None
+    object_positivity: known.ObjectPositivity = None
+    object_kappa: known.ObjectKappa = None
+    object_flat: known.ObjectFlat = None
+    object_tv: known.ObjectTv = 0.0
+    smoothness: known.Smoothness = 0.0
+    object_l1: known.ObjectL1 = 0.0
+    object_reweighted_l1: known.ObjectReweightedL1 = 0.0
+    object_l2: known.ObjectL2 = 0.0
+    object_prior_of: known.ObjectPriorOf = "object"
+    probe_smoothness: known.ProbeSmoothness = 0.0
     probe_centring: engine.ProbeCentring = None
     position_start: engine.PositionStart = None
     position_every: engine.PositionEvery = 1
     position_step: engine.PositionStep = 1.0
-    position_max_step_px: engine.PositionMaxStepPx = 1.0
+    position_max_step_px: engine.PositionMaxStepPx = None
+    position_search_px: engine.PositionSearchPx = None
     position_limit_px: engine.PositionLimitPx = 10.0
     position_affine: engine.PositionAffine = 0.0
     map_start: geometry.MapStart = None
@@ -93,6 +106,7 @@ class RAAR(ProjectionParameters):
 class PieParameters(EngineParameters):
     """Engines that update object and probe group by group."""
 
+    slices: engine.Slices = None
     group_size: engine.GroupSize = None
     object_step: engine.ObjectStep = 1.0
     probe_step: engine.ProbeStep = 1.0
@@ -124,16 +138,17 @@ class ML(EngineParameters):
     """Maximum likelihood by preconditioned conjugate gradients."""
 
     name: Literal["ML"] = "ML"
+    slices: engine.Slices = None
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
-    smoothness: engine.Smoothness = 0.0
 
 
 class Gradient(EngineParameters):
     """Descent along the gradient of a loss, group by group, with an optimiser for each unknown."""
 
     name: Literal["gradient"] = "gradient"
+    slices: engine.Slices = None
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     group_size: engine.GroupSize = None
@@ -151,23 +166,37 @@ class Gradient(EngineParameters):
     square_memory: gradient.SquareMemory = 0.99
 
 
-_MODELS = (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, Gradient)
-Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML | Gradient, Field(discriminator="name")]
+class LSQML(EngineParameters):
+    """Least-squares maximum likelihood."""
+
+    name: Literal["LSQML"] = "LSQML"
+    group_size: engine.GroupSize = None
+    object_inertia: engine.ObjectInertia = 0.1
+    probe_inertia: engine.ProbeInertia = 0.1
+    object_step: engine.ObjectStep = 0.7
+    probe_step: engine.ProbeStep = 0.7
+    noise: engine.Noise = "amplitude"
+    momentum: engine.Momentum = 0.7
+
+
+_MODELS = (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, LSQML, Gradient)
+Engine = Annotated[
+    AP | DM | RAAR | EPIE | RPIE | MPIE | ML | LSQML | Gradient, Field(discriminator="name")
+]
 ENGINES: dict[str, type[EngineParameters]] = {
     model.model_fields["name"].default: model for model in _MODELS
 }
 
 
 class FarField(Model):
-    """Detector in the far field: one Fourier transform. Only a refined defocus needs geometry."""
+    """Detector in the far field: one Fourier transform; only a thick object and a refined
+    defocus need lengths."""
 
     regime: Literal["far"] = "far"
-    wavelength_m: geometry.FarWavelengthM = None
-    pixel_size_m: geometry.FarPixelSizeM = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Without what is not given."""
-        return self.model_dump(exclude_none=True)
+    wavelength_m: call.WavelengthOfSlicesM = None
+    pixel_size_m: call.PixelSizeOfSlicesM = None
+    slice_distances_m: call.SliceDistancesM = None
+    beam_tilt_rad: call.BeamTiltRad = (0.0, 0.0)
 
 
 class NearField(Model):
@@ -179,9 +208,8 @@ class NearField(Model):
     pixel_size_m: call.PixelSizeM
     focus_distance_m: call.FocusDistanceM = None
     method: call.Method = "angular_spectrum"
-
-    def to_dict(self) -> dict[str, Any]:
-        return self.model_dump()
+    slice_distances_m: call.SliceDistancesM = None
+    beam_tilt_rad: call.BeamTiltRad = (0.0, 0.0)
 
 
 Propagation = Annotated[FarField | NearField, Field(discriminator="regime")]
@@ -193,6 +221,8 @@ class Parameters(Model):
 
     engines: list[Engine] = Field(min_length=1, strict=True)
     propagation: Propagation = FarField()
+    background: detector.Background = None
+    saturation: detector.Saturation = None
     device: call.Device = "auto"
     parts: call.Parts = None
     batch: call.Batch = None
@@ -221,5 +251,5 @@ class Parameters(Model):
         keys = [key for key in type(self).model_fields if key not in ("callback", "comm")]
         values = {key: getattr(self, key) for key in keys}
         values["engines"] = [entry.to_dict() for entry in self.engines]
-        values["propagation"] = self.propagation.to_dict()
+        values["propagation"] = self.propagation.model_dump()
         return values
