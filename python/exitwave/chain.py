@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave import start
-from exitwave.checkpoint import Checkpoint, Checkpoints, Resumed, Source
+from exitwave.checkpoint import Checkpoint, Checkpoints, EngineStanding, Resumed, Source
 from exitwave.counts import Counts, fingerprint
 from exitwave.division import Division
 from exitwave.durations import seconds_of
@@ -25,6 +25,7 @@ from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
+from exitwave.propagate import frame_kernel
 from exitwave.result import Result
 from exitwave.slicing import Slicing, stacked
 from exitwave.start_probe import make_start_probe, placeholder, uses_data
@@ -86,7 +87,7 @@ class Chain:
         self._refiner: PositionRefiner | None = None
         self.box = division.box
         frame_shape = division.frame_shape
-        kernel = self.ranks.agree(lambda: _kernel(params, frame_shape))
+        kernel = self.ranks.agree(lambda: frame_kernel(params.propagation, frame_shape))
         frames = len(division.positions)
         self.slicing = self.ranks.agree(lambda: Slicing.of(params, obj, frame_shape, frames))
         # Slices that the object has now, 1 where it is thin.
@@ -188,8 +189,8 @@ class Chain:
         return 1 if self.slicing is None else self.slicing.of_engine[number]
 
     def _resample(self, slices: int) -> None:
-        """Split or merge the slices of the object; where it is spread over ranks as a whole, so that
-        the phase is unwrapped alike everywhere."""
+        """Split or merge the slices; where ranks share the object, as a whole, so that the phase is
+        unwrapped alike everywhere."""
         if slices == self.slices:
             return
         assert self.slicing is not None
@@ -257,16 +258,7 @@ class Chain:
         refiner = self._place(params)
         if self._resumed is not None and number == len(self._resumed.checkpoint.errors):
             standing = self._resumed.checkpoint.engine
-            engine = EngineRun(
-                number,
-                params,
-                self.problem,
-                self.object,
-                self.probe,
-                standing,
-                refiner,
-                self.slices,
-            )
+            engine = self._engine_run(number, standing, refiner)
             self._resumed.restore(engine.core)
             self._resumed = None
             return engine
@@ -275,15 +267,14 @@ class Chain:
         self.object = self._outside.grow(
             self.object, params.object_modes, self.box, self.problem.random
         )
-        return EngineRun(
-            number,
-            params,
-            self.problem,
-            self.object,
-            self.probe,
-            refiner=refiner,
-            slices=self.slices,
-        )
+        return self._engine_run(number, None, refiner)
+
+    def _engine_run(
+        self, number: int, standing: EngineStanding | None, refiner: PositionRefiner | None
+    ) -> EngineRun:
+        fields = self.object, self.probe
+        params = self.params.engines[number]
+        return EngineRun(number, params, self.problem, *fields, standing, refiner, self.slices)
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
         before = time.perf_counter()
@@ -387,15 +378,12 @@ class Chain:
 
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
         """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
+        obj = self.start_object.cut(None if whole else self.box)
         return {
-            "object": self._start_values(whole),
+            "object": obj if self.slicing is None else stacked(obj, self.slicing.start),
             "probe": self.start_probe,
             "positions": self.given_positions,
         }
-
-    def _start_values(self, whole: bool) -> Complex64:
-        obj = self.start_object.cut(None if whole else self.box)
-        return obj if self.slicing is None else stacked(obj, self.slicing.start)
 
     def _with_slices(self, obj: Complex64) -> Complex64:
         """(K S, A, B) as (K, S, A, B) where the object is thick."""
@@ -417,25 +405,6 @@ class Chain:
         """The whole object on the ranks that get it, else None."""
         parts = self._object_parts()
         return obj if parts is None else parts.gather(obj)
-
-
-def _kernel(params: Parameters, frame_shape: tuple[int, int]) -> npt.NDArray[Any] | None:
-    """Near-field propagator for the frames, zero frequency first; None in far field.
-
-    A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification
-    M = (f + d) / f, distance d / M. ``pixel_size_m`` is the object's pixel.
-    """
-    near = params.propagation
-    if near.regime == "far":
-        return None
-    from exitwave.propagate import near_field_kernel
-
-    distance = near.distance_m
-    if near.focus_distance_m is not None:
-        distance *= near.focus_distance_m / (near.focus_distance_m + near.distance_m)
-    return near_field_kernel(
-        frame_shape, near.wavelength_m, distance, near.pixel_size_m, near.method
-    )
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

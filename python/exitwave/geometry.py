@@ -207,8 +207,8 @@ class Geometry:
         """The entry ``"propagation"`` of the parameters of a run that fits this geometry.
 
         Lengths of a far field are those that the slices of a thick object need, and are left out
-        where the object is thin. A cone beam is given as the parallel beam that it equals (Fresnel scaling theorem):
-        distance ``d / M`` and the object's pixel ``p / M``.
+        where the object is thin. A cone beam is given as the parallel beam that it equals (Fresnel
+        scaling theorem): distance ``d / M`` and the object's pixel ``p / M``.
 
         Raises
         ------

@@ -164,11 +164,6 @@ def _check_engine(number: int, engine: EngineParameters, slices: int) -> None:
             f"engines[{number}] is {engine.name}, which works with one slice, but the object has "
             f"{slices} there; use rPIE or ML, or an engine before it with slices = 1."
         )
-    if engine.position_start is not None:
-        raise InvalidArgument(
-            f"engines[{number}].position_start is {engine.position_start}, but positions are "
-            f"refined with one slice only, not with {slices}; set it to None."
-        )
 
 
 def stacked(obj: Complex64, slices: int) -> Complex64:

@@ -34,16 +34,17 @@ def transforms_per_frame(
     near: bool = False,
     fractional: bool = False,
     object_modes: int = 1,
+    slices: int = 1,
 ) -> int:
     """Transforms of a frame in an iteration that updates the probe.
 
     To the detector and back for each wave; ML's line search sends three more waves there. In the
     near field each way takes two. A fraction of a position shifts the probe under the frame, and in
     the line search once more with its direction, and brings the probe's sum back: one transform
-    each.
+    each. From slice to slice each way takes two.
     """
     search = engine == "ML"
-    ways = (5 if search else 2) * (2 if near else 1)
+    ways = (5 if search else 2) * ((2 if near else 1) + 2 * (slices - 1))
     shifts = (4 if search else 2) if fractional else 0
     return modes * (object_modes * ways + shifts)
 
