@@ -8,7 +8,7 @@
 #include "core/images.hpp"
 #include "cpu/fast_rows.hpp"
 #include "cpu/lane.hpp"
-#include "cpu/memory.hpp"
+#include "core/host_memory.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/exit_wave.hpp"
 #include "kernels/noise.hpp"

@@ -31,6 +31,28 @@ PROPAGATIONS: dict[str, dict[str, Any]] = {
 }
 
 
+def everything(name: str, **options: Any) -> dict[str, Any]:
+    """A few iterations that use everything: supports, momentum, what is known of the object."""
+    given: dict[str, Any] = {
+        "name": name,
+        "iterations": 5,
+        "probe_start": 1,
+        "object_inertia": 0.01,
+        "probe_inertia": 0.01,
+        "probe_support": 1.2,
+        "object_clip": (0.05, 3.0),
+        "object_tv": 0.01,
+        "object_l1": 0.003,
+        "smoothness": 0.01,
+        "probe_smoothness": 1e-3,
+    }
+    if name in PIES:
+        given["group_size"] = 4
+    if name == "mPIE":
+        given["momentum_period"] = 3
+    return given | options
+
+
 def devices(*names: str) -> list[str]:
     """These, and GPUs where the build can use any; one that tests use has a stand-in for them."""
     if why_no_gpu():

@@ -24,7 +24,7 @@ DISTANCE = 48
 # Features of one slice lie between these lengths (standard deviations of Gaussians, pixels): what
 # is coarser looks alike in all slices, and no data can tell in which of them it is.
 FINEST, COARSEST = 2.0, 5.0
-PHASE_RAD = 0.5
+PHASE_RAD = 0.8
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def textures(shape: tuple[int, int]) -> np.ndarray:
 
 @cache
 def thick_scan(quick: bool) -> Simulation:
-    """400 frames of 128 x 128, 1e7 counts each, a defocused lens on a spiral, overlap 0.93."""
-    size, frames, overlap = (64, 60, 0.85) if quick else (128, 400, 0.93)
+    """400 frames of 128 x 128, 1e7 counts each, a defocused lens on a spiral, overlap 0.95."""
+    size, frames, overlap = (64, 60, 0.85) if quick else (128, 400, 0.95)
     thin = exitwave.simulate(size, 4)
     options: dict[str, Any] = {
         "slices": SLICES,

@@ -37,6 +37,11 @@ void bind_options(py::module_& m) {
       .value("amplitude", Noise::amplitude)
       .value("gaussian", Noise::gaussian)
       .value("anscombe", Noise::anscombe);
+  py::enum_<Positivity>(m, "Positivity")
+      .value("none", Positivity::none)
+      .value("real", Positivity::real)
+      .value("phase", Positivity::phase)
+      .value("negative_phase", Positivity::negative_phase);
   py::enum_<WaveTier>(m, "WaveTier")
       .value("device", WaveTier::device)
       .value("host", WaveTier::host)
@@ -70,6 +75,17 @@ void bind_options(py::module_& m) {
       .def_readwrite("momentum_period", &EngineOptions::momentum_period)
       .def_readwrite("noise", &EngineOptions::noise)
       .def_readwrite("smoothness", &EngineOptions::smoothness)
+      .def_readwrite("object_tv", &EngineOptions::object_tv)
+      .def_readwrite("object_l1", &EngineOptions::object_l1)
+      .def_readwrite("object_reweighted_l1", &EngineOptions::object_reweighted_l1)
+      .def_readwrite("object_l2", &EngineOptions::object_l2)
+      .def_readwrite("prior_of_phase", &EngineOptions::prior_of_phase)
+      .def_readwrite("positivity", &EngineOptions::positivity)
+      .def_readwrite("flat_amplitude", &EngineOptions::flat_amplitude)
+      .def_readwrite("one_material", &EngineOptions::one_material)
+      .def_readwrite("kappa", &EngineOptions::kappa)
+      .def_readwrite("probe_smoothness", &EngineOptions::probe_smoothness)
+      .def_readwrite("object_flat", &EngineOptions::object_flat)
       .def_readwrite("hold_power", &EngineOptions::hold_power)
       .def_readwrite("clip", &EngineOptions::clip)
       .def_readwrite("clip_low", &EngineOptions::clip_low)
@@ -102,6 +118,7 @@ void bind_options(py::module_& m) {
       .def_readonly("uses", &MemoryUse::uses);
   py::class_<IterationReport>(m, "IterationReport")
       .def_readonly("deviation", &IterationReport::deviation)
+      .def_readonly("loss", &IterationReport::loss)
       .def_readonly("frames_in_bound", &IterationReport::frames_in_bound)
       .def_readonly("cut_power", &IterationReport::cut_power);
 }

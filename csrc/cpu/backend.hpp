@@ -4,11 +4,11 @@
 #include <memory>
 #include <vector>
 
+#include "core/host_memory.hpp"
 #include "core/scan.hpp"
 #include "core/thread_pool.hpp"
 #include "cpu/fast_rows.hpp"
 #include "cpu/lane.hpp"
-#include "cpu/memory.hpp"
 #include "cpu/settings.hpp"
 
 namespace exitwave {

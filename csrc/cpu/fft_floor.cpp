@@ -2,10 +2,10 @@
 
 #include <chrono>
 
+#include "core/host_memory.hpp"
 #include "core/images.hpp"
 #include "core/thread_pool.hpp"
 #include "cpu/fft.hpp"
-#include "cpu/memory.hpp"
 
 namespace exitwave {
 

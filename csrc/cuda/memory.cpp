@@ -1,6 +1,5 @@
 #include "cuda/memory.hpp"
 
-#include <cstring>
 #include <string>
 
 #include "core/error.hpp"
@@ -63,15 +62,5 @@ void* PinnedMemory::take(std::size_t bytes) {
 }
 
 void PinnedMemory::give_back(void* pointer) noexcept { cudaFreeHost(pointer); }
-
-void PinnedMemory::write(void* target, const void* source, std::size_t bytes) {
-  std::memcpy(target, source, bytes);
-}
-
-void PinnedMemory::read(void* target, const void* source, std::size_t bytes) {
-  std::memcpy(target, source, bytes);
-}
-
-void PinnedMemory::clear(void* target, std::size_t bytes) { std::memset(target, 0, bytes); }
 
 }  // namespace exitwave

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "core/host_memory.hpp"
 #include "core/memory.hpp"
 #include "cuda/check.hpp"
 #include "cuda/staging.hpp"
@@ -33,17 +34,14 @@ class CudaMemory final : public Memory {
 };
 
 // Memory of the host from which devices copy without waiting.
-class PinnedMemory final : public Memory {
+class PinnedMemory final : public HostMemory {
  public:
   explicit PinnedMemory(std::size_t limit, bool planning = false)
-      : Memory("host memory", true, limit, planning) {}
+      : HostMemory("host memory", true, limit, planning) {}
 
  private:
   void* take(std::size_t bytes) override;
   void give_back(void* pointer) noexcept override;
-  void write(void* target, const void* source, std::size_t bytes) override;
-  void read(void* target, const void* source, std::size_t bytes) override;
-  void clear(void* target, std::size_t bytes) override;
 };
 
 }  // namespace exitwave

@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "engines/reconstruction.hpp"
+#include "engines/loss_gradient.hpp"
 #include "kernels/descent.hpp"
 #include "kernels/noise.hpp"
 #include "kernels/regularise.hpp"
@@ -20,8 +20,8 @@ namespace exitwave {
 //
 // Transforms are per frame and mode; no wave is kept. Per object pixel: direction and old gradient.
 template <class Backend, class NoiseModel>
-class ConjugateGradient final : public Reconstruction<Backend> {
-  using Base = Reconstruction<Backend>;
+class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
+  using Base = LossGradient<Backend, NoiseModel>;
   using typename Base::Lane;
 
  public:
@@ -48,7 +48,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
               ? Images<Complex>(this->backend_.memory(copy),
                                 {1, options.probe_modes, scan.ny, scan.nx})
               : Images<Complex>());
-    if (options.smoothness > 0) prepare_smoothness(scan, options.smoothness);
+    if (smooth()) smoothness_weight_ = options.smoothness * prior().illumination(1);
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>&, bool update_probe) override {
@@ -58,13 +58,18 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     next_direction(update_probe);
     search();
     take_step(update_probe);
-    this->constrain(false);
+    if (options_.hold_power && prior().in_loss()) this->constraints_.hold_power();
+    if (update_probe) this->constraints_.smooth_probe();
+    this->constraints_.limit_object();
     return this->report();
   }
 
   // Loss, direction and step are the same for (P s, O / s), so the power is restored only here.
+  // What is known of the object is not: there it is restored in each iteration.
   void finish() override {
-    if (options_.hold_power) this->constrain(true);
+    if (!options_.hold_power) return;
+    this->constraints_.hold_power();
+    this->constraints_.limit_object();
   }
 
   void move_probe(int dy, int dx) override {
@@ -110,18 +115,15 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   // object_sums_ and probe_sums_ <- s, whole.
   void gradient(bool update_probe) {
     this->set_all_frames();
-    const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
-    this->accumulate(sums, nullptr, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
-      const kernels::LossResidual<NoiseModel> loss{s.measured(), s.wave.view(), model_.scale()};
-      model_.detect(lane, s, b, model_.sum_modes(loss, s), this->scale_wave(s));
-      this->template add_totals<1>(lane, s, b);
-    });
-    this->complete(true, update_probe,
-                   [&](Lane& lane, int part) { add_smoothness_gradient(lane, part); });
+    this->template sum_gradients<kernels::LossResidual<NoiseModel>>(
+        update_probe, nullptr, Base::kDeviation, [&](Lane& lane, int part) {
+          add_smoothness_gradient(lane, part);
+          prior().add_gradient(lane, part, this->constraints_.power());
+        });
   }
 
   void add_smoothness_gradient(Lane& lane, int part) {
-    if (options_.smoothness == 0) return;
+    if (!smooth()) return;
     lane.map(
         object_sums_.owned(part), state_.object_images(),
         kernels::SmoothnessGradient{object_sums_.sum(part),
@@ -131,7 +133,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
 
   // z of the probe is kept as an array, because the supports act on it.
   void precondition_probe(Lane& lane, int part) {
-    if (options_.smoothness > 0)
+    if (smooth())
       lane.map(state_.window(), state_.probe_modes(),
                kernels::AddScaled<kernels::SumTimes>{
                    probe_sums_.sum(part),
@@ -141,7 +143,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     lane.map(state_.window(), state_.probe_modes(),
              kernels::Store<ObjectZ>{z, this->probe_quotient(part, 1.0, options_.probe_inertia)});
     if (!state_.has_supports()) return;
-    this->measure_power(lane, part, Base::kCutOf);
+    this->constraints_.measure_power(lane, part, Base::kCutOf);
     measure_power_of(lane, part, z, Base::kUncut);
     state_.apply_supports(lane, part, z);
     measure_power_of(lane, part, z, Base::kCut);
@@ -217,15 +219,20 @@ class ConjugateGradient final : public Reconstruction<Backend> {
         expand(lane, s, search_[std::size_t(lane_number)], b);
         this->template add_totals<3>(lane, s, b, Base::kLoss);
       });
-      if (options_.smoothness > 0) expand_smoothness(lane, part);
+      if (smooth()) expand_smoothness(lane, part);
+      prior().expand(lane, part, object_direction_.view(part), totals_.own(part, Base::kPrior));
       totals_.share(lane, part);
     });
     totals_.exchange();
   }
 
   kernels::StepLength step_length(int part) {
-    return {totals_.across(part, Base::kLoss), smoothness_weight_,
-            totals_.across(part, Base::kRoughness), totals_.alone(part, Base::kProbeAlong)};
+    return {totals_.across(part, Base::kLoss),
+            smoothness_weight_,
+            totals_.across(part, Base::kRoughness),
+            totals_.alone(part, Base::kProbeAlong),
+            prior().in_loss() ? prior().illumination(this->constraints_.power()) : 0,
+            totals_.across(part, Base::kPrior)};
   }
 
   void expand(Lane& lane, Scratch& s, SearchScratch& search, const Batch& b) {
@@ -290,23 +297,13 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     });
   }
 
+  Prior<Backend>& prior() { return this->constraints_.prior(); }
   // The regulariser is weight power(P) S(O), weight = smoothness frames / reached pixels: in units
   // of the mean illumination, whatever the exposure and however probe and object share a factor.
-  void prepare_smoothness(const Scan& scan, double smoothness) {
-    const Region& reached = problem_.layout().reached();
-    smoothness_weight_ = smoothness * scan.frames / double(reached.pixels());
-    const Rect held = problem_.held();
-    std::vector<Real> mask(held.pixels(), Real(0));
-    for (const Span& s : reached.intersected(held).spans())
-      for (int x = s.x0; x < s.x1; ++x)
-        mask[std::size_t(s.y - held.y0) * std::size_t(held.nx()) + std::size_t(x - held.x0)] = 1;
-    reached_ =
-        Field<Backend, Real>(this->backend_, "directions", held, problem_.layout().tiles(), 1);
-    reached_.upload(mask.data());
-  }
+  bool smooth() const { return options_.smoothness > 0 && !options_.prior_of_phase; }
 
   void measure_smoothness() {
-    if (options_.smoothness == 0) return;
+    if (!smooth()) return;
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       expand_smoothness(lane, part);
       totals_.share(lane, part);
@@ -327,7 +324,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   }
 
   kernels::Neighbours neighbours(Field<Backend, Complex>& field, int part) {
-    return {field.view(part), reached_.view(part), problem_.scan().object_ny,
+    return {field.view(part), prior().reached(part), problem_.scan().object_ny,
             problem_.scan().object_nx};
   }
 
@@ -345,7 +342,6 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   Field<Backend, Complex> probe_step_;
   std::vector<SearchScratch> search_;
   std::vector<Images<Complex>> direction_spectrum_;
-  Field<Backend, Real> reached_;
   double smoothness_weight_ = 0;
   bool even_ = true;  // of two places for the products, which one is this iteration's
   bool probe_moved_ = false;

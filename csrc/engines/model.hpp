@@ -204,6 +204,15 @@ class Model {
                                 problem_.corner(b.part)});
   }
 
+  // s.term <- spectrum of sum_k conj(O_k) chi, of the probe where the frame has it
+  void probe_term(Lane& lane, Scratch& s, const Batch& b, const kernels::ObjectWindow& o) {
+    const BatchView<Complex> term = s.term.view();
+    lane.map(probes(b), kernels::FrameProbeTerm<false>{term, s.wave.view(), o, 0});
+    for (int k = 1; k < state_.object_modes(); ++k)
+      lane.map(probes(b), kernels::FrameProbeTerm<true>{term, s.wave.view(), o, k});
+    lane.fft2(probes(b), term, Direction::forward);
+  }
+
   // Weights. The object's is the probe's intensity, which for whole positions is the same in all
   // frames and added once per pass, row by row of the canvas; else it follows each frame.
   void add_object_weight(Lane& lane, const Batch& b, const kernels::ProbeMode& p,
@@ -283,14 +292,10 @@ class Model {
 
   void add_unshifted(Lane& lane, Scratch& s, const Batch& b, const kernels::ObjectWindow& o,
                      CanvasView<Complex> sum) {
-    const BatchView<Complex> term = s.term.view();
-    lane.map(probes(b), kernels::FrameProbeTerm<false>{term, s.wave.view(), o, 0});
-    for (int k = 1; k < state_.object_modes(); ++k)
-      lane.map(probes(b), kernels::FrameProbeTerm<true>{term, s.wave.view(), o, k});
-    lane.fft2(probes(b), term, Direction::forward);
-    lane.run(frames(b),
-             sum_frames(state_.probe_modes(), sum,
-                        kernels::UnshiftedSpectrum{term, problem_.phase(b.part, b.frame)}));
+    probe_term(lane, s, b, o);
+    lane.run(frames(b), sum_frames(state_.probe_modes(), sum,
+                                   kernels::UnshiftedSpectrum{s.term.view(),
+                                                              problem_.phase(b.part, b.frame)}));
   }
 
   Problem<Backend>& problem_;

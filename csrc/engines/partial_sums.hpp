@@ -89,6 +89,10 @@ class PartialSums {
     send_away(lane, part, touched);
     send_here(lane, part, touched);
   }
+  // The next exchange is of all pixels.
+  void choose_all() {
+    for (Message& m : messages_) m.active = m.region;
+  }
   // Pixels whose sums go to other ranks.
   Region sent_away(int part) const {
     std::vector<Span> spans;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <utility>
 #include <vector>
 
+#include "engines/groups.hpp"
 #include "engines/reconstruction.hpp"
 
 namespace exitwave {
@@ -30,7 +32,7 @@ class Pie final : public Reconstruction<Backend> {
   IterationReport iterate(const std::vector<std::vector<int>>& groups, bool update_probe) override {
     this->forget(Base::kDeviation, 1);
     for (const std::vector<int>& group : groups) update(group, update_probe);
-    this->constrain(update_probe && options_.hold_power);
+    this->constrain(update_probe);
     return this->report();
   }
 
@@ -52,7 +54,9 @@ class Pie final : public Reconstruction<Backend> {
   using Base::state_;
 
   void update(const std::vector<int>& group, bool update_probe) {
-    const Region touched = split(group);
+    Group frames = split_group(problem_, group);
+    const Region& touched = frames.touched;
+    this->set_frames(std::move(frames.numbers));
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(sums, &touched, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
       this->model_.detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s));
@@ -84,19 +88,6 @@ class Pie final : public Reconstruction<Backend> {
                      this->object_sums_.weight(part, slice), Real(1 - options_.object_alpha),
                      this->object_floor(part, inertia, slice), step, mode});
       });
-  }
-
-  // Hands the frames of a group to their parts; returns the pixels that they reach.
-  Region split(const std::vector<int>& group) {
-    std::vector<std::vector<int>> numbers(std::size_t(this->parts()));
-    std::vector<Corner> corners;
-    for (const int frame : group) {
-      const auto slot = problem_.slot(frame);
-      numbers[std::size_t(slot.part)].push_back(slot.number);
-      corners.push_back(problem_.corner_of(frame));
-    }
-    this->set_frames(std::move(numbers));
-    return Region::windows(std::move(corners), problem_.scan().ny, problem_.scan().nx);
   }
 
   void add_momentum() {

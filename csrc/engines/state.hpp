@@ -47,6 +47,13 @@ class State {
   int object_images() const { return object_modes_ * slices_; }
   // Parts with a probe of their own.
   int copies() const { return int(copies_.size()); }
+  // f(lane, part) for each of them
+  template <class F>
+  void for_each_copy(Backend& backend, const F& f) {
+    backend.for_each_part([&](Lane& lane, int, int part) {
+      if (part < copies()) f(lane, part);
+    });
+  }
   std::vector<Rect> windows() const {
     return std::vector<Rect>(std::size_t(problem_.parts()), problem_.window());
   }

@@ -11,6 +11,27 @@
 
 namespace exitwave {
 
+// What parts find out, as places in a row of Totals.
+namespace found {
+enum Place {
+  kDeviation,           // of the model
+  kReflectedDeviation,  // of the reflected wave, right after the model's
+  kInside,              // frames inside the power bound
+  kLargestObject,       // weights
+  kLargestProbe,
+  kPower,                  // of the probe
+  kUncut,                  // power of an update of the probe before its supports,
+  kCut,                    // and after,
+  kCutOf,                  // and what the difference is a fraction of
+  kProducts,               // conjugate gradient: 3 products, of this iteration and of the last
+  kLoss = kProducts + 6,   // 3: expansion of the loss
+  kRoughness = kLoss + 3,  // 3: expansion of the object's roughness
+  kProbeAlong = kRoughness + 3,  // 3: expansion of the probe's power
+  kPrior = kProbeAlong + 3,      // 2: expansion of what is known of the object
+  kFlat = kPrior + 2             // 3: sum over the object's flat region
+};
+}  // namespace found
+
 // A few numbers that each part finds and all parts need: a row of them for each part, and the table
 // of all rows in the memory of every part. The host reads them once per iteration, and where parts
 // are spread over ranks once per exchange.

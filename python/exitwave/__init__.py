@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from exitwave import metrics, plots, prepare, probes
-    from exitwave.chain import State
     from exitwave.config import show_config
     from exitwave.errors import (
         DeviceError,
@@ -20,10 +19,12 @@ if TYPE_CHECKING:
     from exitwave.geometry import Geometry
     from exitwave.io import Dataset, load_result, save_result
     from exitwave.io.load import load
+    from exitwave.losses import Losses, LossGradients, loss_and_gradients
     from exitwave.reconstruct import Plan, plan, ptychography
     from exitwave.restart import resume
-    from exitwave.result import Result
+    from exitwave.result import Result, State
     from exitwave.simulator import simulate
+    from exitwave.topology import described_devices
 
 __version__ = "0.1.0"
 
@@ -37,11 +38,15 @@ _HOME = {
     "OutOfMemory": "errors",
     "Dataset": "io",
     "Geometry": "geometry",
+    "LossGradients": "losses",
+    "Losses": "losses",
     "Plan": "reconstruct",
     "Result": "result",
-    "State": "chain",
+    "State": "result",
+    "described_devices": "topology",
     "load": "io",
     "load_result": "io",
+    "loss_and_gradients": "losses",
     "metrics": "metrics",
     "plan": "reconstruct",
     "plots": "plots",
@@ -62,13 +67,17 @@ __all__ = [
     "FileFormatError",
     "Geometry",
     "InvalidArgument",
+    "LossGradients",
+    "Losses",
     "OutOfMemory",
     "Plan",
     "Result",
     "State",
     "__version__",
+    "described_devices",
     "load",
     "load_result",
+    "loss_and_gradients",
     "metrics",
     "plan",
     "plots",

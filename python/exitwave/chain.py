@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,37 +25,12 @@ from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.propagate import frame_kernel
-from exitwave.result import Result
+from exitwave.result import Result, State
+from exitwave.slices import resampled_images
 from exitwave.slicing import Slicing, stacked
 from exitwave.start_probe import make_start_probe, placeholder, uses_data
 
 Complex64 = npt.NDArray[np.complex64]
-
-
-@dataclass(frozen=True)
-class State:
-    """What a callback sees after an iteration. Arrays are the run's own, read-only.
-
-    Attributes
-    ----------
-    engine : str
-        Name of the engine, which is number ``engine_index`` of the chain.
-    iteration : int
-        Iteration of this engine that was just done, from 0.
-    error : float
-        Fourier error of the model that the iteration started from.
-    object : complex64, shape (K, A, B), or (K, S, A, B) with slices
-    probe : complex64, shape (M, Y, X)
-    positions : float64, shape (N, 2), pixels of ``object``
-    """
-
-    engine: str
-    engine_index: int
-    iteration: int
-    error: float
-    object: Complex64
-    probe: Complex64
-    positions: npt.NDArray[np.float64]
 
 
 class Chain:
@@ -96,8 +70,6 @@ class Chain:
         self.start_object = start.StartObject(
             obj, division.object_shape, None if self.slicing is None else self.slices
         )
-        # What stands at pixels that no part holds.
-        self._outside = self.start_object
         self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
         if planning:
             self.probe = placeholder(probe, frame_shape)
@@ -129,19 +101,15 @@ class Chain:
         self._resumed = resumed
         self._seconds_before = 0.0
         if not planning:
-            self._checkpoints = Checkpoints(params, resumed is not None)
-            self._fingerprint = (
-                fingerprint(counts) if self._checkpoints.wanted or resumed is not None else {}
-            )
+            self._checkpoints = Checkpoints(params, resumed, self.ranks)
+            needed = self._checkpoints.wanted or resumed is not None
+            self._fingerprint = self.ranks.agree(lambda: fingerprint(counts) if needed else {})
         if resumed is not None:
             self._go_back_to(resumed.checkpoint)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
-        if self._fingerprint != checkpoint.fingerprint:
-            raise InvalidArgument(
-                "data are not those that the checkpoint was made with: their shape, type or counts "
-                "differ; give the same data."
-            )
+        self.ranks.agree(lambda: self._compare_with(checkpoint.fingerprint))
+        self.start_object = checkpoint.start_object
         self.squeeze = checkpoint.squeeze
         self.object, self.probe = checkpoint.object, checkpoint.probe
         self.slices = self._slices_of(len(checkpoint.errors))
@@ -149,6 +117,13 @@ class Chain:
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
+
+    def _compare_with(self, fingerprint: dict[str, Any]) -> None:
+        if self._fingerprint != fingerprint:
+            raise InvalidArgument(
+                "data are not those that the checkpoint was made with: their shape, type or counts "
+                "differ; give the same data."
+            )
 
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
@@ -194,23 +169,24 @@ class Chain:
         if slices == self.slices:
             return
         assert self.slicing is not None
-        slicing, old = self.slicing, self.slices
-        assert slicing is not None
-        parts, obj = self._object_parts("all"), self.object
-        whole = obj if parts is None else parts.gather(obj)
+        old_m, new_m = self.slicing.distances(self.slices), self.slicing.distances(slices)
+        parts = self._object_parts("all")
+        whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
-        cut = self.ranks.agree(lambda: slicing.resampled(whole, old, slices))
+        cut = self.ranks.agree(lambda: resampled_images(whole, old_m, new_m))
+        y0, x0, y1, x1 = self.box
+        self.object = cut if parts is None else np.ascontiguousarray(cut[:, y0:y1, x0:x1])
+        self.start_object.growths.append({"from_m": old_m, "to_m": new_m})
         self.slices = slices
-        given = None if parts is None else stacked(cut, slices)
-        self._outside = start.StartObject(given, self.start_object.shape, slices)
-        self.object = cut if parts is None else self._outside.cut(self.box)
 
     @property
     def positions(self) -> npt.NDArray[np.float64]:
         """Where the frames are now."""
         return self._present if self._refiner is None else self._refiner.present
 
-    def _place(self, params: EngineParameters) -> PositionRefiner | None:
+    def _place(
+        self, params: EngineParameters, standing: EngineStanding | None
+    ) -> PositionRefiner | None:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
         if self.positions is not given:
@@ -220,7 +196,8 @@ class Chain:
         bounds = Bounds.around(
             given, params.position_limit_px, division.object_shape, division.frame_shape
         )
-        self._refiner = PositionRefiner(params, given, self.positions, bounds)
+        radius_px = None if standing is None else standing.search_radius_px
+        self._refiner = PositionRefiner(params, given, self.positions, bounds, radius_px)
         return self._refiner
 
     def run(self) -> Result:
@@ -255,25 +232,24 @@ class Chain:
     def _engine(self, number: int) -> EngineRun:
         """An engine at its start, or where the checkpoint left it."""
         params = self.params.engines[number]
-        refiner = self._place(params)
-        if self._resumed is not None and number == len(self._resumed.checkpoint.errors):
-            standing = self._resumed.checkpoint.engine
-            engine = self._engine_run(number, standing, refiner)
-            self._resumed.restore(engine.core)
+        resumed = self._resumed
+        if resumed is not None and number == len(resumed.checkpoint.errors):
+            standing = resumed.checkpoint.engine
+            engine = self._engine_run(number, standing)
+            self.ranks.agree(lambda: resumed.restore(engine.core))
             self._resumed = None
             return engine
         self.probe = start.grown_probe(self.probe, params.probe_modes)
         self._resample(self._slices_of(number))
-        self.object = self._outside.grow(
-            self.object, params.object_modes, self.box, self.problem.random
+        self.object = self.start_object.grow(
+            self.object, params.object_modes, self.box, self.problem.random, self.slices
         )
-        return self._engine_run(number, None, refiner)
+        return self._engine_run(number, None)
 
-    def _engine_run(
-        self, number: int, standing: EngineStanding | None, refiner: PositionRefiner | None
-    ) -> EngineRun:
-        fields = self.object, self.probe
+    def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
         params = self.params.engines[number]
+        refiner = self._place(params, standing)
+        fields = self.object, self.probe
         return EngineRun(number, params, self.problem, *fields, standing, refiner, self.slices)
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
@@ -308,14 +284,15 @@ class Chain:
         iterations = len(engine.errors) + sum(map(len, self.errors))
         if not self._checkpoints.wanted:
             return
-        if not self._checkpoints.due(iterations) and self.stopped is None:
+        if self.stopped is None and not self._checkpoints.due(iterations):
             return
         checkpoint = Checkpoint(
             params=self.params.to_dict(),
             source=self._source,
             fingerprint=self._fingerprint,
             mask=self.problem.counts.mask,
-            start=self._start(),
+            start_object=self.start_object,
+            start={"probe": self.start_probe, "positions": self.given_positions},
             squeeze=self.squeeze,
             parts=self.problem.lanes.parts,
             random=dict(self.problem.random.bit_generator.state),
@@ -397,7 +374,7 @@ class Chain:
             self.ranks,
             self.box,
             self.problem.scan.tiles,
-            self._outside,
+            self.start_object,
             gathered=self.params.gather if gathered is None else gathered,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ from exitwave.errors import InvalidArgument
 from exitwave.launcher import launched_processes
 from exitwave.memory_limit import MemoryLimits, free_host_bytes, resolve_limits
 from exitwave.memory_plan import EnginePlan
-from exitwave.parameters import Parameters, validate_params
+from exitwave.parameters import Parameters, check_flat_regions, validate_params
 from exitwave.positions import margin_px, position_limit
 from exitwave.ranks import ALONE, Ranks
 from exitwave.result import Result
@@ -78,15 +80,11 @@ def ptychography(
         An engine diverged; the error holds the state so far.
     """
     ranks = ranks_of(params)
-    with ranks.together():
-        if isinstance(data, str | Path):
-            return _from_file(ranks, data, obj, probe, pos, mask, params)
-        checked = ranks.agree(lambda: validate_params(params))
+    with ranks.together(), _scan_of(ranks, data, obj, probe, pos, mask, params) as scan:
         if _left_out(params):
-            _name_engines(checked, ranks)
-        source = _source_of(data)
-        result = reconstruct(data, obj, probe, pos, mask, checked, source, ranks=ranks)
-    remove_checkpoint(checked, result.stopped)
+            _name_engines(scan.params, ranks)
+        result = reconstruct(*scan.arrays, scan.params, scan.source, ranks=ranks)
+        remove_checkpoint(scan.params, result.stopped, ranks)
     return result
 
 
@@ -120,9 +118,8 @@ def reconstruct(
     ranks: Ranks = ALONE,
 ) -> Result:
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
-    ranks.agree(lambda: _check_checkpoint(params, ranks))
     division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
-    limits = ranks.agree(lambda: _limits(params, ranks=ranks))
+    limits = ranks.agree(lambda: memory_limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
     if ranks.first:
         in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
@@ -133,14 +130,6 @@ def reconstruct(
     result.source = source.name
     result.pixel_size_m = source.pixel_size_m
     return result
-
-
-def _check_checkpoint(params: Parameters, ranks: Ranks) -> None:
-    if params.checkpoint is not None and ranks.size > 1:
-        raise InvalidArgument(
-            f"checkpoint is {params.checkpoint!r}, but runs over several MPI processes write none; "
-            "set it to None."
-        )
 
 
 def _with_parts(params: Parameters, resumed: Resumed | None) -> Parameters:
@@ -191,7 +180,9 @@ def divide_scan(
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
         margin = margin_px(position_limit(params.engines))
-        return divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
+        division = divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
+        check_flat_regions(params, division.object_shape)
+        return division
 
     return ranks.agree(cut)
 
@@ -205,7 +196,7 @@ def _lanes(data: Any, params: Parameters, ranks: Ranks, devices: DescribedDevice
     )
 
 
-def _limits(
+def memory_limits(
     params: Parameters, devices: DescribedDevices | None = None, ranks: Ranks = ALONE
 ) -> MemoryLimits:
     if devices is None:
@@ -231,30 +222,39 @@ def _without(limits: MemoryLimits, counts: Counts, data: Any) -> MemoryLimits:
     return replace(limits, host=max(1, limits.host - counts.bytes_in_memory))
 
 
-def _from_file(
-    ranks: Ranks, path: str | Path, obj: Any, probe: Any, pos: Any, mask: Any, params: Any
-) -> Result:
+@dataclass(frozen=True)
+class _Scan:
+    """Arguments of the one call, completed by the file that they name."""
+
+    arrays: tuple[Any, Any, Any, Any, Any]  # data, obj, probe, pos, mask
+    params: Parameters
+    source: Source
+
+
+@contextmanager
+def _scan_of(
+    ranks: Ranks, data: Any, obj: Any, probe: Any, pos: Any, mask: Any, params: Any
+) -> Iterator[_Scan]:
+    """The scan, while its file is open."""
+    if not isinstance(data, str | Path):
+        checked = ranks.agree(lambda: validate_params(params))
+        yield _Scan((data, obj, probe, pos, mask), checked, _source_of(data))
+        return
     from exitwave.io import load
 
-    with ranks.agree(lambda: load(path)) as dataset:
+    with ranks.agree(lambda: load(data)) as dataset:
         known = None if dataset.geometry is None else dataset.geometry.propagation()
         checked = ranks.agree(
             lambda: validate_params(params, propagation=known, frame_shape=dataset.frame_shape)
         )
-        if _left_out(params):
-            _name_engines(checked, ranks)
-        result = reconstruct(
+        arrays = (
             dataset.data,
             dataset.object if obj is None else obj,
             dataset.probe if probe is None else with_geometry(probe, dataset.geometry),
             dataset.positions_px if pos is None else pos,
             dataset.mask if mask is None else mask,
-            checked,
-            source_of_file(dataset, {}),
-            ranks=ranks,
         )
-        remove_checkpoint(checked, result.stopped)
-    return result
+        yield _Scan(arrays, checked, source_of_file(dataset, {}))
 
 
 def source_of_file(dataset: Dataset, options: dict[str, Any]) -> Source:
@@ -329,24 +329,22 @@ def plan(
     OutOfMemory
         The limit does not even hold blocks of one frame.
     """
-    if isinstance(data, str | Path):
-        from exitwave.io import load
+    with _scan_of(ALONE, data, obj, probe, pos, mask, params) as scan:
+        return _plan(*scan.arrays, scan.params, devices)
 
-        with load(data) as dataset:
-            known = None if dataset.geometry is None else dataset.geometry.propagation()
-            return plan(
-                dataset.data,
-                dataset.object if obj is None else obj,
-                dataset.probe if probe is None else probe,
-                dataset.positions_px if pos is None else pos,
-                dataset.mask if mask is None else mask,
-                validate_params(params, propagation=known, frame_shape=dataset.frame_shape),
-                devices,
-            )
-    checked = validate_params(params)
-    limits = _limits(checked, devices)
+
+def _plan(
+    data: Any,
+    obj: Any,
+    probe: Any,
+    pos: Any,
+    mask: Any,
+    params: Parameters,
+    devices: DescribedDevices | None,
+) -> Plan:
+    limits = memory_limits(params, devices)
     counts = counts_to_plan(data, mask, limits.host)
     left = _without(limits, counts, data)
-    division = divide_scan(data, obj, pos, checked, devices=devices)
-    chain = Chain(counts, left, obj, probe, division, checked, planning=True)
+    division = divide_scan(data, obj, pos, params, devices=devices)
+    chain = Chain(counts, left, obj, probe, division, params, planning=True)
     return Plan(chain.plan(), counts.bytes_in_memory, chain.arrays_bytes)

@@ -3,9 +3,9 @@
 #include <random>
 
 #include "check.hpp"
+#include "core/host_memory.hpp"
 #include "core/images.hpp"
 #include "cpu/lane.hpp"
-#include "cpu/memory.hpp"
 
 // A lane for frames of 12 x 20, and images for it.
 namespace exitwave::test {

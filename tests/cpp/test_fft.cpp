@@ -13,9 +13,9 @@
 
 #include "check.hpp"
 #include "core/error.hpp"
+#include "core/host_memory.hpp"
 #include "core/images.hpp"
 #include "cpu/fft.hpp"
-#include "cpu/memory.hpp"
 #include "sample.hpp"
 
 namespace exitwave {

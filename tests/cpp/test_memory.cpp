@@ -6,8 +6,8 @@
 #include "check.hpp"
 #include "core/buffer.hpp"
 #include "core/error.hpp"
+#include "core/host_memory.hpp"
 #include "core/images.hpp"
-#include "cpu/memory.hpp"
 
 namespace exitwave {
 

@@ -9,8 +9,8 @@
 #include "check.hpp"
 #include "core/error.hpp"
 #include "core/half.hpp"
+#include "core/host_memory.hpp"
 #include "core/job_queue.hpp"
-#include "cpu/memory.hpp"
 #include "storage/home.hpp"
 
 namespace exitwave {

@@ -75,9 +75,13 @@ def base_engine(name: str) -> dict[str, Any]:
 
 
 def acting_engine(key: Key) -> dict[str, Any]:
-    """An engine on which the parameter acts: those of positions need positions that move."""
+    """An engine on which the parameter acts: those of positions need positions that move,
+    that of what is known of the object something known."""
     acts = key.name.startswith("position_") and key.name != "position_start"
-    return base_engine(key.owner) | ({"position_start": 1} if acts else {})
+    needed = {"position_start": 1} if acts else {}
+    if key.name == "object_prior_of":
+        needed["object_tv"] = 0.1
+    return base_engine(key.owner) | needed
 
 
 @cache

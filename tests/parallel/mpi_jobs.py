@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import exitwave
 from exitwave.mpi import find_ranks
-from small_scan import ENGINES, PIES, SmallScan, relative, small_scan
+from small_scan import ENGINES, OBJECT, PIES, SmallScan, everything, relative, small_scan
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
@@ -29,23 +29,7 @@ SLICED = ["ePIE", "ML"]
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
-    """A few iterations that use everything: probe, supports, clip, momentum, smoothness."""
-    given: dict[str, Any] = {
-        "name": name,
-        "iterations": 4,
-        "probe_start": 1,
-        "object_inertia": 0.01,
-        "probe_inertia": 0.01,
-        "probe_support": 1.2,
-        "object_clip": (0.05, 3.0),
-    }
-    if name in PIES:
-        given["group_size"] = 4
-    if name == "mPIE":
-        given["momentum_period"] = 3
-    if name == "ML":
-        given["smoothness"] = 0.01
-    return given | options
+    return everything(name, iterations=4) | options
 
 
 class Recorded:
@@ -85,8 +69,9 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
             engine("ePIE", iterations=2, probe_modes=2, object_modes=2),
         ]
         yield f"{name} chain", small_scan(), chain, {"device": "emulated", "parts": 3}
+    flat = np.indices(OBJECT)[0] < 10
     for name in ENGINES:
-        chain = [engine(name, position_start=0), engine("AP", iterations=2)]
+        chain = [engine(name, position_start=0, object_flat=flat), engine("AP", iterations=2)]
         yield f"{name} positions", small_scan(), chain, several | {"device": "emulated"}
     thick = {
         "regime": "far",
@@ -253,14 +238,14 @@ JOBS: tuple[Callable[[str], dict[str, Any]], ...] = (
 )
 
 
-def main() -> None:
+def main(jobs: tuple[Callable[[str], dict[str, Any]], ...]) -> None:
     """The job that is named, with the folder that it may use."""
     name, folder = sys.argv[1:]
-    found = {job.__name__: job for job in JOBS}[name](folder)
+    tempfile.tempdir = folder
+    found = {job.__name__: job for job in jobs}[name](folder)
     if find_ranks("world").first:
         print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    tempfile.tempdir = sys.argv[2]
-    main()
+    main(JOBS)

@@ -7,14 +7,22 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import exitwave
 from exitwave.fft_library import find_fft_library
-from small_scan import ENGINES, PIES, SmallScan, assert_same_bits, devices, relative, small_scan
+from small_scan import (
+    ENGINES,
+    OBJECT,
+    SmallScan,
+    assert_same_bits,
+    devices,
+    everything,
+    relative,
+    small_scan,
+)
 
 MODES = [(1, 1), (2, 2)]
 # The order of additions differs, nothing else.
@@ -27,29 +35,9 @@ def scan_of(regime: str, modes: tuple[int, int]) -> SmallScan:
     return small_scan(regime, *modes)
 
 
-def engine(name: str, **options: Any) -> dict[str, Any]:
-    """Five iterations that use everything: probe, supports, clip, momentum, smoothness."""
-    given: dict[str, Any] = {
-        "name": name,
-        "iterations": 5,
-        "probe_start": 1,
-        "object_inertia": 0.01,
-        "probe_inertia": 0.01,
-        "probe_support": 1.2,
-        "object_clip": (0.05, 3.0),
-    }
-    if name in PIES:
-        given["group_size"] = 4
-    if name == "mPIE":
-        given["momentum_period"] = 3
-    if name == "ML":
-        given["smoothness"] = 0.01
-    return given | options
-
-
 @cache
 def one_part(name: str, regime: str, modes: tuple[int, int]) -> exitwave.Result:
-    return scan_of(regime, modes).run(engine(name), device="cpu:1", parts=1)
+    return scan_of(regime, modes).run(everything(name), device="cpu:1", parts=1)
 
 
 def assert_close(one: exitwave.Result, two: exitwave.Result) -> None:
@@ -70,7 +58,7 @@ def test_parts_do_not_change_the_result(name, regime, modes, device, parts):
 
     # As it is for users: on GPUs with atomic additions.
     how = {"device": device, "parts": parts, "deterministic": False}
-    result = scan_of(regime, modes).run(engine(name), **how)
+    result = scan_of(regime, modes).run(everything(name), **how)
 
     assert_close(expected, result)
     # Something happened that a wrong exchange would have spoilt.
@@ -82,7 +70,20 @@ def test_parts_do_not_change_the_result(name, regime, modes, device, parts):
 def test_as_many_parts_as_frames(name, device):
     expected = one_part(name, "far", (1, 1))
 
-    assert_close(expected, scan_of("far", (1, 1)).run(engine(name), device=device, parts=13))
+    assert_close(expected, scan_of("far", (1, 1)).run(everything(name), device=device, parts=13))
+
+
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
+@pytest.mark.parametrize("name", ENGINES)
+def test_mean_of_a_flat_region_is_that_of_all_parts(name, device):
+    """Half of the object, which every part has some pixels of."""
+    options = everything(name, object_flat=np.indices(OBJECT)[0] < 10)
+    expected = scan_of("far", (1, 2)).run(options, device="cpu:1", parts=1)
+
+    result = scan_of("far", (1, 2)).run(options, device=device, parts=4)
+
+    assert_close(expected, result)
+    assert np.ptp(np.abs(result.object[0][7:10, 9:20])) < 1e-6
 
 
 @pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
@@ -92,7 +93,7 @@ def test_as_many_parts_as_frames(name, device):
 def test_batches_agree_to_the_bit(name, regime, modes, device):
     """1, 2, 3 and 5 frames a step: parts of 7 and 6 frames end in batches that are not full."""
     one, *others = (
-        scan_of(regime, modes).run(engine(name), device=device, parts=2, batch=batch)
+        scan_of(regime, modes).run(everything(name), device=device, parts=2, batch=batch)
         for batch in (1, 2, 3, 5)
     )
 
@@ -105,8 +106,8 @@ def test_batches_agree_to_the_bit(name, regime, modes, device):
 def test_same_run_twice_agrees_to_the_bit(name, device):
     scan = scan_of("far", (2, 2))
     assert_same_bits(
-        scan.run(engine(name), device=device, parts=3),
-        scan.run(engine(name), device=device, parts=3),
+        scan.run(everything(name), device=device, parts=3),
+        scan.run(everything(name), device=device, parts=3),
     )
 
 
@@ -115,7 +116,7 @@ def test_threads_do_not_change_a_bit(name):
     """The same parts on one thread and on several."""
     scan = scan_of("near", (2, 2))
     one, *others = (
-        scan.run(engine(name), device=f"cpu:{threads}", parts=4) for threads in (1, 2, 3, 4)
+        scan.run(everything(name), device=f"cpu:{threads}", parts=4) for threads in (1, 2, 3, 4)
     )
 
     for other in others:
@@ -127,8 +128,8 @@ def test_chain_and_centring_in_parts(name):
     """Exit waves that move with the probe, and modes that grow, on every device."""
     scan = scan_of("far", (1, 1))
     chain = [
-        engine(name, iterations=3, probe_centring=1, probe_support=None),
-        engine("ePIE", iterations=2, probe_modes=2),
+        everything(name, iterations=3, probe_centring=1, probe_support=None),
+        everything("ePIE", iterations=2, probe_modes=2),
     ]
 
     expected = scan.run(*chain, device="cpu:1", parts=1)
@@ -151,7 +152,7 @@ def test_whole_positions_take_the_short_way_to_the_same_result(regime):
     moved = SmallScan(**(vars(scan) | {"positions": scan.positions + 2.0**-20}))
 
     for name in ENGINES:
-        given = engine(name, probe_support=None)
+        given = everything(name, probe_support=None)
         short, long = (each.run(given, parts=2) for each in (scan, moved))
         off = relative(long.object, short.object)
         assert off < 1e-4

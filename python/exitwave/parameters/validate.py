@@ -14,6 +14,7 @@ from exitwave.parameters.models import NearField, Parameters, default_chain
 _NO_LENGTHS_OF_THE_GEOMETRY = {"regime", "method", "slice_distances_m", "beam_tilt_rad"}
 _FAR_LENGTHS = ("wavelength_m", "pixel_size_m")
 _SUPPORTS = ("probe_support", "probe_fourier_support")
+_PRIORS = ("smoothness", "object_tv", "object_l1", "object_reweighted_l1", "object_l2")
 
 
 def validate_params(
@@ -51,6 +52,7 @@ def validate_params(
     _check_regime(params)
     _check_slices(params)
     _check_checkpoint(params)
+    _check_priors(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
     return params
@@ -135,6 +137,26 @@ def _check_checkpoint(params: Parameters) -> None:
         if value is not None and params.checkpoint is None:
             raise InvalidArgument(
                 f"{key} is {value}, but checkpoint is None; name the file in checkpoint as well."
+            )
+
+
+def _check_priors(params: Parameters) -> None:
+    for index, engine in enumerate(params.engines):
+        if engine.object_prior_of != "object" and not any(getattr(engine, key) for key in _PRIORS):
+            raise InvalidArgument(
+                f"engines[{index}].object_prior_of is {engine.object_prior_of!r}, but none of "
+                f"{', '.join(_PRIORS)} is above 0; set one of them, or leave it out."
+            )
+
+
+def check_flat_regions(params: Parameters, object_shape: tuple[int, int]) -> None:
+    """Refuses flat regions of another shape than the object's (A, B)."""
+    for index, engine in enumerate(params.engines):
+        flat = engine.object_flat
+        if isinstance(flat, np.ndarray) and flat.shape != object_shape:
+            raise InvalidArgument(
+                f"engines[{index}].object_flat is {show(flat)}; it must have the shape "
+                f"{object_shape} of the object."
             )
 
 

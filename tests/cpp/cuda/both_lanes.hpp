@@ -8,9 +8,9 @@
 
 #include "check.hpp"
 #include "core/buffer.hpp"
+#include "core/host_memory.hpp"
 #include "core/images.hpp"
 #include "cpu/lane.hpp"
-#include "cpu/memory.hpp"
 #include "cuda/lane.cuh"
 #include "cuda/memory.hpp"
 #include "cuda/stream.hpp"

@@ -9,7 +9,7 @@ namespace exitwave {
 
 // Memory of the host. With `shared_with_host` false it stands in for a device of its own: arrays
 // must be copied there and back.
-class HostMemory final : public Memory {
+class HostMemory : public Memory {
  public:
   HostMemory(std::string name, bool shared_with_host, std::size_t limit, bool planning = false)
       : Memory(std::move(name), shared_with_host, limit, planning) {}

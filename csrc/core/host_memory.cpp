@@ -1,4 +1,4 @@
-#include "cpu/memory.hpp"
+#include "core/host_memory.hpp"
 
 #include <sys/mman.h>
 
