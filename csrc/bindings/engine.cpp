@@ -256,13 +256,14 @@ class BoundEngine {
     return deviations;
   }
   void set_fields(const ComplexArray& object, const ComplexArray& probe) {
-    const Complex* o = field_data("object", object, options_.object_modes, object_ny_, object_nx_);
+    const Complex* o =
+        field_data("object", object, options_.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options_.probe_modes, ny_, nx_);
     const py::gil_scoped_release release;
     engine_->set_fields(o, p);
   }
   py::tuple gradients() const {
-    ComplexArray object({options_.object_modes, object_ny_, object_nx_});
+    ComplexArray object({options_.object_images(), object_ny_, object_nx_});
     ComplexArray probe({options_.probe_modes, ny_, nx_});
     std::fill_n(object.mutable_data(), object.size(), std::complex<Real>(0));
     engine_->get_gradients(reinterpret_cast<Complex*>(object.mutable_data()),

@@ -15,7 +15,12 @@ import reference as ref
 from exitwave.multislice import band_limit
 from reference.detector import intensity
 from reference.multislice import slice_kernels, thick_forward
-from reference.thick_engines import thick_ml_update, thick_pie_update, thick_position_sums
+from reference.thick_engines import (
+    thick_loss_gradients,
+    thick_ml_update,
+    thick_pie_update,
+    thick_position_sums,
+)
 from short_memory import SHORT, plan_of, short_limit
 from small_scan import (
     FRAME,
@@ -126,6 +131,22 @@ def test_a_step_of_ml_is_the_oracles(regime, m, k, tilt, fractional, noise):
     assert got.errors[0][0] == pytest.approx(error, rel=ERROR)
     assert relative(got.object - scan.obj, obj - start[0]) < 2e-3
     assert relative(got.probe - scan.probe, probe - start[1]) < 2e-3
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize(("regime", "m", "k", "tilt", "fractional"), CASES)
+def test_loss_and_gradients_are_the_oracles(regime, m, k, tilt, fractional, noise):
+    scan = thick_scan(regime, m, k, tilt, fractional)
+    fields = scan.obj.astype(complex), scan.probe.astype(complex)
+    expected = thick_loss_gradients(scan.reference(), *fields, kernels_of(TILTS[tilt]), noise)
+
+    got = exitwave.loss_and_gradients(
+        scan.data, scan.obj, scan.probe, scan.positions, scan.mask,
+        {"noise": noise, "propagation": thick(regime, TILTS[tilt])},
+    )  # fmt: skip
+
+    assert relative(got.object, expected[0]) < FIELD
+    assert relative(got.probe, expected[1]) < FIELD
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -69,17 +69,33 @@ def thick_pie_update(
     return new_obj, probe + guarded_ratio(n_probe, pie_denominator(d_probe, alpha, 0.0)), error
 
 
+def loss_sums(
+    scan: Scan, obj: Complex, probe: Complex, kernels: Sequence[Complex], noise: str
+) -> tuple[ThickSums, float]:
+    """Sums of the negative gradient of the loss, and the Fourier error."""
+
+    def rule(j: int, model: Complex) -> Complex:
+        counts = masked(scan.counts[j], scan.mask)
+        return -masked(loss_factor(intensity(model), counts, noise), scan.mask) * model
+
+    return thick_sums(scan, obj, probe, kernels, rule)
+
+
+def thick_loss_gradients(
+    scan: Scan, obj: Complex, probe: Complex, kernels: Sequence[Complex], noise: str
+) -> tuple[Complex, Complex]:
+    """dL / d conj(O), dL / d conj(P)."""
+    (n_obj, _, n_probe, _), _ = loss_sums(scan, obj, probe, kernels, noise)
+    return -n_obj, -n_probe
+
+
 def thick_ml_update(
     scan: Scan, obj: Complex, probe: Complex, kernels: Sequence[Complex], noise: str, damping: float
 ) -> tuple[Complex, Complex, float]:
     """First iteration of ML: a step down the preconditioned gradient, to where a parabola through
     the loss, with its slope and curvature there, is lowest."""
 
-    def rule(j: int, model: Complex) -> Complex:
-        counts = masked(scan.counts[j], scan.mask)
-        return -masked(loss_factor(intensity(model), counts, noise), scan.mask) * model
-
-    (n_obj, d_obj, n_probe, d_probe), error = thick_sums(scan, obj, probe, kernels, rule)
+    (n_obj, d_obj, n_probe, d_probe), error = loss_sums(scan, obj, probe, kernels, noise)
     slices = [weight + damping * largest(weight) for weight in d_obj]
     h_obj = guarded_ratio(n_obj, np.array(slices))
     h_probe = guarded_ratio(n_probe, d_probe + damping * largest(d_probe))
