@@ -18,7 +18,7 @@ from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.first_probe import gather_middle
-from exitwave.geometry_refiner import GeometryRefiner, kernel_of
+from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
@@ -27,9 +27,11 @@ from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
+from exitwave.propagate import frame_kernel
 from exitwave.refined import Refinements
 from exitwave.result import Result
 from exitwave.sensor import with_sensor
+from exitwave.slices import resampled_images
 from exitwave.slicing import Slicing, stacked
 from exitwave.start_probe import make_start_probe, placeholder, uses_data
 
@@ -64,7 +66,7 @@ class Chain:
         self._refiner: PositionRefiner | None = None
         self.box = division.box
         frame_shape = division.frame_shape
-        kernel = self.ranks.agree(lambda: kernel_of(params, frame_shape))
+        kernel = self.ranks.agree(lambda: frame_kernel(params.propagation, frame_shape))
         counts = self.ranks.agree(partial(with_sensor, counts, params, planning))
         frames = len(division.positions)
         self.slicing = self.ranks.agree(lambda: Slicing.of(params, obj, frame_shape, frames))
@@ -74,8 +76,6 @@ class Chain:
         self.start_object = start.StartObject(
             obj, division.object_shape, None if self.slicing is None else self.slices
         )
-        # What stands at pixels that no part holds.
-        self._outside = self.start_object
         self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
         if planning:
             self.probe = placeholder(probe, frame_shape)
@@ -173,21 +173,20 @@ class Chain:
         return 1 if self.slicing is None else self.slicing.of_engine[number]
 
     def _resample(self, slices: int) -> None:
-        """Split or merge the slices of the object: all of it also where it is spread over ranks, so
-        that the phase is unwrapped alike everywhere."""
+        """Split or merge the slices; where ranks share the object, as a whole, so that the phase is
+        unwrapped alike everywhere."""
         if slices == self.slices:
             return
         assert self.slicing is not None
-        slicing, old = self.slicing, self.slices
-        assert slicing is not None
-        parts, obj = self._object_parts("all"), self.object
-        whole = obj if parts is None else parts.gather(obj)
+        old_m, new_m = self.slicing.distances(self.slices), self.slicing.distances(slices)
+        parts = self._object_parts("all")
+        whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
-        cut = self.ranks.agree(lambda: slicing.resampled(whole, old, slices))
+        cut = self.ranks.agree(lambda: resampled_images(whole, old_m, new_m))
+        y0, x0, y1, x1 = self.box
+        self.object = cut if parts is None else np.ascontiguousarray(cut[:, y0:y1, x0:x1])
+        self.start_object.growths.append({"from_m": old_m, "to_m": new_m})
         self.slices = slices
-        given = None if parts is None else stacked(cut, slices)
-        self._outside = start.StartObject(given, self.start_object.shape, slices)
-        self.object = cut if parts is None else self._outside.cut(self.box)
 
     @property
     def positions(self) -> npt.NDArray[np.float64]:
@@ -248,36 +247,30 @@ class Chain:
         resumed = self._resumed
         if resumed is not None and number == len(resumed.checkpoint.errors):
             standing = resumed.checkpoint.engine
-            refiner = self._place(params, standing)
-            engine = EngineRun(
-                number,
-                params,
-                self.problem,
-                self.object,
-                self.probe,
-                standing,
-                refiner,
-                self.slices,
-                self._geometry,
-            )
+            engine = self._engine_run(number, standing)
             self.ranks.agree(lambda: resumed.restore(engine.core))
             self._resumed = None
             return engine
         self.probe = start.grown_probe(self.probe, params.probe_modes)
         self._resample(self._slices_of(number))
-        self.object = self._outside.grow(
-            self.object, params.object_modes, self.box, self.problem.random
+        self.object = self.start_object.grow(
+            self.object, params.object_modes, self.box, self.problem.random, self.slices
         )
-        refiner = self._place(params, None)
+        return self._engine_run(number, None)
+
+    def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
+        params = self.params.engines[number]
+        refiner = self._place(params, standing)
         return EngineRun(
             number,
             params,
             self.problem,
             self.object,
             self.probe,
-            refiner=refiner,
-            slices=self.slices,
-            geometry=self._geometry,
+            standing,
+            refiner,
+            self.slices,
+            self._geometry,
         )
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
@@ -396,15 +389,12 @@ class Chain:
 
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
         """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
+        obj = self.start_object.cut(None if whole else self.box)
         return {
-            "object": self._start_values(whole),
+            "object": obj if self.slicing is None else stacked(obj, self.slicing.start),
             "probe": self.start_probe,
             "positions": self.given_positions,
         }
-
-    def _start_values(self, whole: bool) -> Complex64:
-        obj = self.start_object.cut(None if whole else self.box)
-        return obj if self.slicing is None else stacked(obj, self.slicing.start)
 
     def _with_slices(self, obj: Complex64) -> Complex64:
         """(K S, A, B) as (K, S, A, B) where the object is thick."""
@@ -418,7 +408,7 @@ class Chain:
             self.ranks,
             self.box,
             self.problem.scan.tiles,
-            self._outside,
+            self.start_object,
             gathered=self.params.gather if gathered is None else gathered,
         )
 

@@ -279,9 +279,8 @@ def core_options(
     options.object_modes, options.probe_modes = object_modes, probe_modes
     starts = (params.map_start, params.distance_start, params.defocus_start)
     options.needs_tangents = any(start is not None for start in starts)
-    if slices > 1:
-        assert problem.slicing is not None
-        options.set_slices(*problem.slicing.between(slices))
+    if problem.slicing is not None:
+        problem.slicing.set_slices(options, slices)
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exitwave.propagate import frequencies, near_field_kernel, propagate
+from exitwave.propagate import frame_kernel, frequencies, propagate
 from exitwave.refined import Refinements
 from exitwave.start import corners_and_fractions
 
@@ -26,26 +26,6 @@ if TYPE_CHECKING:
 _DISTANCE_STEP = 0.02
 # Longest step of the defocus: the phase by which it changes the probe's spectrum, rms.
 _DEFOCUS_PHASE = 0.5
-
-
-def kernel_of(
-    params: Parameters, frame_shape: tuple[int, int], distance_m: float | None = None
-) -> npt.NDArray[Any] | None:
-    """Near-field propagator for the frames, zero frequency first; None in far field.
-
-    A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification
-    M = (f + d) / f, distance d / M. ``pixel_size_m`` is the object's pixel. ``distance_m``: in
-    place of that of the parameters.
-    """
-    near = params.propagation
-    if near.regime == "far":
-        return None
-    distance = near.distance_m if distance_m is None else distance_m
-    if near.focus_distance_m is not None:
-        distance *= near.focus_distance_m / (near.focus_distance_m + distance)
-    return near_field_kernel(
-        frame_shape, near.wavelength_m, distance, near.pixel_size_m, near.method
-    )
 
 
 class GeometryRefiner:
@@ -67,11 +47,11 @@ class GeometryRefiner:
     @property
     def kernel(self) -> npt.NDArray[np.complex64] | None:
         """Near-field propagator of the present distance."""
-        near = self._params.propagation
-        distance = None
-        if near.regime == "near":
-            distance = self._refinements.last("distance_m", near.distance_m)
-        kernel = kernel_of(self._params, self._problem.frame_shape, distance)
+        known = self._params.propagation
+        if known.regime == "near":
+            distance = self._refinements.last("distance_m", known.distance_m)
+            known = known.model_copy(update={"distance_m": distance})
+        kernel = frame_kernel(known, self._problem.frame_shape)
         return None if kernel is None else kernel.astype(np.complex64)
 
     def refine(

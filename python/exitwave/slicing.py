@@ -11,14 +11,12 @@ import numpy.typing as npt
 
 from exitwave.errors import InvalidArgument
 from exitwave.multislice import Slices
-from exitwave.slices import resample_slices
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters, Parameters
 
 # Refinements that look at the object as if it were thin.
 _ONE_SLICE = {
-    "position_start": "positions are",
     "map_start": "the map is",
     "distance_start": "the distance is",
     "defocus_start": "the defocus is",
@@ -124,13 +122,10 @@ class Slicing:
         depth = sum(given) + (given[0] + given[-1]) / 2
         return (depth / slices,) * (slices - 1)
 
-    def resampled(self, obj: Complex64, old: int, new: int) -> Complex64:
-        """The object (K * old, A, B) with ``new`` slices, (K * new, A, B)."""
-        if old == new:
-            return obj
-        modes = obj.reshape(-1, old, *obj.shape[-2:])
-        cut = resample_slices(modes, self.distances(old), new, self.distances(new))
-        return np.ascontiguousarray(cut.reshape(-1, *obj.shape[-2:]), np.complex64)
+    def set_slices(self, options: Any, slices: int) -> None:
+        """Tell the core's options of an engine."""
+        if slices > 1:
+            options.set_slices(*self.between(slices))
 
     def between(self, slices: int) -> tuple[Complex64, npt.NDArray[np.float32]]:
         """Transfer functions (S - 1, Y, X), and moves (S - 1, N, 2) in pixels of each frame's beam,
