@@ -106,6 +106,18 @@ def test_sums_are_those_of_the_oracle(regime, length, fractional, device, seen):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+def test_background_of_the_detector_is_part_of_the_amplitudes(seen):
+    scan = small_scan("near", noise=True)
+
+    scan.run({"name": "AP", "iterations": 1, **start_of("distance")}, background=3.0)
+
+    ((found, obj, probe),) = seen
+    given = scan.reference(), obj.astype(complex), probe.astype(complex), distance_tangent
+    assert found == pytest.approx(
+        normal_equation(*given, *LENGTHS.values(), background=3.0), rel=1e-4
+    )
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize("name", ENGINES)
 def test_parts_come_to_the_same_distance(name, parts):
@@ -336,6 +348,14 @@ def test_what_cannot_be_told_apart_is_refused(regime, engine, message):
     scan = small_scan(regime)
     with pytest.raises(InvalidArgument, match=message):
         scan.run({"name": "ePIE", **engine})
+
+
+@pytest.mark.parametrize("key", ["map_start", "distance_start", "defocus_start"])
+def test_geometry_of_a_thick_object_is_refused(key):
+    scan = small_scan("near")
+    engine = {"name": "rPIE", "slices": 2, "probe_start": None, key: 1}
+    with pytest.raises(InvalidArgument, match=f"{key} is 1, but the .* with one slice only"):
+        scan.run(engine, propagation=propagation_of("near") | {"slice_distances_m": 1e-6})
 
 
 def test_uncertainty_is_the_scatter_of_noisy_runs():

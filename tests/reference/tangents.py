@@ -47,11 +47,11 @@ def map_tangent(probe: Complex, obj: Complex, entry: tuple[int, int]) -> Complex
 
 
 def normal_equation(
-    scan: Scan, obj: Complex, probe: Complex, tangent, *given
+    scan: Scan, obj: Complex, probe: Complex, tangent, *given, background: float = 0.0
 ) -> tuple[float, float]:
     """Curvature sum A'^2 and slope sum A' (sqrt n - A), with A' = Re sum conj(Psi) Psi' / A.
 
-    The exit waves change by tangent(probe, object, *given).
+    A^2 = sum |Psi|^2 + background. The exit waves change by tangent(probe, object, *given).
     """
     curvature = slope = 0.0
     for counts, position in zip(scan.counts, scan.positions, strict=True):
@@ -60,7 +60,7 @@ def normal_equation(
         fraction = corner_and_fraction(position)[1]
         wave = scan.propagator.forward(moved * inside, fraction)
         change = scan.propagator.forward(tangent(moved, inside, *given), fraction)
-        amplitude = np.sqrt((np.abs(wave) ** 2).sum((0, 1)))
+        amplitude = np.sqrt((np.abs(wave) ** 2).sum((0, 1)) + background)
         along = np.where(scan.mask, (np.conj(wave) * change).real.sum((0, 1)) / amplitude, 0)
         curvature += (along**2).sum()
         slope += (along * np.where(scan.mask, np.sqrt(counts) - amplitude, 0)).sum()
