@@ -148,20 +148,21 @@ class LeastSquares final : public Reconstruction<Backend> {
 
   // Model wave to residual wave, by the noise model.
   void detect(Lane& lane, Scratch& s, const Batch& b) {
-    switch (options_.noise) {
-      case Noise::amplitude:
-        return detect(lane, s, b, this->modulus_residual(s));
-      case Noise::anscombe:
-        return detect(
-            lane, s, b,
-            model_.sum_modes(kernels::LossResidual<kernels::Anscombe>{s.measured(), s.wave.view(),
-                                                                      model_.scale()},
-                             s));
-      case Noise::poisson:
-        return search<kernels::ShiftedPoisson>(lane, s, b, Real(0.5));
-      case Noise::gaussian:
-        return search<kernels::Gaussian>(lane, s, b, Real(0));
-    }
+    problem_.with_sensor(b.part, [&]<class Sensor>(const Sensor& sensor) {
+      switch (options_.noise) {
+        case Noise::amplitude:
+          return detect(lane, s, b, this->modulus_residual(s, sensor));
+        case Noise::anscombe: {
+          const kernels::LossResidual<kernels::Anscombe, Sensor> residual{
+              s.measured(), s.wave.view(), model_.scale(), sensor};
+          return detect(lane, s, b, model_.sum_modes(residual, s));
+        }
+        case Noise::poisson:
+          return search<kernels::ShiftedPoisson>(lane, s, b, sensor, Real(0.5));
+        case Noise::gaussian:
+          return search<kernels::Gaussian>(lane, s, b, sensor, Real(0));
+      }
+    });
   }
   // Losses of amplitudes: the full step along the slope, to the measured amplitude.
   template <class Residual>
@@ -170,12 +171,11 @@ class LeastSquares final : public Reconstruction<Backend> {
     this->template add_totals<1>(lane, s, b);
   }
   // Others: a step for each frame.
-  template <class NoiseModel>
-  void search(Lane& lane, Scratch& s, const Batch& b, Real start) {
-    model_.detect(lane, s, b,
-                  model_.sum_modes(kernels::LossAlongSlope<NoiseModel>{s.measured(), s.wave.view(),
-                                                                       model_.scale(), start},
-                                   s));
+  template <class NoiseModel, class Sensor>
+  void search(Lane& lane, Scratch& s, const Batch& b, const Sensor& sensor, Real start) {
+    const kernels::LossAlongSlope<NoiseModel, Sensor> loss{s.measured(), s.wave.view(),
+                                                           model_.scale(), sensor, start};
+    model_.detect(lane, s, b, model_.sum_modes(loss, s));
     lane.map({b.count, 1, 1, 1},
              kernels::LineMinimum{s.keep.data(), s.inside.data(), s.totals.data(), double(start)});
     lane.add_totals(b.count, 1, s.inside.data(), this->totals_.own(b.part, Base::kDeviation));

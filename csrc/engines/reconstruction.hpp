@@ -203,7 +203,7 @@ class Reconstruction : public Engine {
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
         keep(lane, s, b);
-        if (watch_positions_) positions_.find(lane, model_, s, b, p, model_.object(b, 0));
+        if (watch_positions_) positions_.find(lane, model_, s, b, p);
         model_.back_through_slices(lane, s, b, object_sums_);
         if (probe_sums == ProbeSums::none)
           model_.add_object(lane, s, b, p, object_sums_.sum(part, 0));

@@ -32,7 +32,7 @@ struct ShiftedPoisson {
 
 // Loss of a frame along Psi (1 - alpha slope). factor = -slope; totals: squared amplitude deviation
 // over valid pixels, first and second derivative of the loss at alpha = start.
-template <class Noise>
+template <class Noise, class Sensor>
 struct LossAlongSlope {
   static constexpr int kSums = 1;
   static constexpr int kRoots = 0;
@@ -41,6 +41,7 @@ struct LossAlongSlope {
   BatchView<Real> measured;        // (frames, 1, ny, nx): counts; factor on return
   BatchView<const Complex> model;  // (frames, modes, ny, nx)
   Real scale;                      // |model|^2 to counts
+  Sensor sensor;
   Real start;
 
   EXITWAVE_HD Sums<1> term(Pixel p) const { return {{norm(model(p))}}; }
@@ -48,19 +49,20 @@ struct LossAlongSlope {
   EXITWAVE_HD Sums<3> finish(Pixel p, Sums<1> sum, Sums<0>) const {
     using std::sqrt;
     const Real counts = measured(p);
-    const Real valid = counts < 0 ? Real(0) : Real(1);
-    const Real known = valid * counts;
-    const Real intensity = scale * sum.v[0];
+    const Real known = counts < 0 ? Real(0) : counts;
+    const Real light = scale * sum.v[0];
+    const Real intensity = sensor.measured(p, light);
+    const Real valid = counts < 0 || sensor.silent(counts, intensity) ? Real(0) : Real(1);
     const Real deviation = valid * (sqrt(known) - sqrt(intensity));
     const Real slope = valid * Noise::slope(intensity, known);
     const Real left = 1 - start * slope;
-    const Real here = intensity * left * left;
-    const Real along = -2 * intensity * left * slope;
+    const Real here = sensor.measured(p, light * left * left);
+    const Real along = -2 * light * left * slope;
     const Real slope_here = valid * Noise::slope(here, known);
     const Real bend = Noise::curvature(here, known) * along * along;
     measured(p) = -slope;
-    return {{deviation * deviation, slope_here * along,
-             bend + 2 * slope_here * intensity * slope * slope}};
+    return {
+        {deviation * deviation, slope_here * along, bend + 2 * slope_here * light * slope * slope}};
   }
 };
 

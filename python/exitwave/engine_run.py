@@ -268,9 +268,8 @@ def core_options(
         if values.get(key) is not None:
             setattr(options, key, values[key])
     options.object_modes, options.probe_modes = object_modes, probe_modes
-    if slices > 1:
-        assert problem.slicing is not None
-        options.set_slices(*problem.slicing.between(slices))
+    if problem.slicing is not None:
+        problem.slicing.set_slices(options, slices)
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])

@@ -38,15 +38,16 @@ def transforms_per_frame(
     near: bool = False,
     fractional: bool = False,
     object_modes: int = 1,
+    slices: int = 1,
 ) -> int:
     """Transforms of a frame in an iteration that updates the probe.
 
     To the detector and back for each wave; ML's line search sends three more waves there. In the
     near field each way takes two. A fraction of a position shifts the probe under the frame, and
     where ML and LSQML look for their steps once more with its direction, and brings the probe's sum
-    back: one transform each.
+    back: one transform each. From slice to slice each way takes two.
     """
-    ways = (5 if engine == "ML" else 2) * (2 if near else 1)
+    ways = (5 if engine == "ML" else 2) * ((2 if near else 1) + 2 * (slices - 1))
     shifts = (4 if engine in SHIFTS_DIRECTION else 2) if fractional else 0
     return modes * (object_modes * ways + shifts)
 
