@@ -113,7 +113,7 @@ class Chain:
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
         self.ranks.agree(lambda: self._compare_with(checkpoint.fingerprint))
-        self.start_object = self._outside = checkpoint.start_object
+        self.start_object = checkpoint.start_object
         self.squeeze = checkpoint.squeeze
         self.object, self.probe = checkpoint.object, checkpoint.probe
         self.slices = self._slices_of(len(checkpoint.errors))
