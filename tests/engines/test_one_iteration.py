@@ -341,7 +341,7 @@ def test_noise_models_of_least_squares(noise, modes, device):
 @pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 def test_momentum_rests_when_the_error_does_not_fall(device):
     """Steps that are too long: the error rises and falls."""
-    options = defaults("LSQML", momentum=0.9, object_step=2.0, probe_step=2.0, iterations=7)
+    options = defaults("LSQML", momentum=0.5, object_step=1.5, probe_step=1.0, iterations=5)
     scan = scan_of("far", (1, 1))
     errors = _expected(scan, options)[2]
     assert (np.diff(errors[:-2]) > 0).any()
