@@ -44,7 +44,7 @@ _UNITS = ((1.0, "m"), (1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"), (1e-12, "pm"))
 
 
 def plot_result(result: Result, *, title: str | None = None) -> Figure:
-    """Object (of a thick one the product of its slices), probe modes, scan and errors in one figure.
+    """Object, probe modes, scan and errors in one figure; of a thick object the product of slices.
 
     Parameters
     ----------
