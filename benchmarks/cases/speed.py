@@ -181,12 +181,12 @@ _PRESSED = {
 _FAR, _NEAR, _FRACTIONAL = scans.far_scan, scans.near_scan, scans.fractional_scan
 _TIMINGS = (
     *(Timing(engine, _FAR, engine) for engine in ("AP", "DM", "RAAR", "ePIE")),
-    Timing("ML", _FAR, "ML", limit=1.6),
+    *(Timing(engine, _FAR, engine, limit=1.6) for engine in ("ML", "LSQML")),
     *(Timing(f"{engine} 3 modes", _FAR, engine, modes=3) for engine in ("AP", "DM", "ePIE")),
     *(Timing(f"near {engine}", _NEAR, engine, limit=1.6, near=True) for engine in ("DM", "ePIE")),
     *(
         Timing(f"fractional {engine}", _FRACTIONAL, engine, limit, fractional=True)
-        for engine, limit in (("DM", 1.5), ("ePIE", 1.5), ("ML", 1.6))
+        for engine, limit in (("DM", 1.5), ("ePIE", 1.5), ("ML", 1.6), ("LSQML", 1.6))
     ),
     *(
         Timing(f"{engine} 8 slices", scans.short_scan, engine, limit=1.6, slices=8)

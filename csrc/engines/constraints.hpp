@@ -131,9 +131,9 @@ class Constraints {
     }
   }
 
-  void flatten(int mode) {
+  void flatten(int image) {
     const auto flat = [&](int part) {
-      return kernels::FlatSum{state_.object(part), mode,
+      return kernels::FlatSum{state_.object(part), image,
                               options_.object_flat.empty() ? Real(options_.flat_amplitude) : 0};
     };
     backend_.for_each_part([&](Lane& lane, int, int part) {

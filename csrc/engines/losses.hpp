@@ -37,8 +37,8 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
       touched = std::move(group.touched);
     }
     this->forget(Base::kLoss, 2);
-    this->template sum_gradients<kernels::LossAndResidual<NoiseModel>>(true, &touched, Base::kLoss,
-                                                                       [](Lane&, int) {});
+    this->template sum_gradients<kernels::LossAndResidual>(true, &touched, Base::kLoss,
+                                                           [](Lane&, int) {});
     keep_gradients();
     if (problem_.scan().moves()) find_slopes();
     return found();
@@ -120,7 +120,7 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
       }
       this->for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
-        this->template find_residual<kernels::LossResidual<NoiseModel>>(lane, s, b);
+        this->template find_residual<kernels::LossResidual>(lane, s, b);
         model_.backward(lane, b, s.wave.view());
         model_.probe_term(lane, s, b, model_.object(b, 0));
         if (problem_.scan().near_field)

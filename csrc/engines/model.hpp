@@ -61,14 +61,13 @@ class Model {
         state_(state),
         slices_(backend, problem, options),
         batch_(backend.batch()) {
-    const bool whole_frames = options.power_bound >= 0;
     const Scan& scan = problem.scan();
     const Real pixels = Real(scan.ny) * Real(scan.nx);
     // Far field transforms are unscaled, so stored waves are sqrt(pixels) times the unitary ones.
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
-    // A power bound needs factors after the pass over a frame's rows.
+    const bool whole_frames = options.needs_whole_frames() || !Lane::kRowByRow;
     for (int i = 0; i < backend.lanes(); ++i)
-      scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames || !Lane::kRowByRow));
+      scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames));
   }
 
   int batch() const { return batch_; }

@@ -8,6 +8,7 @@
 #include "engines/layout.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/propagate.hpp"
+#include "kernels/sensor.hpp"
 
 namespace exitwave {
 
@@ -99,11 +100,21 @@ class Problem {
     });
   }
 
+  // f(sensor): what the detector does beside counting the waves' photons.
+  template <class F>
+  void with_sensor(int part, const F& f) {
+    if (scan_.plain())
+      f(kernels::PlainSensor{});
+    else
+      f(kernels::Sensor{copies_[copy_of(part)].background.repeated(), scan_.saturation});
+  }
+
  private:
   // What is the same for all parts, once in each memory.
   struct Copy {
     Buffer<unsigned char> valid;
     Images<Complex> kernel;
+    Images<Real> background;
   };
   struct Part {
     Buffer<Corner> corner;
@@ -115,7 +126,16 @@ class Problem {
 
   Copy make_copy(Memory& memory) const {
     return {Buffer<unsigned char>(memory, scan_.valid),
-            scan_.near_field ? scaled_kernel(memory) : Images<Complex>()};
+            scan_.near_field ? scaled_kernel(memory) : Images<Complex>(),
+            scan_.plain() ? Images<Real>() : make_background(memory)};
+  }
+
+  Images<Real> make_background(Memory& memory) const {
+    Images<Real> images(memory, {1, 1, scan_.ny, scan_.nx});
+    if (!scan_.background.empty())
+      memory.copy_from_host(images.view().data, scan_.background.data(),
+                            scan_.background.size() * sizeof(Real));
+    return images;
   }
 
   Part make_part(Memory& memory, const std::vector<int>& frames,

@@ -62,10 +62,11 @@ class Reconstruction : public Engine {
   void finish() override {}
 
   double deviation() override {
-    return total_over_frames([&](Scratch& s) { return modulus_residual(s); });
+    return total_over_frames(
+        [&](Scratch& s, const auto& sensor) { return modulus_residual(s, sensor); });
   }
   double model_power() override {
-    return total_over_frames([&](Scratch& s) {
+    return total_over_frames([&](Scratch& s, const auto&) {
       return model_.sum_modes(kernels::ModelPower{s.measured(), s.wave.view(), model_.scale()}, s);
     });
   }
@@ -84,7 +85,7 @@ class Reconstruction : public Engine {
     const std::vector<Real> fraction_now = problem_.fractions_now();
     problem_.set_positions(corner, fraction);
     total_over_frames(
-        [&](Scratch& s) { return modulus_residual(s); },
+        [&](Scratch& s, const auto& sensor) { return modulus_residual(s, sensor); },
         [&](Lane& lane, Scratch& s, const Batch& b) { positions_.keep(lane, s, b, 1); });
     positions_.read(target, 1);
     problem_.set_positions(corner_now, fraction_now);
@@ -146,6 +147,8 @@ class Reconstruction : public Engine {
     }
   }
   void set_all_frames() { set_frames(all_frames_); }
+  // Of each part, in their order.
+  const std::vector<std::vector<int>>& frames_of_pass() const { return frames_; }
 
   // f(scratch, batch) over the part's frames of the pass, or some of them
   template <class F>
@@ -174,6 +177,8 @@ class Reconstruction : public Engine {
   Batch some_frames(int part, FrameRange range) {
     return {part, blocks_.order(part) + range.begin, range.end - range.begin};
   }
+  // Of the first frame of a batch.
+  std::ptrdiff_t place_in_pass(const Batch& b) const { return b.frame - blocks_.order(b.part); }
   FrameRange whole_pass(int part) const { return {0, int(frames_[std::size_t(part)].size())}; }
 
   // f(lane, part) for every part that holds a probe of its own
@@ -187,14 +192,17 @@ class Reconstruction : public Engine {
 
   // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave
   // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
-  // (null: all). Sums of the probe without weights are kept: more is to come.
-  template <class Rule>
-  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
+  // (null: all). Sums of the probe without weights are kept: more is to come. keep(lane, scratch,
+  // batch) sees the residual as an exit wave.
+  template <class Rule, class Keep>
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule,
+                  const Keep& keep) {
     const auto work = [&](Lane& lane, int lane_number, int part, FrameRange range) {
       for_each_batch(lane, lane_number, part, range, waves, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
+        keep(lane, s, b);
         if (watch_positions_) positions_.find(lane, model_, s, b, p);
         model_.back_through_slices(lane, s, b, object_sums_);
         if (probe_sums == ProbeSums::none)
@@ -219,6 +227,11 @@ class Reconstruction : public Engine {
       object_sums_.send_here(lane, part, touched);
       if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
+  }
+
+  template <class Rule>
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
+    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&) {});
   }
 
   // Makes sums that were sent whole wherever a part updates, and finds their largest weights.
@@ -298,9 +311,10 @@ class Reconstruction : public Engine {
   }
 
   // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
-  auto modulus_residual(Scratch& s) {
-    return model_.sum_modes(kernels::ModulusResidual{s.measured(), s.wave.view(), model_.scale()},
-                            s);
+  template <class Sensor>
+  auto modulus_residual(Scratch& s, const Sensor& sensor) {
+    return model_.sum_modes(
+        kernels::ModulusResidual<Sensor>{s.measured(), s.wave.view(), model_.scale(), sensor}, s);
   }
   // Residual wave from the factor.
   auto scale_wave(Scratch& s) {
@@ -397,7 +411,9 @@ class Reconstruction : public Engine {
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
         model_.model(lane, s, b);
-        model_.detect(lane, s, b, make_operation(s));
+        problem_.with_sensor(part, [&](const auto& sensor) {
+          model_.detect(lane, s, b, make_operation(s, sensor));
+        });
         add_totals<1>(lane, s, b);
         after(lane, s, b);
       });

@@ -17,7 +17,7 @@ enum Place {
   kDeviation,           // of the model
   kReflectedDeviation,  // of the reflected wave, right after the model's
   kInside,              // frames inside the power bound
-  kLargestObject,       // weights
+  kLargestObject,       // weights; of further slices: see largest_object
   kLargestProbe,
   kPower,                  // of the probe
   kUncut,                  // power of an update of the probe before its supports,

@@ -5,6 +5,7 @@
 #include "core/complex.hpp"
 #include "core/sums.hpp"
 #include "core/view.hpp"
+#include "kernels/sensor.hpp"
 
 namespace exitwave::kernels {
 
@@ -66,7 +67,7 @@ struct Gaussian {
 
 // factor = -dL/dI, so that factor * Psi is the residual wave of the negative gradient.
 // Total: squared amplitude deviation over valid pixels.
-template <class Noise>
+template <class Noise, class Sensor>
 struct LossResidual {
   static constexpr int kSums = 1;
   static constexpr int kRoots = 0;
@@ -75,6 +76,7 @@ struct LossResidual {
   BatchView<Real> measured;        // (frames, 1, ny, nx): counts; factor on return
   BatchView<const Complex> model;  // (frames, modes, ny, nx)
   Real scale;                      // |model|^2 to counts
+  Sensor sensor;
 
   EXITWAVE_HD Sums<1> term(Pixel p) const { return {{norm(model(p))}}; }
 
@@ -82,17 +84,18 @@ struct LossResidual {
     using std::sqrt;
     const Real counts = measured(p);
     const Real known = counts < 0 ? Real(0) : counts;
-    const Real intensity = scale * sum.v[0];
-    const Real deviation = counts < 0 ? Real(0) : sqrt(known) - sqrt(intensity);
+    const Real intensity = sensor.measured(p, scale * sum.v[0]);
+    const bool unheard = counts < 0 || sensor.silent(counts, intensity);
+    const Real deviation = unheard ? Real(0) : sqrt(known) - sqrt(intensity);
     const Real slope = Noise::slope(intensity, known);
-    measured(p) = counts < 0 ? Real(0) : -slope;
+    measured(p) = unheard ? Real(0) : -slope;
     return {{deviation * deviation}};
   }
 };
 
 // The same with the loss before the deviation in the totals. Below kDarkCounts the loss goes on
 // with the slope that LossResidual takes there.
-template <class Noise>
+template <class Noise, class Sensor>
 struct LossAndResidual {
   static constexpr int kSums = 1;
   static constexpr int kRoots = 0;
@@ -101,18 +104,20 @@ struct LossAndResidual {
   BatchView<Real> measured;        // (frames, 1, ny, nx): counts; factor on return
   BatchView<const Complex> model;  // (frames, modes, ny, nx)
   Real scale;                      // |model|^2 to counts
+  Sensor sensor;
 
   EXITWAVE_HD Sums<1> term(Pixel p) const { return {{norm(model(p))}}; }
 
   EXITWAVE_HD Sums<2> finish(Pixel p, Sums<1> sum, Sums<0> none) const {
     const Real counts = measured(p);
     const Real known = counts < 0 ? Real(0) : counts;
-    const Real intensity = scale * sum.v[0];
+    const Real intensity = sensor.measured(p, scale * sum.v[0]);
     const Real safe = intensity > kDarkCounts ? intensity : kDarkCounts;
     const double loss = Noise::loss(double(safe), double(known)) +
                         double(Noise::slope(safe, known)) * double(intensity - safe);
-    const Sums<1> deviation = LossResidual<Noise>{measured, model, scale}.finish(p, sum, none);
-    return {{counts < 0 ? Real(0) : Real(loss), deviation.v[0]}};
+    const bool unheard = counts < 0 || sensor.silent(counts, intensity);
+    const LossResidual<Noise, Sensor> residual{measured, model, scale, sensor};
+    return {{unheard ? Real(0) : Real(loss), residual.finish(p, sum, none).v[0]}};
   }
 };
 
@@ -120,7 +125,7 @@ struct LossAndResidual {
 //   I1 = 2 Re(conj(Psi) A1),  I2 = |A1|^2 + 2 Re(conj(Psi) A2);
 // totals: c1 = sum L' I1,  c2 = sum L' I2 + L'' I1^2 / 2, and the part of c2 that cannot be
 // negative, max(L', 0) |A1|^2 + L'' I1^2 / 2.
-template <class Noise>
+template <class Noise, class Sensor>
 struct LineSearch {
   static constexpr int kSums = 4;
   static constexpr int kRoots = 0;
@@ -131,6 +136,7 @@ struct LineSearch {
   BatchView<const Complex> first;   // A1
   BatchView<const Complex> second;  // A2
   Real scale;
+  Sensor sensor;
 
   EXITWAVE_HD Sums<4> term(Pixel p) const {
     const Complex psi = model(p);
@@ -141,8 +147,8 @@ struct LineSearch {
   EXITWAVE_HD Sums<3> finish(Pixel p, Sums<4> sum, Sums<0>) const {
     const Real counts = measured(p);
     const Real known = counts < 0 ? Real(0) : counts;
-    const Real valid = counts < 0 ? Real(0) : Real(1);
-    const Real intensity = scale * sum.v[0];
+    const Real intensity = sensor.measured(p, scale * sum.v[0]);
+    const Real valid = counts < 0 || sensor.silent(counts, intensity) ? Real(0) : Real(1);
     const Real i1 = 2 * scale * sum.v[1];
     const Real a1 = scale * sum.v[2];
     const Real i2 = a1 + 2 * scale * sum.v[3];

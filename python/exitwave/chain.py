@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exitwave import start
+from exitwave.callbacks import State, ask
 from exitwave.checkpoint import Checkpoint, Checkpoints, EngineStanding, Resumed, Source
 from exitwave.counts import Counts, fingerprint
 from exitwave.division import Division
@@ -25,7 +27,8 @@ from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.propagate import frame_kernel
-from exitwave.result import Result, State
+from exitwave.result import Result
+from exitwave.sensor import with_sensor
 from exitwave.slices import resampled_images
 from exitwave.slicing import Slicing, stacked
 from exitwave.start_probe import make_start_probe, placeholder, uses_data
@@ -62,6 +65,7 @@ class Chain:
         self.box = division.box
         frame_shape = division.frame_shape
         kernel = self.ranks.agree(lambda: frame_kernel(params.propagation, frame_shape))
+        counts = self.ranks.agree(partial(with_sensor, counts, params, planning))
         frames = len(division.positions)
         self.slicing = self.ranks.agree(lambda: Slicing.of(params, obj, frame_shape, frames))
         # Slices that the object has now, 1 where it is thin.
@@ -312,21 +316,32 @@ class Chain:
         callback = self.params.callback
         if callback is None or (iteration + 1) % self.params.callback_every != 0:
             return False
-        obj = self._gathered(engine.core.object_view) if self.ranks.size > 1 else None
+        core = engine.core
+        obj = self._gathered(core.object_view) if self.ranks.size > 1 else None
 
-        def call() -> bool:
-            state = State(
+        def state() -> State:
+            return State(
                 engine.name,
                 engine.number,
                 iteration,
                 engine.errors[-1],
-                _read_only(self._with_slices(engine.core.object_view if obj is None else obj)),
-                _read_only(engine.core.probe_view),
+                _read_only(self._with_slices(core.object_view if obj is None else obj)),
+                _read_only(core.probe_view),
                 _read_only(self.positions.view()),
             )
-            return callback(state) is True
 
-        return self.ranks.by_first(call)
+        whole = self.ranks.size == 1 or self.params.gather is not False
+        change = ask(callback, state, self.ranks, whole=whole)
+        if change.object is not None or change.probe is not None:
+            new = core.object if change.object is None else self._cut(change.object)
+            core.set_fields(new, core.probe if change.probe is None else change.probe)
+        return change.stop
+
+    def _cut(self, obj: Complex64) -> Complex64:
+        """This rank's part of a whole object, (K S, A, B)."""
+        y0, x0, y1, x1 = self.box
+        images = obj.reshape(-1, *obj.shape[-2:])
+        return np.ascontiguousarray(images[:, y0:y1, x0:x1])
 
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = engine.core.object, engine.core.probe

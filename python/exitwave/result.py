@@ -74,29 +74,3 @@ class Result:
     def __iter__(self) -> Iterator[Complex64]:
         yield self.object
         yield self.probe
-
-
-@dataclass(frozen=True)
-class State:
-    """What a callback sees after an iteration. Arrays are the run's own, read-only.
-
-    Attributes
-    ----------
-    engine : str
-        Name of the engine, which is number ``engine_index`` of the chain.
-    iteration : int
-        Iteration of this engine that was just done, from 0.
-    error : float
-        Fourier error of the model that the iteration started from.
-    object : complex64, shape (K, A, B), or (K, S, A, B) with slices
-    probe : complex64, shape (M, Y, X)
-    positions : float64, shape (N, 2), pixels of ``object``
-    """
-
-    engine: str
-    engine_index: int
-    iteration: int
-    error: float
-    object: Complex64
-    probe: Complex64
-    positions: npt.NDArray[np.float64]

@@ -83,7 +83,13 @@ EngineOptions options_of(const std::string& name, const SampleKind& kind) {
     o.momentum = 0.5;
     o.momentum_period = 4;
   }
-  if (name == "ML") o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "ML" || name == "LSQML") o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "LSQML") {
+    o.group_size = 3;
+    o.object_step = o.probe_step = 0.7;
+    o.momentum = 0.5;
+    o.noise = Noise::amplitude;
+  }
   return o;
 }
 

@@ -21,7 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import exitwave
 from exitwave.mpi import find_ranks
-from small_scan import ENGINES, OBJECT, PIES, SmallScan, everything, relative, small_scan
+from small_scan import (
+    ENGINES,
+    IN_GROUPS,
+    OBJECT,
+    SmallScan,
+    everything,
+    relative,
+    small_scan,
+)
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
@@ -86,7 +94,10 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
         yield f"{name} slices", replace(small_scan(), obj=None), chain, given
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
-        given = engine(name, iterations=3) | ({"group_size": 100} if name in PIES else {})
+        given = engine(name, iterations=3)
+        if name in IN_GROUPS:
+            # LSQML keeps the residuals of a group.
+            given["group_size"] = 10 if name == "LSQML" else 100
         yield f"{name} file", stored, [given], several
         limit = {"memory_limit": LIMIT, "scratch_folder": folder}
         yield f"{name} streamed", stored, [given], several | limit
@@ -150,6 +161,22 @@ def callbacks(folder: str) -> dict[str, Any]:
     result = small_scan().run(engine("ePIE"), callback=callback)
     mine = {"calls": calls, "iterations": len(result.errors[0]), "stopped": result.stopped}
     return {"ranks": list(ranks.collect([mine])), "shape": result.object.shape}
+
+
+def changes(folder: str) -> dict[str, Any]:
+    """A callback that changes object and probe, by two processes and by each alone."""
+
+    def callback(state: Any) -> exitwave.Change:
+        ramp = np.linspace(0.99, 1.01, state.object.shape[-1])
+        return exitwave.Change(object=state.object * ramp, probe=1.001 * state.probe)
+
+    off = []
+    for name in ENGINES:
+        scan, options = small_scan("far", 2), engine(name)
+        alone = scan.run(options, callback=callback, comm=False)
+        result = scan.run(options, callback=callback, gather="all")
+        off.append(max(relative(result.object, alone.object), relative(result.probe, alone.probe)))
+    return {"off": off}
 
 
 def refusals(folder: str) -> dict[str, Any]:
@@ -231,6 +258,7 @@ JOBS: tuple[Callable[[str], dict[str, Any]], ...] = (
     compare,
     shares,
     callbacks,
+    changes,
     refusals,
     fails_alone,
     interrupted,

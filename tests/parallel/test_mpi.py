@@ -93,6 +93,10 @@ def test_callbacks_run_on_the_first_rank_and_stop_all(folder):
     assert first["stopped"] == second["stopped"] == "callback"
 
 
+def test_callbacks_that_change_arrays_change_those_of_all_ranks(folder):
+    assert max(run(2, JOBS, "changes", folder)["off"]) < TOLERANCE
+
+
 def test_bad_input_of_one_rank_is_refused_by_all(folder):
     first, second = run(2, JOBS, "refusals", folder)["ranks"]
 

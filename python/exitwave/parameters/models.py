@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from exitwave.parameters import call_fields as call
+from exitwave.parameters import detector_fields as detector
 from exitwave.parameters import engine_fields as engine
 from exitwave.parameters import object_fields as known
 from exitwave.parameters.base import Model
@@ -136,9 +137,23 @@ class ML(EngineParameters):
     noise: engine.Noise = "poisson"
 
 
-Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML, Field(discriminator="name")]
+class LSQML(EngineParameters):
+    """Least-squares maximum likelihood."""
+
+    name: Literal["LSQML"] = "LSQML"
+    group_size: engine.GroupSize = None
+    object_inertia: engine.ObjectInertia = 0.1
+    probe_inertia: engine.ProbeInertia = 0.1
+    object_step: engine.ObjectStep = 0.7
+    probe_step: engine.ProbeStep = 0.7
+    noise: engine.Noise = "amplitude"
+    momentum: engine.Momentum = 0.7
+
+
+Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML | LSQML, Field(discriminator="name")]
 ENGINES: dict[str, type[EngineParameters]] = {
-    model.model_fields["name"].default: model for model in (AP, DM, RAAR, EPIE, RPIE, MPIE, ML)
+    model.model_fields["name"].default: model
+    for model in (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, LSQML)
 }
 
 
@@ -174,6 +189,8 @@ class Parameters(Model):
 
     engines: list[Engine] = Field(min_length=1, strict=True)
     propagation: Propagation = FarField()
+    background: detector.Background = None
+    saturation: detector.Saturation = None
     device: call.Device = "auto"
     parts: call.Parts = None
     batch: call.Batch = None

@@ -161,6 +161,12 @@ def check_flat_regions(params: Parameters, object_shape: tuple[int, int]) -> Non
 
 
 def _check_supports(params: Parameters, frame_shape: tuple[int, int]) -> None:
+    background = params.background
+    if isinstance(background, np.ndarray) and background.shape != tuple(frame_shape):
+        raise InvalidArgument(
+            f"background is {show(background)}; it must have the shape {tuple(frame_shape)} of a "
+            "frame."
+        )
     for index, engine in enumerate(params.engines):
         for key in _SUPPORTS:
             support = getattr(engine, key)
