@@ -267,7 +267,7 @@ class BoundEngine {
     engine_->set_fields(o, p);
   }
   py::tuple gradients() const {
-    ComplexArray object({options_.object_modes, object_ny_, object_nx_});
+    ComplexArray object({options_.object_images(), object_ny_, object_nx_});
     ComplexArray probe({options_.probe_modes, ny_, nx_});
     std::fill_n(object.mutable_data(), object.size(), std::complex<Real>(0));
     engine_->get_gradients(reinterpret_cast<Complex*>(object.mutable_data()),

@@ -38,6 +38,7 @@ struct EngineOptions {
   double power_bound = -1;  // squared amplitude deviation per pixel; negative: off
   double momentum = 0;
   int momentum_period = 0;  // group updates; 0: no momentum
+  int group_size = 1;       // frames of a group at most
   Noise noise = Noise::poisson;
   double smoothness = 0;
   double object_tv = 0;
@@ -62,6 +63,12 @@ struct EngineOptions {
 
   // Images of the object: the slices of the first mode, of the second, ...
   int object_images() const { return object_modes * slices; }
+
+  // Whether all of a frame must be seen before any pixel of it can be changed at the detector.
+  bool needs_whole_frames() const {
+    return power_bound >= 0 ||
+           (name == "LSQML" && (noise == Noise::poisson || noise == Noise::gaussian));
+  }
 };
 
 // What one iteration found out; sums over all frames.

@@ -147,6 +147,8 @@ class Reconstruction : public Engine {
     }
   }
   void set_all_frames() { set_frames(all_frames_); }
+  // Of each part, in their order.
+  const std::vector<std::vector<int>>& frames_of_pass() const { return frames_; }
 
   // f(scratch, batch) over the part's frames of the pass, or some of them
   template <class F>
@@ -175,6 +177,8 @@ class Reconstruction : public Engine {
   Batch some_frames(int part, FrameRange range) {
     return {part, blocks_.order(part) + range.begin, range.end - range.begin};
   }
+  // Of the first frame of a batch.
+  std::ptrdiff_t place_in_pass(const Batch& b) const { return b.frame - blocks_.order(b.part); }
   FrameRange whole_pass(int part) const { return {0, int(frames_[std::size_t(part)].size())}; }
 
   // f(lane, part) for every part that holds a probe of its own
@@ -188,15 +192,18 @@ class Reconstruction : public Engine {
 
   // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave
   // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
-  // (null: all). Sums of the probe without weights are kept: more is to come.
-  template <class Rule>
-  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
+  // (null: all). Sums of the probe without weights are kept: more is to come. keep(lane, scratch,
+  // batch) sees the residual as an exit wave.
+  template <class Rule, class Keep>
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule,
+                  const Keep& keep) {
     const auto work = [&](Lane& lane, int lane_number, int part, FrameRange range) {
       for_each_batch(lane, lane_number, part, range, waves, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        if (watch_positions_) positions_.find(lane, model_, s, b, p, model_.object(b, 0));
+        keep(lane, s, b);
+        if (watch_positions_) positions_.find(lane, model_, s, b, p);
         model_.back_through_slices(lane, s, b, object_sums_);
         if (probe_sums == ProbeSums::none)
           model_.add_object(lane, s, b, p, object_sums_.sum(part, 0));
@@ -220,6 +227,11 @@ class Reconstruction : public Engine {
       object_sums_.send_here(lane, part, touched);
       if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
+  }
+
+  template <class Rule>
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
+    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&) {});
   }
 
   // Makes sums that were sent whole wherever a part updates, and finds their largest weights.

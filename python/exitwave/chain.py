@@ -26,8 +26,10 @@ from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
+from exitwave.propagate import frame_kernel
 from exitwave.result import Result
 from exitwave.sensor import with_sensor
+from exitwave.slices import resampled_images
 from exitwave.slicing import Slicing, stacked
 from exitwave.start_probe import make_start_probe, placeholder, uses_data
 
@@ -62,7 +64,7 @@ class Chain:
         self._refiner: PositionRefiner | None = None
         self.box = division.box
         frame_shape = division.frame_shape
-        kernel = self.ranks.agree(lambda: near_field_kernel_of(params, frame_shape))
+        kernel = self.ranks.agree(lambda: frame_kernel(params.propagation, frame_shape))
         counts = self.ranks.agree(partial(with_sensor, counts, params, planning))
         frames = len(division.positions)
         self.slicing = self.ranks.agree(lambda: Slicing.of(params, obj, frame_shape, frames))
@@ -72,8 +74,6 @@ class Chain:
         self.start_object = start.StartObject(
             obj, division.object_shape, None if self.slicing is None else self.slices
         )
-        # What stands at pixels that no part holds.
-        self._outside = self.start_object
         self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
         if planning:
             self.probe = placeholder(probe, frame_shape)
@@ -168,21 +168,20 @@ class Chain:
         return 1 if self.slicing is None else self.slicing.of_engine[number]
 
     def _resample(self, slices: int) -> None:
-        """Split or merge the slices of the object: all of it also where it is spread over ranks, so
-        that the phase is unwrapped alike everywhere."""
+        """Split or merge the slices; where ranks share the object, as a whole, so that the phase is
+        unwrapped alike everywhere."""
         if slices == self.slices:
             return
         assert self.slicing is not None
-        slicing, old = self.slicing, self.slices
-        assert slicing is not None
-        parts, obj = self._object_parts("all"), self.object
-        whole = obj if parts is None else parts.gather(obj)
+        old_m, new_m = self.slicing.distances(self.slices), self.slicing.distances(slices)
+        parts = self._object_parts("all")
+        whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
-        cut = self.ranks.agree(lambda: slicing.resampled(whole, old, slices))
+        cut = self.ranks.agree(lambda: resampled_images(whole, old_m, new_m))
+        y0, x0, y1, x1 = self.box
+        self.object = cut if parts is None else np.ascontiguousarray(cut[:, y0:y1, x0:x1])
+        self.start_object.growths.append({"from_m": old_m, "to_m": new_m})
         self.slices = slices
-        given = None if parts is None else stacked(cut, slices)
-        self._outside = start.StartObject(given, self.start_object.shape, slices)
-        self.object = cut if parts is None else self._outside.cut(self.box)
 
     @property
     def positions(self) -> npt.NDArray[np.float64]:
@@ -240,35 +239,22 @@ class Chain:
         resumed = self._resumed
         if resumed is not None and number == len(resumed.checkpoint.errors):
             standing = resumed.checkpoint.engine
-            refiner = self._place(params, standing)
-            engine = EngineRun(
-                number,
-                params,
-                self.problem,
-                self.object,
-                self.probe,
-                standing,
-                refiner,
-                self.slices,
-            )
+            engine = self._engine_run(number, standing)
             self.ranks.agree(lambda: resumed.restore(engine.core))
             self._resumed = None
             return engine
         self.probe = start.grown_probe(self.probe, params.probe_modes)
         self._resample(self._slices_of(number))
-        self.object = self._outside.grow(
-            self.object, params.object_modes, self.box, self.problem.random
+        self.object = self.start_object.grow(
+            self.object, params.object_modes, self.box, self.problem.random, self.slices
         )
-        refiner = self._place(params, None)
-        return EngineRun(
-            number,
-            params,
-            self.problem,
-            self.object,
-            self.probe,
-            refiner=refiner,
-            slices=self.slices,
-        )
+        return self._engine_run(number, None)
+
+    def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
+        params = self.params.engines[number]
+        refiner = self._place(params, standing)
+        fields = self.object, self.probe
+        return EngineRun(number, params, self.problem, *fields, standing, refiner, self.slices)
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
         before = time.perf_counter()
@@ -384,15 +370,12 @@ class Chain:
 
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
         """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
+        obj = self.start_object.cut(None if whole else self.box)
         return {
-            "object": self._start_values(whole),
+            "object": obj if self.slicing is None else stacked(obj, self.slicing.start),
             "probe": self.start_probe,
             "positions": self.given_positions,
         }
-
-    def _start_values(self, whole: bool) -> Complex64:
-        obj = self.start_object.cut(None if whole else self.box)
-        return obj if self.slicing is None else stacked(obj, self.slicing.start)
 
     def _with_slices(self, obj: Complex64) -> Complex64:
         """(K S, A, B) as (K, S, A, B) where the object is thick."""
@@ -406,7 +389,7 @@ class Chain:
             self.ranks,
             self.box,
             self.problem.scan.tiles,
-            self._outside,
+            self.start_object,
             gathered=self.params.gather if gathered is None else gathered,
         )
 
@@ -414,27 +397,6 @@ class Chain:
         """The whole object on the ranks that get it, else None."""
         parts = self._object_parts()
         return obj if parts is None else parts.gather(obj)
-
-
-def near_field_kernel_of(
-    params: Parameters, frame_shape: tuple[int, int]
-) -> npt.NDArray[Any] | None:
-    """Near-field propagator for the frames, zero frequency first; None in far field.
-
-    A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification
-    M = (f + d) / f, distance d / M. ``pixel_size_m`` is the object's pixel.
-    """
-    near = params.propagation
-    if near.regime == "far":
-        return None
-    from exitwave.propagate import near_field_kernel
-
-    distance = near.distance_m
-    if near.focus_distance_m is not None:
-        distance *= near.focus_distance_m / (near.focus_distance_m + near.distance_m)
-    return near_field_kernel(
-        frame_shape, near.wavelength_m, distance, near.pixel_size_m, near.method
-    )
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

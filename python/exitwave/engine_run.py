@@ -208,6 +208,7 @@ _ADVICE = {
     "ePIE": "lower object_step and probe_step, or start the probe later (probe_start)",
     "rPIE": "raise object_alpha and probe_alpha, or start the probe later (probe_start)",
     "mPIE": "lower momentum, raise object_alpha and probe_alpha, or start the probe later",
+    "LSQML": "lower object_step and probe_step, set momentum to 0, or start the probe later",
     "ML": "run DM or ePIE first, or raise object_inertia and probe_inertia",
 }
 
@@ -217,7 +218,7 @@ def _group_size(params: EngineParameters, frames: int) -> int | None:
     if "group_size" not in type(params).model_fields:
         return None
     size = getattr(params, "group_size")  # noqa: B009  not every model has it
-    return int(size) if size is not None else automatic_group_size(frames)
+    return min(int(size), frames) if size is not None else automatic_group_size(frames)
 
 
 def automatic_group_size(frames: int) -> int:
@@ -262,13 +263,13 @@ def core_options(
         values["power_bound"] = None
     if "momentum_period" in values and values["momentum_period"] is None:
         values["momentum_period"] = _momentum_period(params, len(problem.order))
+    options.group_size = _group_size(params, len(problem.order)) or 1
     for key in _PLAIN:
         if values.get(key) is not None:
             setattr(options, key, values[key])
     options.object_modes, options.probe_modes = object_modes, probe_modes
-    if slices > 1:
-        assert problem.slicing is not None
-        options.set_slices(*problem.slicing.between(slices))
+    if problem.slicing is not None:
+        problem.slicing.set_slices(options, slices)
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])

@@ -110,7 +110,7 @@ class PositionRefiner:
         self.given = given
         self.present = present
         self.bounds = bounds
-        self._slope = _SLOPE.get(getattr(params, "noise", "amplitude"), 1.0)
+        self._slope = _SLOPE.get((params.name, getattr(params, "noise", "")), 1.0)
         self._stopped = np.zeros(len(given), bool)
         self.radius_px = radius_px
         if radius_px is None and params.position_search_px is not None:
@@ -172,7 +172,7 @@ class PositionRefiner:
 
 
 # Slopes of these losses are twice those of squared amplitudes where model and data nearly agree.
-_SLOPE = {"poisson": 2.0, "gaussian": 2.0}
+_SLOPE = {("ML", "poisson"): 2.0, ("ML", "gaussian"): 2.0}
 
 
 def frame_steps(sums: Float64) -> tuple[Float64, npt.NDArray[np.bool_]]:

@@ -209,9 +209,8 @@ def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex6
     options.name = "ePIE"
     slices = 1 if problem.slicing is None else problem.slicing.start
     options.object_modes, options.probe_modes = len(obj) // slices, len(probe)
-    if slices > 1:
-        assert problem.slicing is not None
-        options.set_slices(*problem.slicing.between(slices))
+    if problem.slicing is not None:
+        problem.slicing.set_slices(options, slices)
     power = problem.engine(options, obj, probe)[0].model_power()
     problem.ranks.agree(lambda: _check_power(power))
     energy = float(problem.counts.mean_of_waves.sum()) * problem.counts.frames

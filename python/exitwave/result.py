@@ -1,4 +1,4 @@
-"""What a reconstruction returns."""
+"""What a reconstruction returns, and what it shows on the way."""
 
 from __future__ import annotations
 

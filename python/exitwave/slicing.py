@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from exitwave.errors import InvalidArgument
 from exitwave.multislice import Slices
-from exitwave.slices import resample_slices
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters, Parameters
@@ -116,13 +115,10 @@ class Slicing:
         depth = sum(given) + (given[0] + given[-1]) / 2
         return (depth / slices,) * (slices - 1)
 
-    def resampled(self, obj: Complex64, old: int, new: int) -> Complex64:
-        """The object (K * old, A, B) with ``new`` slices, (K * new, A, B)."""
-        if old == new:
-            return obj
-        modes = obj.reshape(-1, old, *obj.shape[-2:])
-        cut = resample_slices(modes, self.distances(old), new, self.distances(new))
-        return np.ascontiguousarray(cut.reshape(-1, *obj.shape[-2:]), np.complex64)
+    def set_slices(self, options: Any, slices: int) -> None:
+        """Tell the core's options of an engine."""
+        if slices > 1:
+            options.set_slices(*self.between(slices))
 
     def between(self, slices: int) -> tuple[Complex64, npt.NDArray[np.float32]]:
         """Transfer functions (S - 1, Y, X), and moves (S - 1, N, 2) in pixels of each frame's beam,
@@ -163,11 +159,6 @@ def _check_engine(number: int, engine: EngineParameters, slices: int) -> None:
         raise InvalidArgument(
             f"engines[{number}] is {engine.name}, which works with one slice, but the object has "
             f"{slices} there; use rPIE or ML, or an engine before it with slices = 1."
-        )
-    if engine.position_start is not None:
-        raise InvalidArgument(
-            f"engines[{number}].position_start is {engine.position_start}, but positions are "
-            f"refined with one slice only, not with {slices}; set it to None."
         )
 
 

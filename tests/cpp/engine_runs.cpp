@@ -1,5 +1,7 @@
 #include "engine_runs.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -81,8 +83,30 @@ EngineOptions options_of(const std::string& name, const SampleKind& kind) {
     o.momentum = 0.5;
     o.momentum_period = 4;
   }
-  if (name == "ML") o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "ML" || name == "LSQML") o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "LSQML") {
+    o.group_size = 3;
+    o.object_step = o.probe_step = 0.7;
+    o.momentum = 0.5;
+    o.noise = Noise::amplitude;
+  }
   return o;
+}
+
+EngineOptions with_slices(EngineOptions options, const Sample& sample) {
+  const Scan& scan = sample.scan;
+  options.slices = 3;
+  for (int gap = 1; gap < options.slices; ++gap)
+    for (int y = 0; y < scan.ny; ++y)
+      for (int x = 0; x < scan.nx; ++x) {
+        const int v = std::min(y, scan.ny - y);
+        const int u = std::min(x, scan.nx - x);
+        const double phase = 0.02 * gap * (v * v + u * u);
+        options.slice_kernels.push_back({Real(std::cos(phase)), Real(-std::sin(phase))});
+      }
+  for (int i = 0; i < 2 * (options.slices - 1) * scan.frames; ++i)
+    options.slice_shifts.push_back(Real(i % 7) / 10);
+  return options;
 }
 
 Outcome iterate(Engine& engine, const Sample& sample, int iterations,

@@ -11,10 +11,16 @@ import pytest
 from scipy import fft, ndimage
 
 import exitwave
+import reference as ref
 from exitwave.multislice import band_limit
 from reference.detector import intensity
 from reference.multislice import slice_kernels, thick_forward
-from reference.thick_engines import thick_ml_update, thick_pie_update
+from reference.thick_engines import (
+    thick_loss_gradients,
+    thick_ml_update,
+    thick_pie_update,
+    thick_position_sums,
+)
 from short_memory import SHORT, plan_of, short_limit
 from small_scan import (
     FRAME,
@@ -127,6 +133,22 @@ def test_a_step_of_ml_is_the_oracles(regime, m, k, tilt, fractional, noise):
     assert relative(got.probe - scan.probe, probe - start[1]) < 2e-3
 
 
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize(("regime", "m", "k", "tilt", "fractional"), CASES)
+def test_loss_and_gradients_are_the_oracles(regime, m, k, tilt, fractional, noise):
+    scan = thick_scan(regime, m, k, tilt, fractional)
+    fields = scan.obj.astype(complex), scan.probe.astype(complex)
+    expected = thick_loss_gradients(scan.reference(), *fields, kernels_of(TILTS[tilt]), noise)
+
+    got = exitwave.loss_and_gradients(
+        scan.data, scan.obj, scan.probe, scan.positions, scan.mask,
+        {"noise": noise, "propagation": thick(regime, TILTS[tilt])},
+    )  # fmt: skip
+
+    assert relative(got.object, expected[0]) < FIELD
+    assert relative(got.probe, expected[1]) < FIELD
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("regime", ["far", "near"])
 def test_the_truth_is_a_fixed_point(name, regime):
@@ -222,18 +244,38 @@ def test_splitting_and_merging_keep_the_total_phase():
 @pytest.mark.parametrize("name", ["rPIE", "ML"])
 def test_slices_are_found_from_ones(name):
     s = exitwave.simulate((24, 32), 40, slices=3, counts_per_frame=1e6, overlap=0.8)
-    propagation = {
-        "regime": "far",
-        "wavelength_m": s.wavelength_m,
-        "pixel_size_m": s.pixel_size_m,
-        "slice_distances_m": s.slice_distances_m[0],
-    }
     chain = [{"name": "rPIE", "iterations": 10, "slices": 3}, {"name": name, "iterations": 20}]
 
-    got = exitwave.ptychography(*s, {"engines": chain, "propagation": propagation})
+    got = exitwave.ptychography(*s, {"engines": chain, "propagation": s.propagation})
 
     assert got.object.shape == s.object.shape
     assert got.error < 0.1 * got.errors[0][0]
+
+
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
+@pytest.mark.parametrize(("regime", "m", "k", "tilt", "fractional"), CASES)
+def test_positions_move_as_all_slices_say(regime, m, k, tilt, fractional, device):
+    scan = thick_scan(regime, m, k, tilt, fractional)
+    scan = replace(
+        scan,
+        obj=np.pad(scan.obj, ((0, 0), (0, 0), (3, 3), (3, 3)), constant_values=1),
+        positions=scan.positions + 3,
+    )
+    exact, kernels = scan.reference(), kernels_of(TILTS[tilt])
+    fields = scan.obj.astype(complex), scan.probe.astype(complex)
+    sums = np.array(
+        [thick_position_sums(exact, j, *fields, kernels[j]) for j in range(len(scan.data))]
+    )
+    moved = ref.moved_positions(scan.positions, sums, 1.0, 0.05)
+
+    got = scan.run(
+        engine("ePIE", position_start=0, position_max_step_px=0.05),
+        propagation=thick(regime, TILTS[tilt]),
+        device=device,
+    )
+
+    assert got.positions == pytest.approx(moved, abs=2e-5)
+    assert np.abs(got.positions - scan.positions).max() > 0.01
 
 
 @pytest.mark.parametrize("kind", SHORT)
@@ -297,10 +339,6 @@ REFUSED = [
     (
         {"propagation": thick("far"), "engines": [engine("ePIE"), {"name": "DM"}]},
         "engines[1] is DM, which works with one slice, but the object has 3 there",
-    ),
-    (
-        {"propagation": thick("far"), "engines": [engine("ePIE", position_start=1)]},
-        "engines[0].position_start is 1, but positions are refined with one slice only, not with 3",
     ),
 ]
 

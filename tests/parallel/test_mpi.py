@@ -51,6 +51,18 @@ def test_ranks_do_not_change_the_result(processes, name, kind, folder):
     assert found["fell"] < 0.7
 
 
+@pytest.mark.parametrize("name", ["ePIE", "ML"])
+@pytest.mark.parametrize("processes", [2, 4])
+def test_ranks_do_not_change_slices(processes, name, folder):
+    """Two of them, split into four on the way; the beams of the frames have tilts of their own."""
+    found = compared(processes, folder)[f"{name} slices"]
+
+    assert found["object"] < TOLERANCE
+    assert found["probe"] < TOLERANCE
+    assert found["error"] < 1e-4
+    assert found["same_bits"]
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("processes", [2, 4])
 def test_blocks_change_no_bit_on_several_ranks(processes, name, folder):

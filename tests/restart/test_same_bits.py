@@ -13,8 +13,8 @@ import exitwave
 from short_memory import SHORT, short_limit
 from small_scan import (
     ENGINES,
+    IN_GROUPS,
     NOISES,
-    PIES,
     PROPAGATIONS,
     SmallScan,
     assert_same_bits,
@@ -24,7 +24,7 @@ from small_scan import (
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"name": name, "iterations": 3, "probe_start": 1, "probe_every": 2}
-    if name in PIES:
+    if name in IN_GROUPS:
         given["group_size"] = 5
     return given | options
 

@@ -78,6 +78,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
         "ML": ["slices noise"],
+        "LSQML": ["group_size object_step probe_step noise momentum"],
     }
     for name, groups in own.items():
         expected = set(" ".join([every, *groups]).split())
@@ -230,7 +231,7 @@ REFUSED = [
     ({"engines": [{}]}, "engines[0].name is missing; it must be AP, DM, RAAR, ePIE, rPIE, "),
     (engine("DMM"), "engines[0].name is 'DMM'; it must be AP, DM, RAAR, "),
     (engine("epie"), "did you mean 'ePIE'?"),
-    (engine("DM", noise="poisson"), "engines[0].noise is not used by DM, only by ML; leave it out"),
+    (engine("DM", noise="poisson"), "engines[0].noise is not used by DM, only by ML, LSQML; leave"),
     (engine("ML", beta=0.5), "engines[0].beta is not used by ML, only by DM, RAAR; leave it out"),
     (engine("DM", itertions=5), "engines[0].itertions is not a key of DM; did you mean 'iter"),
     (engine("DM", device="cpu"), "engines[0].device is no key of an engine; move it to the top"),

@@ -137,9 +137,23 @@ class ML(EngineParameters):
     noise: engine.Noise = "poisson"
 
 
-Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML, Field(discriminator="name")]
+class LSQML(EngineParameters):
+    """Least-squares maximum likelihood."""
+
+    name: Literal["LSQML"] = "LSQML"
+    group_size: engine.GroupSize = None
+    object_inertia: engine.ObjectInertia = 0.1
+    probe_inertia: engine.ProbeInertia = 0.1
+    object_step: engine.ObjectStep = 0.7
+    probe_step: engine.ProbeStep = 0.7
+    noise: engine.Noise = "amplitude"
+    momentum: engine.Momentum = 0.7
+
+
+Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML | LSQML, Field(discriminator="name")]
 ENGINES: dict[str, type[EngineParameters]] = {
-    model.model_fields["name"].default: model for model in (AP, DM, RAAR, EPIE, RPIE, MPIE, ML)
+    model.model_fields["name"].default: model
+    for model in (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, LSQML)
 }
 
 
