@@ -100,8 +100,8 @@ class Reconstruction : public Engine {
 
   void get_object(Complex* target) override { state_.object().download(target); }
   void get_probe(Complex* target) override { state_.probe().download(target); }
-  Complex* object_in_place() override { return state_.object().in_place(); }
-  Complex* probe_in_place() override { return state_.probe().in_place(); }
+  Placed<Complex> object_in_place() override { return state_.object().in_place(); }
+  Placed<Complex> probe_in_place() override { return state_.probe().in_place(); }
   std::vector<MemoryUse> memory() override {
     std::vector<MemoryUse> all;
     for (const Memory* memory : backend_.memories())

@@ -21,6 +21,7 @@ from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
 from exitwave.object_parts import ObjectParts
+from exitwave.output import Output
 from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
@@ -34,6 +35,8 @@ Complex64 = npt.NDArray[np.complex64]
 @dataclass(frozen=True)
 class State:
     """What a callback sees after an iteration. Arrays are the run's own, read-only.
+
+    With output "device" object and probe are CuPy arrays, which must not be written to either.
 
     Attributes
     ----------
@@ -106,7 +109,9 @@ class Chain:
             params.scratch_folder,
             self.arrays_bytes,
             planning,
+            device_arrays_bytes=self.arrays_bytes if params.output == "device" else 0,
         )
+        self._output = Output.of(params.output, division.lanes)
         if params.scale_start and not planning and resumed is None:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start_probe = self.probe
@@ -298,16 +303,18 @@ class Chain:
                 engine.number,
                 iteration,
                 engine.errors[-1],
-                _read_only(engine.core.object_view if obj is None else obj),
-                _read_only(engine.core.probe_view),
+                self._output.show(engine.core, "object") if obj is None else _read_only(obj),
+                self._output.show(engine.core, "probe"),
                 _read_only(self.positions.view()),
             )
-            return callback(state) is True
+            stops = callback(state) is True
+            self._output.finish()
+            return stops
 
         return self.ranks.by_first(call)
 
     def _take(self, engine: EngineRun) -> None:
-        self.object, self.probe = engine.core.object, engine.core.probe
+        self.object, self.probe = self._output.take(engine.core)
         self.errors.append(np.array(engine.errors))
 
     def _result(self, error: float) -> Result:
@@ -319,8 +326,8 @@ class Chain:
             obj = self.object
         squeeze = self.squeeze and len(obj) == 1
         return Result(
-            object=obj[0] if squeeze else obj,
-            probe=probe,
+            object=self._output.hand_out(obj[0] if squeeze else obj),
+            probe=self._output.hand_out(probe),
             positions=self.positions,
             errors=self.errors,
             error=float(error),
@@ -335,7 +342,7 @@ class Chain:
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
         """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
         return {
-            "object": self.start_object.cut(None if whole else self.box),
+            "object": np.asarray(self.start_object.cut(None if whole else self.box)),
             "probe": self.start_probe,
             "positions": self.given_positions,
         }

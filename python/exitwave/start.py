@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.device_arrays import field_on_gpu, on_gpu
 from exitwave.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -97,8 +98,14 @@ class StartObject:
     growths: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
     def cut(self, box: Box | None = None, *, grown: bool = False) -> Complex64:
-        """Start values (K, rows, columns) in a box, as a copy; None: everywhere."""
+        """Start values (K, rows, columns) in a box, as a copy; None: everywhere.
+
+        All of what is given on a GPU stays there.
+        """
         y0, x0, y1, x1 = box = box or (0, 0, *self.shape)
+        if on_gpu(self.given) and box == (0, 0, *self.shape) and not (grown and self.growths):
+            values: Complex64 = field_on_gpu("obj", self.given)
+            return values
         if self.given is None:
             obj = np.ones((1, y1 - y0, x1 - x0), np.complex64)
         else:
@@ -187,6 +194,7 @@ def grown_probe(probe: Complex64, modes: int | None) -> Complex64:
     """
     if modes is None or modes == len(probe):
         return probe
+    probe = np.asarray(probe)
     rows, columns = (_centred_axis(probe[0], axis) for axis in (0, 1))
     orders = sorted((i + j, i, j) for i in range(modes) for j in range(modes))[1:]
     raw = [probe[0] * np.outer(rows**i, columns**j) for _, i, j in orders[: modes + len(probe)]]
@@ -215,6 +223,7 @@ def grown_object(
     count = modes - len(obj)
     shape = shape or (obj.shape[1], obj.shape[2])
     y0, x0, y1, x1 = box or (0, 0, *shape)
+    obj = np.asarray(obj)
     phases = np.empty((count, *obj.shape[1:]))
     for mode in phases:
         for row in range(shape[0]):
@@ -234,6 +243,7 @@ def orthogonal_modes(probe: Complex64) -> Complex64:
     """
     if len(probe) == 1:
         return probe
+    probe = np.asarray(probe)
     rows = probe.reshape(len(probe), -1).astype(np.complex128)
     _, vectors = np.linalg.eigh(rows @ rows.conj().T)
     vectors = vectors[:, ::-1]
@@ -258,7 +268,7 @@ def _orthonormal(images: list[npt.NDArray[Any]]) -> npt.NDArray[np.complex128]:
 
 def _shape_of_field(name: str, values: Any) -> tuple[int, int]:
     """(rows, columns) of a two- or three-dimensional array of numbers."""
-    array = _as_array(name, values)
+    array = values if on_gpu(values) else _as_array(name, values)
     if array.ndim not in (2, 3) or array.size == 0:
         raise InvalidArgument(
             f"{name} has shape {array.shape}, but must be (rows, columns) or "
