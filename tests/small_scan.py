@@ -32,7 +32,7 @@ PROPAGATIONS: dict[str, dict[str, Any]] = {
 
 
 def everything(name: str, **options: Any) -> dict[str, Any]:
-    """A few iterations that use everything: probe, supports, clip, momentum, smoothness."""
+    """A few iterations that use everything: supports, momentum, what is known of the object."""
     given: dict[str, Any] = {
         "name": name,
         "iterations": 5,
@@ -41,13 +41,15 @@ def everything(name: str, **options: Any) -> dict[str, Any]:
         "probe_inertia": 0.01,
         "probe_support": 1.2,
         "object_clip": (0.05, 3.0),
+        "object_tv": 0.01,
+        "object_l1": 0.003,
+        "smoothness": 0.01,
+        "probe_smoothness": 1e-3,
     }
     if name in PIES:
         given["group_size"] = 4
     if name == "mPIE":
         given["momentum_period"] = 3
-    if name == "ML":
-        given["smoothness"] = 0.01
     return given | options
 
 

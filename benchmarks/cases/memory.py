@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from cases import CaseFunction, Settings, scans
+from cases.processes import last_line
 from results import Measurement
 
 ITERATIONS = 15
@@ -22,13 +21,7 @@ def peak_memory(settings: Settings) -> Iterator[Measurement]:
     scan = scans.far_scan(settings)
     counts, waves = scan.data.nbytes / 1e6, 8 * scan.data.size / 1e6
     script = Path(__file__).with_name("memory_run.py")
-    done = subprocess.run(
-        [sys.executable, script, scan.path, str(settings.threads), str(ITERATIONS)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    seen = json.loads(done.stdout.splitlines()[-1])
+    seen = last_line(sys.executable, script, scan.path, settings.threads, ITERATIONS)
     yield Measurement(
         case="memory/DM",
         quantity="peak memory",

@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <complex>
 #include <cstdint>
 #include <string>
@@ -56,6 +57,12 @@ Counts DeviceArray::counts() const {
 DeviceArray DeviceArray::reshaped(Shape shape) const {
   DeviceArray other(*this);
   other.shape_ = std::move(shape);
+  // -1 stands for what is left.
+  for (py::ssize_t& length : other.shape_)
+    if (length == -1) {
+      length = 1;
+      length = py::ssize_t(size() / std::max<std::size_t>(1, other.size()));
+    }
   if (other.size() != size()) throw InvalidArgument("shape: expected as many elements");
   return other;
 }

@@ -59,7 +59,14 @@ class BoundEngine {
     object_nx_ = scan.cast<const BoundScan&>().held.nx();
     ny_ = s.ny;
     nx_ = s.nx;
-    const Complex* o = field_data("object", object, options.object_modes, object_ny_, object_nx_);
+    const std::size_t gaps = std::size_t(options.slices) - 1;
+    if (options.slice_kernels.size() != gaps * std::size_t(ny_) * std::size_t(nx_))
+      wrong_shape("kernels", "(slices - 1, ny, nx)");
+    if (!options.slice_shifts.empty() &&
+        options.slice_shifts.size() != gaps * std::size_t(s.frames) * 2)
+      wrong_shape("shifts", "(slices - 1, frames, 2)");
+    const Complex* o =
+        field_data("object", object, options.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
     start_object_ = object;
     const auto* cpu = std::get_if<CpuSettings>(&settings);
@@ -112,12 +119,36 @@ class BoundEngine {
     engine_->get_position_sums(sums.mutable_data());
     return sums;
   }
+  py::array_t<double> deviations_at(const Array<int>& corner, const Array<Real>& fraction) {
+    py::array_t<double> deviations(scan().frames);
+    std::fill_n(deviations.mutable_data(), deviations.size(), 0.0);
+    const auto [corners, fractions] = places(corner, fraction);
+    const py::gil_scoped_release release;
+    engine_->get_deviations_at(corners, fractions, deviations.mutable_data());
+    return deviations;
+  }
+  void set_fields(const ComplexArray& object, const ComplexArray& probe) {
+    const Complex* o = field_data("object", object, options_.object_modes, object_ny_, object_nx_);
+    const Complex* p = field_data("probe", probe, options_.probe_modes, ny_, nx_);
+    const py::gil_scoped_release release;
+    engine_->set_fields(o, p);
+  }
+  py::tuple gradients() const {
+    ComplexArray object({options_.object_modes, object_ny_, object_nx_});
+    ComplexArray probe({options_.probe_modes, ny_, nx_});
+    std::fill_n(object.mutable_data(), object.size(), std::complex<Real>(0));
+    engine_->get_gradients(reinterpret_cast<Complex*>(object.mutable_data()),
+                           reinterpret_cast<Complex*>(probe.mutable_data()));
+    return py::make_tuple(object, probe);
+  }
+  py::array_t<double> position_slopes() const {
+    py::array_t<double> slopes({scan().frames, 2});
+    std::fill_n(slopes.mutable_data(), slopes.size(), 0.0);
+    engine_->get_position_slopes(slopes.mutable_data());
+    return slopes;
+  }
   void set_positions(const Array<int>& corner, const Array<Real>& fraction) {
-    if (!scan().moves()) throw InvalidArgument("margin: frames of this scan stay where they are");
-    const std::vector<Corner> corners = corners_of("corner", corner, scan().frames);
-    check_corners(scan(), corners);
-    if (fraction.size() != corner.size()) wrong_shape("fraction", "(frames, 2)");
-    const std::vector<Real> fractions(fraction.data(), fraction.data() + fraction.size());
+    const auto [corners, fractions] = places(corner, fraction);
     const py::gil_scoped_release release;
     engine_->set_positions(corners, fractions);
   }
@@ -142,11 +173,21 @@ class BoundEngine {
  private:
   const Scan& scan() const { return scan_object_.cast<const BoundScan&>().scan; }
   DeviceArray::Shape object_shape() const {
-    return {options_.object_modes, object_ny_, object_nx_};
+    return {options_.object_images(), object_ny_, object_nx_};
   }
   DeviceArray::Shape probe_shape() const { return {options_.probe_modes, ny_, nx_}; }
   Placed<Complex> in_place(bool of_object) {
     return of_object ? engine_->object_in_place() : engine_->probe_in_place();
+  }
+
+  // Where frames are to be, checked.
+  std::pair<std::vector<Corner>, std::vector<Real>> places(const Array<int>& corner,
+                                                           const Array<Real>& fraction) const {
+    if (!scan().moves()) throw InvalidArgument("margin: frames of this scan stay where they are");
+    std::vector<Corner> corners = corners_of("corner", corner, scan().frames);
+    check_corners(scan(), corners);
+    if (fraction.size() != corner.size()) wrong_shape("fraction", "(frames, 2)");
+    return {std::move(corners), {fraction.data(), fraction.data() + fraction.size()}};
   }
 
   py::object scan_object_;
@@ -217,6 +258,15 @@ void bind_engine(py::module_& m) {
           "on"_a, "Whether the next iterations take position_sums.")
       .def_property_readonly("position_sums", &BoundEngine::position_sums,
                              "a_yy, a_yx, a_xx, b_y, b_x of each frame, (N, 5) float64.")
+      .def("deviations_at", &BoundEngine::deviations_at, "corner"_a.noconvert(),
+           "fraction"_a.noconvert(),
+           "(frames,) squared amplitude deviations if each frame were there; 0 where another "
+           "process holds the frame.")
+      .def("set_fields", &BoundEngine::set_fields, "object"_a.noconvert(), "probe"_a.noconvert())
+      .def_property_readonly("gradients", &BoundEngine::gradients,
+                             "Of the engine 'losses': of the loss with respect to the conjugates.")
+      .def_property_readonly("position_slopes", &BoundEngine::position_slopes,
+                             "Of the engine 'losses': of the loss along positions, (N, 2).")
       .def("set_positions", &BoundEngine::set_positions, "corner"_a.noconvert(),
            "fraction"_a.noconvert(), "Move frames, within the margin of the scan.")
       .def(
@@ -228,7 +278,7 @@ void bind_engine(py::module_& m) {
           "restore",
           [](BoundEngine& e, const py::function& read) { pass_state(e.engine(), false, read); },
           "read"_a, "The way back: read(name, total, first, piece) fills the piece.")
-      .def_property_readonly("object", &BoundEngine::object, "Copy, (K, A, B) complex64.")
+      .def_property_readonly("object", &BoundEngine::object, "Copy, (K S, A, B) complex64.")
       .def_property_readonly("probe", &BoundEngine::probe, "Copy, (M, Y, X) complex64.")
       .def_property_readonly(
           "object_view", [](const py::object& self) { return BoundEngine::view(self, true); },

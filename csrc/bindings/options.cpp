@@ -1,5 +1,9 @@
+#include <pybind11/complex.h>
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+
+#include <complex>
 
 #include "bindings/bindings.hpp"
 #include "cpu/settings.hpp"
@@ -9,6 +13,23 @@
 namespace exitwave {
 
 namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace {
+
+using Kernels = py::array_t<std::complex<Real>, py::array::c_style>;
+using Shifts = py::array_t<Real, py::array::c_style>;
+
+// Between slices: transfer functions (slices - 1, Y, X), zero frequency first, and the pixels that
+// the beams of frames move, (slices - 1, N, 2) or of size 0.
+void set_slices(EngineOptions& options, const Kernels& kernels, const Shifts& shifts) {
+  options.slices = int(kernels.shape(0)) + 1;
+  const auto* values = reinterpret_cast<const Complex*>(kernels.data());
+  options.slice_kernels.assign(values, values + kernels.size());
+  options.slice_shifts.assign(shifts.data(), shifts.data() + shifts.size());
+}
+
+}  // namespace
 
 void bind_options(py::module_& m) {
   py::enum_<Noise>(m, "Noise")
@@ -16,6 +37,11 @@ void bind_options(py::module_& m) {
       .value("amplitude", Noise::amplitude)
       .value("gaussian", Noise::gaussian)
       .value("anscombe", Noise::anscombe);
+  py::enum_<Positivity>(m, "Positivity")
+      .value("none", Positivity::none)
+      .value("real", Positivity::real)
+      .value("phase", Positivity::phase)
+      .value("negative_phase", Positivity::negative_phase);
   py::enum_<WaveTier>(m, "WaveTier")
       .value("device", WaveTier::device)
       .value("host", WaveTier::host)
@@ -33,6 +59,10 @@ void bind_options(py::module_& m) {
       .def_readwrite("name", &EngineOptions::name)
       .def_readwrite("probe_modes", &EngineOptions::probe_modes)
       .def_readwrite("object_modes", &EngineOptions::object_modes)
+      .def_readonly("slices", &EngineOptions::slices)
+      .def("set_slices", &set_slices, "kernels"_a.noconvert(), "shifts"_a.noconvert(),
+           "Slices of the object and what lies between them.")
+      .def_property_readonly("object_images", &EngineOptions::object_images)
       .def_readwrite("object_inertia", &EngineOptions::object_inertia)
       .def_readwrite("probe_inertia", &EngineOptions::probe_inertia)
       .def_readwrite("object_step", &EngineOptions::object_step)
@@ -45,6 +75,17 @@ void bind_options(py::module_& m) {
       .def_readwrite("momentum_period", &EngineOptions::momentum_period)
       .def_readwrite("noise", &EngineOptions::noise)
       .def_readwrite("smoothness", &EngineOptions::smoothness)
+      .def_readwrite("object_tv", &EngineOptions::object_tv)
+      .def_readwrite("object_l1", &EngineOptions::object_l1)
+      .def_readwrite("object_reweighted_l1", &EngineOptions::object_reweighted_l1)
+      .def_readwrite("object_l2", &EngineOptions::object_l2)
+      .def_readwrite("prior_of_phase", &EngineOptions::prior_of_phase)
+      .def_readwrite("positivity", &EngineOptions::positivity)
+      .def_readwrite("flat_amplitude", &EngineOptions::flat_amplitude)
+      .def_readwrite("one_material", &EngineOptions::one_material)
+      .def_readwrite("kappa", &EngineOptions::kappa)
+      .def_readwrite("probe_smoothness", &EngineOptions::probe_smoothness)
+      .def_readwrite("object_flat", &EngineOptions::object_flat)
       .def_readwrite("hold_power", &EngineOptions::hold_power)
       .def_readwrite("clip", &EngineOptions::clip)
       .def_readwrite("clip_low", &EngineOptions::clip_low)
@@ -77,6 +118,7 @@ void bind_options(py::module_& m) {
       .def_readonly("uses", &MemoryUse::uses);
   py::class_<IterationReport>(m, "IterationReport")
       .def_readonly("deviation", &IterationReport::deviation)
+      .def_readonly("loss", &IterationReport::loss)
       .def_readonly("frames_in_bound", &IterationReport::frames_in_bound)
       .def_readonly("cut_power", &IterationReport::cut_power);
 }

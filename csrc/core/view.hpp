@@ -62,6 +62,10 @@ struct CanvasView {
   EXITWAVE_HD Element<T> operator()(int mode, int y, int x) const {
     return element<T>(at(mode, y, x));
   }
+  // Every `step`-th image, from image `first` on.
+  EXITWAVE_HD CanvasView every(int step, int first) const {
+    return {data + first * mode_stride, step * mode_stride, row_stride, y0, x0};
+  }
   template <class U>
     requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
   EXITWAVE_HD operator CanvasView<U>() const {

@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "engines/reconstruction.hpp"
+#include "engines/loss_gradient.hpp"
 #include "kernels/descent.hpp"
 #include "kernels/noise.hpp"
 #include "kernels/regularise.hpp"
@@ -20,16 +20,16 @@ namespace exitwave {
 //
 // Transforms are per frame and mode; no wave is kept. Per object pixel: direction and old gradient.
 template <class Backend, class NoiseModel>
-class ConjugateGradient final : public Reconstruction<Backend> {
-  using Base = Reconstruction<Backend>;
+class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
+  using Base = LossGradient<Backend, NoiseModel>;
   using typename Base::Lane;
 
  public:
   ConjugateGradient(const typename Backend::Settings& settings, const Scan& scan,
                     const EngineOptions& options, const Complex* object, const Complex* probe)
       : Base(settings, scan, options, object, probe),
-        object_direction_(object_field(options.object_modes)),
-        object_old_(object_field(options.object_modes)),
+        object_direction_(object_field(options.object_images())),
+        object_old_(object_field(options.object_images())),
         probe_direction_(probe_field(options.probe_modes)),
         probe_old_(probe_field(options.probe_modes)),
         probe_step_(probe_field(options.probe_modes)) {
@@ -48,7 +48,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
               ? Images<Complex>(this->backend_.memory(copy),
                                 {1, options.probe_modes, scan.ny, scan.nx})
               : Images<Complex>());
-    if (options.smoothness > 0) prepare_smoothness(scan, options.smoothness);
+    if (smooth()) smoothness_weight_ = options.smoothness * prior().illumination(1);
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>&, bool update_probe) override {
@@ -58,13 +58,18 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     next_direction(update_probe);
     search();
     take_step(update_probe);
-    this->constrain(false);
+    if (options_.hold_power && prior().in_loss()) this->constraints_.hold_power();
+    if (update_probe) this->constraints_.smooth_probe();
+    this->constraints_.limit_object();
     return this->report();
   }
 
   // Loss, direction and step are the same for (P s, O / s), so the power is restored only here.
+  // What is known of the object is not: there it is restored in each iteration.
   void finish() override {
-    if (options_.hold_power) this->constrain(true);
+    if (!options_.hold_power) return;
+    this->constraints_.hold_power();
+    this->constraints_.limit_object();
   }
 
   void move_probe(int dy, int dx) override {
@@ -110,20 +115,17 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   // object_sums_ and probe_sums_ <- s, whole.
   void gradient(bool update_probe) {
     this->set_all_frames();
-    const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
-    this->accumulate(sums, nullptr, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
-      const kernels::LossResidual<NoiseModel> loss{s.measured(), s.wave.view(), model_.scale()};
-      model_.detect(lane, s, b, model_.sum_modes(loss, s), this->scale_wave(s));
-      this->template add_totals<1>(lane, s, b);
-    });
-    this->complete(true, update_probe,
-                   [&](Lane& lane, int part) { add_smoothness_gradient(lane, part); });
+    this->template sum_gradients<kernels::LossResidual<NoiseModel>>(
+        update_probe, nullptr, Base::kDeviation, [&](Lane& lane, int part) {
+          add_smoothness_gradient(lane, part);
+          prior().add_gradient(lane, part, this->constraints_.power());
+        });
   }
 
   void add_smoothness_gradient(Lane& lane, int part) {
-    if (options_.smoothness == 0) return;
+    if (!smooth()) return;
     lane.map(
-        object_sums_.owned(part), state_.object_modes(),
+        object_sums_.owned(part), state_.object_images(),
         kernels::SmoothnessGradient{object_sums_.sum(part),
                                     neighbours(state_.object(), part),
                                     {totals_.alone(part, Base::kProbeAlong), smoothness_weight_}});
@@ -131,7 +133,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
 
   // z of the probe is kept as an array, because the supports act on it.
   void precondition_probe(Lane& lane, int part) {
-    if (options_.smoothness > 0)
+    if (smooth())
       lane.map(state_.window(), state_.probe_modes(),
                kernels::AddScaled<kernels::SumTimes>{
                    probe_sums_.sum(part),
@@ -141,7 +143,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     lane.map(state_.window(), state_.probe_modes(),
              kernels::Store<ObjectZ>{z, this->probe_quotient(part, 1.0, options_.probe_inertia)});
     if (!state_.has_supports()) return;
-    this->measure_power(lane, part, Base::kCutOf);
+    this->constraints_.measure_power(lane, part, Base::kCutOf);
     measure_power_of(lane, part, z, Base::kUncut);
     state_.apply_supports(lane, part, z);
     measure_power_of(lane, part, z, Base::kCut);
@@ -161,9 +163,11 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       const kernels::Conjugacy beta{totals_.across(part, products()),
                                     totals_.across(part, last_products()), restart};
-      lane.map(object_sums_.updated(part), state_.object_modes(),
-               kernels::NextDirection<ObjectZ>{object_direction_.view(part), object_old_.view(part),
-                                               object_sums_.sum(part), object_z(part), beta});
+      for (int slice = 0; slice < state_.slices(); ++slice)
+        lane.map(object_sums_.updated(part), state_.object_modes(),
+                 kernels::NextDirection<ObjectZ>{
+                     slice_of(object_direction_, part, slice), slice_of(object_old_, part, slice),
+                     object_sums_.sum(part, slice), object_z(part, slice), beta});
       object_sums_.clear(lane, part);
       if (part >= state_.copies()) return;
       if (update_probe) {
@@ -188,10 +192,12 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       totals_.clear(lane, part, products(), 3);
       double* found = totals_.own(part, products());
-      lane.sum(object_sums_.owned(part), state_.object_modes(),
-               kernels::GradientProducts<ObjectZ>{object_sums_.sum(part), object_old_.view(part),
-                                                  object_direction_.view(part), object_z(part)},
-               found);
+      for (int slice = 0; slice < state_.slices(); ++slice)
+        lane.sum(object_sums_.owned(part), state_.object_modes(),
+                 kernels::GradientProducts<ObjectZ>{
+                     object_sums_.sum(part, slice), slice_of(object_old_, part, slice),
+                     slice_of(object_direction_, part, slice), object_z(part, slice)},
+                 found);
       if (part == 0 && update_probe)
         lane.sum(state_.window(), state_.probe_modes(),
                  kernels::GradientProducts<kernels::Stored>{
@@ -213,30 +219,62 @@ class ConjugateGradient final : public Reconstruction<Backend> {
         expand(lane, s, search_[std::size_t(lane_number)], b);
         this->template add_totals<3>(lane, s, b, Base::kLoss);
       });
-      if (options_.smoothness > 0) expand_smoothness(lane, part);
+      if (smooth()) expand_smoothness(lane, part);
+      prior().expand(lane, part, object_direction_.view(part), totals_.own(part, Base::kPrior));
       totals_.share(lane, part);
     });
     totals_.exchange();
   }
 
   kernels::StepLength step_length(int part) {
-    return {totals_.across(part, Base::kLoss), smoothness_weight_,
-            totals_.across(part, Base::kRoughness), totals_.alone(part, Base::kProbeAlong)};
+    return {totals_.across(part, Base::kLoss),
+            smoothness_weight_,
+            totals_.across(part, Base::kRoughness),
+            totals_.alone(part, Base::kProbeAlong),
+            prior().in_loss() ? prior().illumination(this->constraints_.power()) : 0,
+            totals_.across(part, Base::kPrior)};
   }
 
   void expand(Lane& lane, Scratch& s, SearchScratch& search, const Batch& b) {
-    const kernels::ProbeMode p = model_.model(lane, s, b);
+    const bool thin = state_.slices() == 1;
+    const kernels::ProbeMode p = thin ? model_.model(lane, s, b) : model_.probe(lane, s, b);
     const kernels::ProbeMode dp = direction_of_probe(lane, search, b);
-    const kernels::ObjectWindow o = model_.object(state_.object(b.part), b);
-    const kernels::ObjectWindow d = model_.object(object_direction_.view(b.part), b);
+    const kernels::ObjectWindow o = model_.object(b, 0);
+    const kernels::ObjectWindow d = direction_window(b, 0);
     lane.run(model_.frames(b),
              model_.map(kernels::ExitWaveChange{search.first.view(), p, o, dp, d}),
              model_.map(kernels::ExitWave{search.second.view(), dp, d}));
+    if (!thin) expand_slices(lane, s, search, b, p);
     model_.forward(lane, b, search.first.view());
     model_.forward(lane, b, search.second.view());
     const kernels::LineSearch<NoiseModel> terms{s.measured(), s.wave.view(), search.first.view(),
                                                 search.second.view(), model_.scale()};
     model_.detect(lane, s, b, model_.sum_modes(terms, s));
+  }
+
+  // Model wave and its expansion from behind the first slice to behind the last; the model to the
+  // detector.
+  void expand_slices(Lane& lane, Scratch& s, SearchScratch& search, const Batch& b,
+                     const kernels::ProbeMode& p) {
+    const BatchView<Complex> wave = s.wave.view();
+    const BatchView<Complex> first = search.first.view();
+    const BatchView<Complex> second = search.second.view();
+    lane.map(model_.waves(b), kernels::ExitWave{wave, p, model_.object(b, 0)});
+    for (int slice = 1; slice < state_.slices(); ++slice) {
+      for (const BatchView<Complex>& each : {wave, first, second})
+        model_.to_next_slice(lane, b, each, slice - 1);
+      lane.map(model_.waves(b),
+               kernels::ExpandThroughSlice{wave, first, second, model_.object(b, slice),
+                                           direction_window(b, slice)});
+    }
+    model_.forward(lane, b, wave);
+  }
+
+  kernels::ObjectWindow direction_window(const Batch& b, int slice) {
+    return model_.object(slice_of(object_direction_, b.part, slice), b);
+  }
+  CanvasView<Complex> slice_of(Field<Backend, Complex>& field, int part, int slice) {
+    return field.view(part).every(state_.slices(), slice);
   }
 
   kernels::ProbeMode direction_of_probe(Lane& lane, SearchScratch& search, const Batch& b) {
@@ -248,7 +286,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
 
   void take_step(bool update_probe) {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      lane.map(object_sums_.updated(part), state_.object_modes(),
+      lane.map(object_sums_.updated(part), state_.object_images(),
                kernels::AddScaled<kernels::StepLength>{
                    state_.object(part), object_direction_.view(part), step_length(part)});
       if (!update_probe || part >= state_.copies()) return;
@@ -259,23 +297,13 @@ class ConjugateGradient final : public Reconstruction<Backend> {
     });
   }
 
+  Prior<Backend>& prior() { return this->constraints_.prior(); }
   // The regulariser is weight power(P) S(O), weight = smoothness frames / reached pixels: in units
   // of the mean illumination, whatever the exposure and however probe and object share a factor.
-  void prepare_smoothness(const Scan& scan, double smoothness) {
-    const Region& reached = problem_.layout().reached();
-    smoothness_weight_ = smoothness * scan.frames / double(reached.pixels());
-    const Rect held = problem_.held();
-    std::vector<Real> mask(held.pixels(), Real(0));
-    for (const Span& s : reached.intersected(held).spans())
-      for (int x = s.x0; x < s.x1; ++x)
-        mask[std::size_t(s.y - held.y0) * std::size_t(held.nx()) + std::size_t(x - held.x0)] = 1;
-    reached_ =
-        Field<Backend, Real>(this->backend_, "directions", held, problem_.layout().tiles(), 1);
-    reached_.upload(mask.data());
-  }
+  bool smooth() const { return options_.smoothness > 0 && !options_.prior_of_phase; }
 
   void measure_smoothness() {
-    if (options_.smoothness == 0) return;
+    if (!smooth()) return;
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       expand_smoothness(lane, part);
       totals_.share(lane, part);
@@ -285,7 +313,7 @@ class ConjugateGradient final : public Reconstruction<Backend> {
 
   void expand_smoothness(Lane& lane, int part) {
     totals_.clear(lane, part, Base::kRoughness, 6);
-    lane.sum(object_sums_.owned(part), state_.object_modes(),
+    lane.sum(object_sums_.owned(part), state_.object_images(),
              kernels::SmoothnessAlong{neighbours(state_.object(), part),
                                       neighbours(object_direction_, part)},
              totals_.own(part, Base::kRoughness));
@@ -296,11 +324,13 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   }
 
   kernels::Neighbours neighbours(Field<Backend, Complex>& field, int part) {
-    return {field.view(part), reached_.view(part), problem_.scan().object_ny,
+    return {field.view(part), prior().reached(part), problem_.scan().object_ny,
             problem_.scan().object_nx};
   }
 
-  ObjectZ object_z(int part) { return this->object_quotient(part, 1.0, options_.object_inertia); }
+  ObjectZ object_z(int part, int slice) {
+    return this->object_quotient(part, 1.0, options_.object_inertia, slice);
+  }
   Images<Complex>& spectrum(int part) {
     return direction_spectrum_[direction_spectrum_.size() == 1 ? 0 : std::size_t(part)];
   }
@@ -312,7 +342,6 @@ class ConjugateGradient final : public Reconstruction<Backend> {
   Field<Backend, Complex> probe_step_;
   std::vector<SearchScratch> search_;
   std::vector<Images<Complex>> direction_spectrum_;
-  Field<Backend, Real> reached_;
   double smoothness_weight_ = 0;
   bool even_ = true;  // of two places for the products, which one is this iteration's
   bool probe_moved_ = false;

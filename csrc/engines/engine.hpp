@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/complex.hpp"
+#include "core/error.hpp"
 #include "core/place.hpp"
 #include "core/scan.hpp"
 #include "storage/archive.hpp"
@@ -14,6 +15,8 @@
 namespace exitwave {
 
 enum class Noise { poisson, amplitude, gaussian, anscombe };
+// What is never negative: the object's real part, its phase, or minus its phase.
+enum class Positivity { none, real, phase, negative_phase };
 
 // Values of one engine's parameters; which of them an engine reads is decided, and checked, where
 // parameters are validated.
@@ -21,6 +24,11 @@ struct EngineOptions {
   std::string name;
   int probe_modes = 1;
   int object_modes = 1;
+  int slices = 1;                      // of each object mode
+  std::vector<Complex> slice_kernels;  // (slices - 1, ny, nx), zero frequency first
+  // (slices - 1, frames, 2): pixels (y, x) that a frame's beam moves from slice to slice besides;
+  // empty: none
+  std::vector<Real> slice_shifts;
   double object_inertia = 0;
   double probe_inertia = 0;
   double object_step = 1;
@@ -33,20 +41,35 @@ struct EngineOptions {
   int momentum_period = 0;  // group updates; 0: no momentum
   Noise noise = Noise::poisson;
   double smoothness = 0;
+  double object_tv = 0;
+  double object_l1 = 0;
+  double object_reweighted_l1 = 0;
+  double object_l2 = 0;
+  bool prior_of_phase = false;  // of these five, not of the whole object
+  Positivity positivity = Positivity::none;
+  double flat_amplitude = -1;  // the object is flat where it is at least so bright; negative: off
+  bool one_material = false;
+  double kappa = 0;  // log amplitude over phase, where there is one material
+  double probe_smoothness = 0;
   bool hold_power = true;
   bool clip = false;
   double clip_low = 0;
   double clip_high = 0;
   bool resumed = false;  // state() restores what start() would compute
   StoragePlan storage;
+  std::vector<unsigned char> object_flat;   // (object ny, object nx), 1 = flat; empty: none
   std::vector<Real> probe_support;          // (ny, nx), 0 or 1; empty: none
   std::vector<Real> probe_fourier_support;  // (ny, nx), zero frequency first; empty: none
+
+  // Images of the object: the slices of the first mode, of the second, ...
+  int object_images() const { return object_modes * slices; }
 };
 
 // What one iteration found out; sums over all frames.
 struct IterationReport {
   double deviation = 0;      // sum of (sqrt I - sqrt model)^2 over valid pixels
   long frames_in_bound = 0;  // frames that the power bound left alone
+  double loss = 0;           // of the noise model, where the engine is made to tell it
   double cut_power = 0;      // fraction of the probe's power that its supports took away
 };
 
@@ -58,8 +81,10 @@ struct MemoryUse {
 };
 
 // A reconstruction under way on some device. All arrays are in C order, one after the other: object
-// (object modes, ny, nx), probe (probe modes, ny, nx).
+// (object modes, slices, ny, nx), probe (probe modes, ny, nx).
 class Engine {
+  static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
+
  public:
   virtual ~Engine() = default;
 
@@ -82,9 +107,19 @@ class Engine {
   // found: a_yy, a_yx, a_xx, b_y, b_x for each frame of the scan, see kernels/positions.hpp.
   virtual void watch_positions(bool on) = 0;
   virtual void get_position_sums(double* target) = 0;
+  // Sum of squared amplitude deviations of each frame of the scan if it were there, (frames); the
+  // frames stay where they are.
+  virtual void get_deviations_at(const std::vector<Corner>& corner,
+                                 const std::vector<Real>& fraction, double* target) = 0;
   // Moves frames, within the margin of the scan; (frames) and (frames, 2). Kept waves follow.
   virtual void set_positions(const std::vector<Corner>& corner,
                              const std::vector<Real>& fraction) = 0;
+  // Other values of object and probe; what engines keep beside them stays.
+  virtual void set_fields(const Complex* object, const Complex* probe) = 0;
+  // Of the engine "losses", from its last iteration: g with dL = 2 Re <g, dO> + 2 Re <h, dP>, and
+  // dL along positions, (frames, 2), added to the target.
+  virtual void get_gradients(Complex*, Complex*) { throw InvalidArgument(kNoGradients); }
+  virtual void get_position_slopes(double*) { throw InvalidArgument(kNoGradients); }
   // All that an engine holds between iterations, out or back in: one that is made for the same scan
   // and parts, and gets this back, goes on as if it had never stopped.
   virtual void state(Archive& archive) = 0;

@@ -4,10 +4,27 @@
 
 #include "core/error.hpp"
 #include "engines/conjugate_gradient.hpp"
+#include "engines/losses.hpp"
 #include "engines/pie.hpp"
 #include "engines/projections.hpp"
 
 namespace exitwave {
+
+// make.operator()<N>() with the noise model that has a name
+template <class F>
+std::unique_ptr<Engine> with_noise(Noise noise, const F& make) {
+  switch (noise) {
+    case Noise::poisson:
+      return make.template operator()<kernels::Poisson>();
+    case Noise::amplitude:
+      return make.template operator()<kernels::Amplitude>();
+    case Noise::gaussian:
+      return make.template operator()<kernels::Gaussian>();
+    case Noise::anscombe:
+      return make.template operator()<kernels::Anscombe>();
+  }
+  throw InvalidArgument("engine: unknown noise model");
+}
 
 // The engine that the options name, on one backend. `object` (object modes, ny, nx) and `probe`
 // (probe modes, ny, nx) are start values, the host's or, on GPUs, those of any GPU; `scan` must
@@ -22,22 +39,21 @@ std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& setting
     return engine;
   };
   const std::string& name = options.name;
-  if (name == "AP" || name == "DM" || name == "RAAR")
+  if (name == "AP" || name == "DM" || name == "RAAR") {
+    if (options.slices > 1) throw InvalidArgument("slices: " + name + " takes one");
     return make.template operator()<Projections<Backend>>();
+  }
   if (name == "ePIE" || name == "rPIE" || name == "mPIE")
     return make.template operator()<Pie<Backend>>();
-  if (name != "ML") throw InvalidArgument("engine: unknown name " + name);
-  switch (options.noise) {
-    case Noise::poisson:
-      return make.template operator()<ConjugateGradient<Backend, kernels::Poisson>>();
-    case Noise::amplitude:
-      return make.template operator()<ConjugateGradient<Backend, kernels::Amplitude>>();
-    case Noise::gaussian:
-      return make.template operator()<ConjugateGradient<Backend, kernels::Gaussian>>();
-    case Noise::anscombe:
-      return make.template operator()<ConjugateGradient<Backend, kernels::Anscombe>>();
-  }
-  throw InvalidArgument("engine: unknown noise model");
+  if (name == "ML")
+    return with_noise(options.noise, [&]<class NoiseModel>() {
+      return make.template operator()<ConjugateGradient<Backend, NoiseModel>>();
+    });
+  if (name == "losses")
+    return with_noise(options.noise, [&]<class NoiseModel>() {
+      return make.template operator()<Losses<Backend, NoiseModel>>();
+    });
+  throw InvalidArgument("engine: unknown name " + name);
 }
 
 }  // namespace exitwave

@@ -6,10 +6,12 @@
 #include "core/images.hpp"
 #include "engines/partial_sums.hpp"
 #include "engines/problem.hpp"
+#include "engines/slices.hpp"
 #include "engines/state.hpp"
 #include "kernels/exit_wave.hpp"
 #include "kernels/overlap.hpp"
 #include "kernels/propagate.hpp"
+#include "kernels/slices.hpp"
 
 namespace exitwave {
 
@@ -27,7 +29,9 @@ struct Batch {
 
 // What a lane needs for its batches; nothing is allocated while it runs.
 struct Scratch {
-  Images<Complex> wave;   // (batch, wave modes, ny, nx)
+  Images<Complex> wave;  // (batch, wave modes, ny, nx)
+  // Waves that meet the slices, from the second on, each as wave.
+  std::vector<Images<Complex>> incoming;
   Images<Complex> probe;  // (batch, probe modes, ny, nx), fractional positions only
   Images<Complex> term;   // as probe
   Images<Real> counts;    // (batch, 1, ny, nx), or one row
@@ -42,20 +46,25 @@ struct Scratch {
   }
 };
 
-// Forward model D[P O] of a batch, and its adjoint: residual waves back to sums of object and
-// probe.
+// Forward model of a batch, D[P O] or, with slices, D[O_S A .. A[O_1 P]], and its adjoint:
+// residual waves back to sums of object and probe.
 template <class Backend>
 class Model {
  public:
   using Lane = typename Backend::Lane;
 
-  // `whole_frames`: factors are needed after the pass over a frame's rows.
-  Model(Backend& backend, Problem<Backend>& problem, State<Backend>& state, bool whole_frames)
-      : problem_(problem), state_(state), batch_(backend.batch()) {
+  Model(Backend& backend, Problem<Backend>& problem, State<Backend>& state,
+        const EngineOptions& options)
+      : problem_(problem),
+        state_(state),
+        slices_(backend, problem, options),
+        batch_(backend.batch()) {
+    const bool whole_frames = options.power_bound >= 0;
     const Scan& scan = problem.scan();
     const Real pixels = Real(scan.ny) * Real(scan.nx);
     // Far field transforms are unscaled, so stored waves are sqrt(pixels) times the unitary ones.
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
+    // A power bound needs factors after the pass over a frame's rows.
     for (int i = 0; i < backend.lanes(); ++i)
       scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames || !Lane::kRowByRow));
   }
@@ -100,8 +109,12 @@ class Model {
   kernels::Window<T> window(CanvasView<const T> image, const Batch& b) {
     return {image, problem_.corner(b.part), b.frame};
   }
+  // A slice of the object, or of something like it.
   kernels::ObjectWindow object(CanvasView<const Complex> object, const Batch& b) {
     return {object, problem_.corner(b.part), b.frame, state_.object_modes()};
+  }
+  kernels::ObjectWindow object(const Batch& b, int slice) {
+    return object(state_.object(b.part, slice), b);
   }
 
   // Exit wave to detector, in place.
@@ -116,16 +129,41 @@ class Model {
     near_field<false>(lane, b, wave);
   }
 
-  // wave <- D[P O]; returns the probe of the batch, which the adjoint needs again.
+  // Waves behind a slice to the next one, in place.
+  void to_next_slice(Lane& lane, const Batch& b, BatchView<Complex> wave, int slice) {
+    slices_.template propagate<true>(lane, b.frame, b.part, waves(b), wave, slice);
+  }
+
+  // wave <- model at the detector; returns the probe of the batch, which the adjoint needs again.
   kernels::ProbeMode model(Lane& lane, Scratch& s, const Batch& b) {
     const kernels::ProbeMode p = probe(lane, s, b);
-    const kernels::ObjectWindow o = object(state_.object(b.part), b);
-    lane.map(waves(b), kernels::ExitWave{s.wave.view(), p, o});
+    lane.map(waves(b), kernels::ExitWave{behind(s, 0), p, object(b, 0)});
+    for (int slice = 1; slice < slices_.count(); ++slice) {
+      const BatchView<Complex> incoming = behind(s, slice - 1);
+      to_next_slice(lane, b, incoming, slice - 1);
+      lane.map(waves(b), kernels::ExitWave{behind(s, slice), {incoming, 1}, object(b, slice)});
+    }
     forward(lane, b, s.wave.view());
     return p;
   }
 
-  // Adjoint, from the residual chi in s.wave: object sum += sum conj(P) chi
+  // Adjoint, from the residual behind the last slice in s.wave to that behind the first. Sums of
+  // all slices but this are added to on the way, and their weights.
+  void back_through_slices(Lane& lane, Scratch& s, const Batch& b,
+                           PartialSums<Backend>& object_sums) {
+    const BatchView<Complex> chi = s.wave.view();
+    for (int slice = slices_.count() - 1; slice > 0; --slice) {
+      const BatchView<Complex> incoming = behind(s, slice - 1);
+      lane.run(frames(b),
+               scatter(b, wave_modes(), object_sums.sum(b.part, slice),
+                       kernels::SliceTerm{chi, incoming, state_.object_modes()}),
+               scatter(b, wave_modes(), object_sums.weight(b.part, slice),
+                       kernels::SliceWeight{incoming}),
+               map(kernels::BackThroughSlice{chi, object(b, slice)}));
+      slices_.template propagate<false>(lane, b.frame, b.part, waves(b), chi, slice - 1);
+    }
+  }
+  // From there, chi: object sum += sum conj(P) chi
   void add_object(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
                   CanvasView<Complex> sum) {
     lane.run(frames(b), scatter(b, wave_modes(), sum, kernels::ObjectTerm{s.wave.view(), p}));
@@ -133,7 +171,7 @@ class Model {
   // the same, and probe sum += sum conj(O) chi; for fractional positions the spectrum of it
   void add_both(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
                 CanvasView<Complex> sum, CanvasView<Complex> probe_sum) {
-    const kernels::ObjectWindow o = object(state_.object(b.part), b);
+    const kernels::ObjectWindow o = object(b, 0);
     if (problem_.fractional()) {
       add_object(lane, s, b, p, sum);
       add_unshifted(lane, s, b, o, probe_sum);
@@ -147,6 +185,15 @@ class Model {
                                 {s.wave.view(), p, o},
                                 b.frame,
                                 problem_.corner(b.part)});
+  }
+
+  // s.term <- spectrum of sum_k conj(O_k) chi, of the probe where the frame has it
+  void probe_term(Lane& lane, Scratch& s, const Batch& b, const kernels::ObjectWindow& o) {
+    const BatchView<Complex> term = s.term.view();
+    lane.map(probes(b), kernels::FrameProbeTerm<false>{term, s.wave.view(), o, 0});
+    for (int k = 1; k < state_.object_modes(); ++k)
+      lane.map(probes(b), kernels::FrameProbeTerm<true>{term, s.wave.view(), o, k});
+    lane.fft2(probes(b), term, Direction::forward);
   }
 
   // Weights. The object's is the probe's intensity, which for whole positions is the same in all
@@ -165,8 +212,7 @@ class Model {
   // probe weight += sum |O|^2
   void add_probe_weights(Lane& lane, const Batch& all, CanvasView<Real> weight) {
     lane.run_rows(frames(all),
-                  sum_frames(state_.object_modes(), weight,
-                             kernels::ObjectWeight{object(state_.object(all.part), all)}));
+                  sum_frames(state_.object_modes(), weight, kernels::ObjectWeight{object(all, 0)}));
   }
 
   // Operations of a lane, with the batch filled in.
@@ -189,12 +235,20 @@ class Model {
   }
 
  private:
+  // Where the wave behind a slice is made: where it meets the next one, or where it leaves the
+  // last.
+  BatchView<Complex> behind(Scratch& s, int slice) {
+    return slice + 1 < slices_.count() ? s.incoming[std::size_t(slice)].view() : s.wave.view();
+  }
+
   Scratch make_scratch(Memory& memory, bool whole_frames) {
     const int ny = problem_.scan().ny;
     const int nx = problem_.scan().nx;
     memory.account("work");
     Scratch s;
     s.wave = Images<Complex>(memory, {batch_, wave_modes(), ny, nx});
+    for (int slice = 1; slice < slices_.count(); ++slice)
+      s.incoming.emplace_back(memory, s.wave.extent());
     if (problem_.fractional()) {
       s.probe = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
       s.term = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
@@ -219,18 +273,15 @@ class Model {
 
   void add_unshifted(Lane& lane, Scratch& s, const Batch& b, const kernels::ObjectWindow& o,
                      CanvasView<Complex> sum) {
-    const BatchView<Complex> term = s.term.view();
-    lane.map(probes(b), kernels::FrameProbeTerm<false>{term, s.wave.view(), o, 0});
-    for (int k = 1; k < state_.object_modes(); ++k)
-      lane.map(probes(b), kernels::FrameProbeTerm<true>{term, s.wave.view(), o, k});
-    lane.fft2(probes(b), term, Direction::forward);
-    lane.run(frames(b),
-             sum_frames(state_.probe_modes(), sum,
-                        kernels::UnshiftedSpectrum{term, problem_.phase(b.part, b.frame)}));
+    probe_term(lane, s, b, o);
+    lane.run(frames(b), sum_frames(state_.probe_modes(), sum,
+                                   kernels::UnshiftedSpectrum{s.term.view(),
+                                                              problem_.phase(b.part, b.frame)}));
   }
 
   Problem<Backend>& problem_;
   State<Backend>& state_;
+  Slices<Backend> slices_;
   int batch_;
   Real scale_;
   std::vector<Scratch> scratch_;

@@ -29,9 +29,11 @@ class PartialSums {
  public:
   using Lane = typename Backend::Lane;
 
+  // `weights`: images of these; modes of the sum take turns with them.
   PartialSums(Backend& backend, const std::vector<Rect>& tiles, const std::vector<Region>& owned,
-              int modes)
+              int modes, int weights = 1)
       : modes_(modes),
+        weight_modes_(weights),
         shared_(backend.shared()),
         ranks_(backend.ranks()),
         tiles_(tiles),
@@ -45,7 +47,7 @@ class PartialSums {
       Memory& memory = backend.memory(part);
       memory.account("sums");
       sums_.back() = Buffer<Complex>(memory, tile.pixels() * std::size_t(modes));
-      weights_.back() = Buffer<Real>(memory, tile.pixels());
+      weights_.back() = Buffer<Real>(memory, tile.pixels() * std::size_t(weights));
       updated_[std::size_t(part)] = shared_ ? owned[std::size_t(part)] : all_reached(tile);
     }
     make_messages(backend);
@@ -55,6 +57,9 @@ class PartialSums {
 
   CanvasView<Complex> sum(int part) { return view(sums_, part); }
   CanvasView<Real> weight(int part) { return view(weights_, part); }
+  // Those with the same weight, and this.
+  CanvasView<Complex> sum(int part, int of) { return sum(part).every(weight_modes_, of); }
+  CanvasView<Real> weight(int part, int of) { return weight(part).every(weight_modes_, of); }
   // Pixels whose sums are whole after the exchange, and that the part updates.
   const Region& updated(int part) const { return updated_[std::size_t(part)]; }
   // The same, restricted to what the present group reaches.
@@ -64,31 +69,54 @@ class PartialSums {
   // The same, restricted to what the present group reaches.
   const Region& active_owned(int part) const { return active_owned_[std::size_t(part)]; }
 
-  // Restricts the exchange to `touched` pixels (null: all) and sends: to parts of other ranks, to
-  // those here, or both.
-  void send_away(Lane& lane, int part, const Region* touched) {
-    restrict(part, touched);
-    for (Message& m : messages_)
-      if (m.sender == part && m.other_rank >= 0) pack(lane, m, part, m.at_sender);
-  }
-  void send_here(Lane& lane, int part, const Region* touched) {
-    restrict(part, touched);
-    if (shared_) return;
-    for (Message& m : messages_) {
-      if (m.sender != part || m.other_rank >= 0) continue;
-      pack(lane, m, part, m.at_sender);
-      pass(lane, m, m.at_sender, m.at_owner);
-    }
-  }
+  // Restricts the exchange to `touched` pixels (null: all) and sends what the part has.
   void send(Lane& lane, int part, const Region* touched) {
-    send_away(lane, part, touched);
-    send_here(lane, part, touched);
+    restrict(part, touched);
+    for_each_sent(part, [&](Message& m) {
+      pack(lane, m, part, m.at_sender);
+      if (m.other_rank < 0) lane.copy(m.at_owner.data(), m.at_sender.data(), bytes(m.active));
+    });
   }
-  // Pixels whose sums go to other ranks.
+  // The same in steps, so that what goes to other memories, of ranks or of devices, travels while
+  // the lanes work on: it is packed in one call of for_each_part, and passed on in the next.
+  void pack_away(Lane& lane, int part) {
+    for_each_sent(part, [&](Message& m) {
+      if (m.leaves) pack(lane, m, part, m.at_sender);
+    });
+  }
+  void pass_away(Lane& lane, int part) {
+    for_each_sent(part, [&](Message& m) {
+      if (m.leaves && m.other_rank < 0)
+        lane.send(m.at_owner.data(), m.at_sender.data(), bytes(m.active));
+    });
+  }
+  void send_here(Lane& lane, int part) {
+    for_each_sent(part, [&](Message& m) {
+      if (m.leaves) return;
+      pack(lane, m, part, m.at_sender);
+      lane.copy(m.at_owner.data(), m.at_sender.data(), bytes(m.active));
+    });
+  }
+  // What a part works on in a group, and the messages that it looks at: its own, and those that it
+  // gets from other ranks. `touched`: pixels (null: all).
+  void restrict(int part, const Region* touched) {
+    if (touched != nullptr) {
+      active_[std::size_t(part)] = updated(part).intersected(*touched);
+      active_owned_[std::size_t(part)] = shared_ ? active(part) : owned(part).intersected(*touched);
+    }
+    for (Message& m : messages_)
+      if (m.sender == part || (m.owner == part && !m.sender_is_here))
+        m.active = touched == nullptr ? m.region : m.region.intersected(*touched);
+  }
+  // The next exchange is of all pixels.
+  void choose_all() {
+    for (Message& m : messages_) m.active = m.region;
+  }
+  // Pixels whose sums go to other memories.
   Region sent_away(int part) const {
     std::vector<Span> spans;
     for (const Message& m : messages_)
-      if (m.sender == part && m.other_rank >= 0)
+      if (m.sender == part && m.leaves)
         spans.insert(spans.end(), m.region.spans().begin(), m.region.spans().end());
     return Region::from_spans(std::move(spans));
   }
@@ -101,7 +129,7 @@ class PartialSums {
         continue;
       }
       lane.unpack_add(m.active, modes_, packed_sum(m.at_owner), sum(part));
-      lane.unpack_add(m.active, 1, packed_weight(m, m.at_owner), weight(part));
+      lane.unpack_add(m.active, weight_modes_, packed_weight(m, m.at_owner), weight(part));
     }
   }
 
@@ -109,7 +137,7 @@ class PartialSums {
     for (Message& m : messages_) {
       if (m.owner != part) continue;
       pack(lane, m, part, m.at_owner);
-      if (m.other_rank < 0) pass(lane, m, m.at_owner, m.at_sender);
+      if (m.other_rank < 0) lane.copy(m.at_sender.data(), m.at_owner.data(), bytes(m.active));
     }
   }
 
@@ -117,7 +145,7 @@ class PartialSums {
     for (const Message& m : messages_) {
       if (m.sender != part) continue;
       lane.unpack(m.active, modes_, packed_sum(m.at_sender), sum(part));
-      lane.unpack(m.active, 1, packed_weight(m, m.at_sender), weight(part));
+      lane.unpack(m.active, weight_modes_, packed_weight(m, m.at_sender), weight(part));
     }
   }
 
@@ -150,12 +178,20 @@ class PartialSums {
     int owner;
     int sender;
     int other_rank;  // of the part that is not here; -1: both are
+    bool leaves;     // the memory that the sender's sums are in
     bool sender_is_here;
     Region region;
     Region active;
     Parcel at_sender;
     Parcel at_owner;
   };
+
+  // Messages of a part; none where parts share memory.
+  template <class F>
+  void for_each_sent(int part, F&& f) {
+    for (Message& m : messages_)
+      if (m.sender == part && !shared_) f(m);
+  }
 
   template <class T>
   CanvasView<T> view(std::vector<Buffer<T>>& buffers, int part) {
@@ -188,25 +224,15 @@ class PartialSums {
         };
         const bool sends = backend.holds(sender);
         const int other_rank = local ? -1 : ranks_.rank_of(sends ? owner : sender);
+        const bool leaves = !local || &backend.memory(owner) != &backend.memory(sender);
         messages_.push_back(
-            {owner, sender, other_rank, sends, region, region, room(sender), room(owner)});
+            {owner, sender, other_rank, leaves, sends, region, region, room(sender), room(owner)});
       }
   }
 
-  // What a part works on in a group, and the messages that it looks at: its own, and those that it
-  // gets from other ranks.
-  void restrict(int part, const Region* touched) {
-    if (touched != nullptr) {
-      active_[std::size_t(part)] = updated(part).intersected(*touched);
-      active_owned_[std::size_t(part)] = shared_ ? active(part) : owned(part).intersected(*touched);
-    }
-    for (Message& m : messages_)
-      if (m.sender == part || (m.owner == part && !m.sender_is_here))
-        m.active = touched == nullptr ? m.region : m.region.intersected(*touched);
-  }
-
   std::size_t bytes(const Region& region) const {
-    return region.pixels() * (std::size_t(modes_) * sizeof(Complex) + sizeof(Real));
+    return region.pixels() *
+           (std::size_t(modes_) * sizeof(Complex) + std::size_t(weight_modes_) * sizeof(Real));
   }
   std::size_t weights_at(const Message& m) const {
     return m.active.pixels() * std::size_t(modes_) * sizeof(Complex);
@@ -222,25 +248,23 @@ class PartialSums {
   void pack(Lane& lane, const Message& m, int part, Parcel& parcel) {
     lane.pack(m.active, modes_, CanvasView<const Complex>(sum(part)),
               reinterpret_cast<Complex*>(parcel.data()));
-    lane.pack(m.active, 1, CanvasView<const Real>(weight(part)),
+    lane.pack(m.active, weight_modes_, CanvasView<const Real>(weight(part)),
               reinterpret_cast<Real*>(parcel.data() + weights_at(m)));
-  }
-  void pass(Lane& lane, const Message& m, const Parcel& from, Parcel& to) {
-    lane.copy(to.data(), from.data(), bytes(m.active));
   }
 
   // What the sender has, from its tile to the owner's.
   void take(Lane& lane, const Message& m) {
     lane.map(m.active, modes_, kernels::Take<Complex>{sum(m.owner), sum(m.sender)});
-    lane.map(m.active, 1, kernels::Take<Real>{weight(m.owner), weight(m.sender)});
+    lane.map(m.active, weight_modes_, kernels::Take<Real>{weight(m.owner), weight(m.sender)});
   }
 
   void clear(Lane& lane, const Region& region, int part) {
     lane.map(region, modes_, kernels::Clear<Complex>{sum(part)});
-    lane.map(region, 1, kernels::Clear<Real>{weight(part)});
+    lane.map(region, weight_modes_, kernels::Clear<Real>{weight(part)});
   }
 
   int modes_;
+  int weight_modes_;
   bool shared_;
   bool posted_ = false;
   Ranks ranks_;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <utility>
 #include <vector>
 
+#include "engines/groups.hpp"
 #include "engines/reconstruction.hpp"
 
 namespace exitwave {
@@ -21,16 +23,16 @@ class Pie final : public Reconstruction<Backend> {
     if (options.momentum_period == 0) return;
     const Rect whole = problem_.held();
     velocity_ = Field<Backend, Complex>(this->backend_, "momentum", whole,
-                                        problem_.layout().tiles(), options.object_modes);
+                                        problem_.layout().tiles(), options.object_images());
     past_ = Field<Backend, Complex>(this->backend_, "momentum", whole, problem_.layout().tiles(),
-                                    options.object_modes);
+                                    options.object_images());
     past_.upload(object);
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>& groups, bool update_probe) override {
     this->forget(Base::kDeviation, 1);
     for (const std::vector<int>& group : groups) update(group, update_probe);
-    this->constrain(update_probe && options_.hold_power);
+    this->constrain(update_probe);
     return this->report();
   }
 
@@ -52,7 +54,9 @@ class Pie final : public Reconstruction<Backend> {
   using Base::state_;
 
   void update(const std::vector<int>& group, bool update_probe) {
-    const Region touched = split(group);
+    Group frames = split_group(problem_, group);
+    const Region& touched = frames.touched;
+    this->set_frames(std::move(frames.numbers));
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(sums, &touched, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
       this->model_.detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s));
@@ -74,31 +78,21 @@ class Pie final : public Reconstruction<Backend> {
 
   void step_object(Lane& lane, int part) {
     const double inertia = options_.object_alpha + options_.object_inertia;
-    this->for_each_object_mode([&](auto, auto last, int mode) {
-      lane.map(this->object_sums_.active(part), 1,
-               kernels::ObjectStep<last>{
-                   state_.object(part), this->object_sums_.sum(part),
-                   this->object_sums_.weight(part), Real(1 - options_.object_alpha),
-                   this->object_floor(part, inertia), Real(options_.object_step), mode});
-    });
-  }
-
-  // Hands the frames of a group to their parts; returns the pixels that they reach.
-  Region split(const std::vector<int>& group) {
-    std::vector<std::vector<int>> numbers(std::size_t(this->parts()));
-    std::vector<Corner> corners;
-    for (const int frame : group) {
-      const auto slot = problem_.slot(frame);
-      numbers[std::size_t(slot.part)].push_back(slot.number);
-      corners.push_back(problem_.corner_of(frame));
-    }
-    this->set_frames(std::move(numbers));
-    return Region::windows(std::move(corners), problem_.scan().ny, problem_.scan().nx);
+    // All slices together take the step of one.
+    const Real step = Real(options_.object_step / state_.slices());
+    for (int slice = 0; slice < state_.slices(); ++slice)
+      this->for_each_object_mode([&](auto, auto last, int mode) {
+        lane.map(this->object_sums_.active(part), 1,
+                 kernels::ObjectStep<last>{
+                     state_.object(part, slice), this->object_sums_.sum(part, slice),
+                     this->object_sums_.weight(part, slice), Real(1 - options_.object_alpha),
+                     this->object_floor(part, inertia, slice), step, mode});
+      });
   }
 
   void add_momentum() {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      lane.map(this->object_sums_.updated(part), state_.object_modes(),
+      lane.map(this->object_sums_.updated(part), state_.object_images(),
                kernels::Momentum{state_.object(part), velocity_.view(part), past_.view(part),
                                  Real(options_.momentum)});
     });
@@ -107,8 +101,8 @@ class Pie final : public Reconstruction<Backend> {
   void restart_momentum() {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       const Region& region = this->object_sums_.updated(part);
-      lane.map(region, state_.object_modes(), kernels::Clear<Complex>{velocity_.view(part)});
-      lane.map(region, state_.object_modes(),
+      lane.map(region, state_.object_images(), kernels::Clear<Complex>{velocity_.view(part)});
+      lane.map(region, state_.object_images(),
                kernels::Copy<Complex>{past_.view(part), state_.object(part)});
     });
   }

@@ -10,8 +10,9 @@
 
 namespace exitwave {
 
-// What each frame says about its position, see PositionTerms: taken from the residual exit waves
-// that a pass makes anyway, kept where the lanes are, and read once when the pass is over.
+// What each frame says about its position: PositionTerms of the residual exit waves that a pass
+// makes anyway, or how well it agrees with the model at a place that is tried. Kept where the lanes
+// are, and read once when the pass is over.
 template <class Backend>
 class PositionSums {
  public:
@@ -36,19 +37,25 @@ class PositionSums {
     inner.ny -= 2;
     inner.nx -= 2;
     lane.run(inner, model.sum_modes(kernels::PositionTerms{s.wave.view(), p, o}, s));
-    lane.map({b.count, 1, 1, kCount}, kernels::KeepTotals{sums_[std::size_t(b.part)].data(),
-                                                          s.totals.data(), b.frame, kCount});
+    keep(lane, s, b, kCount);
   }
 
-  // (frames of the scan, kCount), where this process holds the frame; waits for the lanes.
-  void read(double* target) const {
+  // The totals of a batch, `count` numbers for each frame.
+  void keep(Lane& lane, Scratch& s, const Batch& b, int count) {
+    lane.map({b.count, 1, 1, count}, kernels::KeepTotals{sums_[std::size_t(b.part)].data(),
+                                                         s.totals.data(), b.frame, count});
+  }
+
+  // (frames of the scan, count), where this process holds the frame; waits for the lanes.
+  void read(double* target, int count = kCount) const {
     for (int part = 0; part < int(sums_.size()); ++part) {
       if (sums_[std::size_t(part)].size() == 0) continue;
       const std::vector<int>& frames = problem_.scan().parts[std::size_t(part)];
       std::vector<double> rows(frames.size() * kCount);
       sums_[std::size_t(part)].download(rows.data());
       for (std::size_t i = 0; i < frames.size(); ++i)
-        std::copy_n(&rows[i * kCount], kCount, target + std::size_t(frames[i]) * kCount);
+        std::copy_n(&rows[i * std::size_t(count)], count,
+                    target + std::size_t(frames[i]) * std::size_t(count));
     }
   }
 

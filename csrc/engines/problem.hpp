@@ -23,6 +23,7 @@ class Problem {
         layout_(scan),
         fractional_(scan.fractional()),
         corner_(scan.corner),
+        fraction_(scan.fraction),
         slot_(scan.corner.size()) {
     for (int part = 0; part < int(scan.parts.size()); ++part) {
       const std::vector<int>& frames = scan.parts[std::size_t(part)];
@@ -53,9 +54,12 @@ class Problem {
   Slot slot(int frame) const { return slot_[std::size_t(frame)]; }
   // Where a frame of the scan is now.
   Corner corner_of(int frame) const { return corner_[std::size_t(frame)]; }
+  const std::vector<Corner>& corners_now() const { return corner_; }
+  const std::vector<Real>& fractions_now() const { return fraction_; }
   // Moves frames, within the margin of the scan.
   void set_positions(const std::vector<Corner>& corner, const std::vector<Real>& fraction) {
     corner_ = corner;
+    fraction_ = fraction;
     for (std::size_t part = 0; part < parts_.size(); ++part) {
       if (parts_[part].corner.size() == 0) continue;  // another process's
       const std::vector<int>& frames = scan_.parts[part];
@@ -159,6 +163,7 @@ class Problem {
   Layout layout_;
   bool fractional_;
   std::vector<Corner> corner_;  // present ones
+  std::vector<Real> fraction_;  // the same
   std::vector<Slot> slot_;
   std::vector<Copy> copies_;
   std::vector<Part> parts_;

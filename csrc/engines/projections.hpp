@@ -60,7 +60,7 @@ class Projections final : public Reconstruction<Backend> {
     });
     update_object();
     if (update_probe) this->update_probe();
-    this->constrain(update_probe && options_.hold_power);
+    this->constrain(update_probe);
     return this->report();
   }
 

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "engines/constraints.hpp"
 #include "engines/engine.hpp"
 #include "engines/model.hpp"
 #include "engines/moving.hpp"
@@ -39,12 +40,13 @@ class Reconstruction : public Engine {
         problem_(backend_, scan),
         blocks_(backend_, scan, options.storage, wave_bytes),
         state_(backend_, problem_, options, object, probe),
-        model_(backend_, problem_, state_, options.power_bound >= 0),
+        model_(backend_, problem_, state_, options),
         object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
-                     options.object_modes),
+                     options.object_images(), options.slices),
         probe_sums_(backend_, state_.windows(), probe_owners(),
                     options.probe_modes + extra_probe_sums),
-        totals_(backend_, problem_.parts()),
+        totals_(backend_, problem_.parts(), options.slices),
+        constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
@@ -55,14 +57,7 @@ class Reconstruction : public Engine {
     set_all_frames();
   }
 
-  void start() override {
-    for_each_copy([&](Lane& lane, int part) {
-      state_.apply_supports(lane, part, state_.probe(part));
-      state_.refresh(lane, part);
-      measure_power(lane, part, kPower);
-    });
-    power_ = totals_.read()[kPower];
-  }
+  void start() override { constraints_.start(); }
 
   void finish() override {}
 
@@ -76,13 +71,24 @@ class Reconstruction : public Engine {
   }
 
   void move_probe(int dy, int dx) override {
-    Moving(backend_, state_.object(), state_.object_modes(), false).move(dy, dx);
+    Moving(backend_, state_.object(), state_.object_images(), false).move(dy, dx);
     Moving(backend_, state_.probe(), state_.probe_modes(), true).move(dy, dx);
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 
   void watch_positions(bool on) override { watch_positions_ = on; }
   void get_position_sums(double* target) override { positions_.read(target); }
+  void get_deviations_at(const std::vector<Corner>& corner, const std::vector<Real>& fraction,
+                         double* target) override {
+    const std::vector<Corner> corner_now = problem_.corners_now();
+    const std::vector<Real> fraction_now = problem_.fractions_now();
+    problem_.set_positions(corner, fraction);
+    total_over_frames(
+        [&](Scratch& s) { return modulus_residual(s); },
+        [&](Lane& lane, Scratch& s, const Batch& b) { positions_.keep(lane, s, b, 1); });
+    positions_.read(target, 1);
+    problem_.set_positions(corner_now, fraction_now);
+  }
   void set_positions(const std::vector<Corner>& corner,
                      const std::vector<Real>& fraction) override {
     problem_.set_positions(corner, fraction);
@@ -92,12 +98,17 @@ class Reconstruction : public Engine {
   void state(Archive& archive) override {
     state_.object().state(archive, "object");
     state_.probe().state(archive, "probe");
-    archive.number("probe_power", power_);
+    constraints_.state(archive);
     totals_.state(archive);
     blocks_.state(archive, backend_);
     if (!archive.saving()) for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 
+  void set_fields(const Complex* object, const Complex* probe) override {
+    state_.object().upload(object);
+    state_.probe().upload(probe);
+    for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
+  }
   void get_object(Complex* target) override { state_.object().download(target); }
   void get_probe(Complex* target) override { state_.probe().download(target); }
   Placed<Complex> object_in_place() override { return state_.object().in_place(); }
@@ -110,30 +121,19 @@ class Reconstruction : public Engine {
   }
 
  protected:
-  // What parts find out, as places in a row of totals_.
-  enum Found {
-    kDeviation,           // of the model
-    kReflectedDeviation,  // of the reflected wave, right after the model's
-    kInside,              // frames inside the power bound
-    kLargestObject,       // weights
-    kLargestProbe,
-    kPower,                  // of the probe
-    kUncut,                  // power of an update of the probe before its supports,
-    kCut,                    // and after,
-    kCutOf,                  // and what the difference is a fraction of
-    kProducts,               // conjugate gradient: 3 products, of this iteration and of the last
-    kLoss = kProducts + 6,   // 3: expansion of the loss
-    kRoughness = kLoss + 3,  // 3: expansion of the object's roughness
-    kProbeAlong = kRoughness + 3  // 3: expansion of the probe's power
-  };
+  using enum found::Place;
+
+  static int largest_object(int slice) {
+    return slice == 0 ? int(kLargestObject) : Totals<Backend>::kFirst + slice - 1;
+  }
 
   int parts() const { return problem_.parts(); }
 
-  // Frames of the next pass, as numbers in their parts. Those whose sums go to other ranks come
-  // first, so that these travel while the others are worked on.
+  // Frames of the next pass, as numbers in their parts. Those whose sums go to other
+  // memories, of ranks or devices, come first, so that these travel while the others are worked on.
   void set_frames(std::vector<std::vector<int>> numbers) {
     frames_ = std::move(numbers);
-    for (int part = 0; part < parts() && backend_.ranks().communicator != nullptr; ++part) {
+    for (int part = 0; part < parts() && !backend_.shared(); ++part) {
       const std::vector<bool>& touches = touches_others_[std::size_t(part)];
       std::vector<int>& frames = frames_[std::size_t(part)];
       if (touches.empty()) continue;
@@ -178,10 +178,8 @@ class Reconstruction : public Engine {
 
   // f(lane, part) for every part that holds a probe of its own
   template <class F>
-  void for_each_copy(F&& f) {
-    backend_.for_each_part([&](Lane& lane, int, int part) {
-      if (part < state_.copies()) f(lane, part);
-    });
+  void for_each_copy(const F& f) {
+    state_.for_each_copy(backend_, f);
   }
 
   // Which sums of the probe a pass takes.
@@ -197,28 +195,31 @@ class Reconstruction : public Engine {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        if (watch_positions_)
-          positions_.find(lane, model_, s, b, p, model_.object(state_.object(b.part), b));
+        if (watch_positions_) positions_.find(lane, model_, s, b, p, model_.object(b, 0));
+        model_.back_through_slices(lane, s, b, object_sums_);
         if (probe_sums == ProbeSums::none)
-          model_.add_object(lane, s, b, p, object_sums_.sum(part));
+          model_.add_object(lane, s, b, p, object_sums_.sum(part, 0));
         else
-          model_.add_both(lane, s, b, p, object_sums_.sum(part), probe_sums_.sum(part));
-        model_.add_object_weight(lane, b, p, object_sums_.weight(part));
+          model_.add_both(lane, s, b, p, object_sums_.sum(part, 0), probe_sums_.sum(part));
+        model_.add_object_weight(lane, b, p, object_sums_.weight(part, 0));
       });
-      model_.add_object_weights(lane, some_frames(part, range), object_sums_.weight(part));
+      model_.add_object_weights(lane, some_frames(part, range), object_sums_.weight(part, 0));
     };
-    if (backend_.ranks().communicator != nullptr) {
+    if (!backend_.shared()) {
       backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+        object_sums_.restrict(part, touched);
         work(lane, lane_number, part, {0, touching(part)});
-        object_sums_.send_away(lane, part, touched);
+        object_sums_.pack_away(lane, part);
       });
-      object_sums_.post(true);
+      if (backend_.ranks().communicator != nullptr) object_sums_.post(true);
     }
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      if (backend_.shared()) object_sums_.restrict(part, touched);
+      object_sums_.pass_away(lane, part);
       work(lane, lane_number, part, {touching(part), whole_pass(part).end});
       if (probe_sums == ProbeSums::terms_and_weights)
         model_.add_probe_weights(lane, all_frames(part), probe_sums_.weight(part));
-      object_sums_.send_here(lane, part, touched);
+      object_sums_.send_here(lane, part);
       if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
   }
@@ -232,9 +233,9 @@ class Reconstruction : public Engine {
     backend_.for_each_part([&](Lane& lane, int, int part) {
       if (object) object_sums_.collect(lane, part);
       if (object) at_owner(lane, part);
-      if (object)
-        lane.largest(object_sums_.active_owned(part), object_sums_.weight(part),
-                     totals_.own(part, kLargestObject));
+      for (int slice = 0; object && slice < state_.slices(); ++slice)
+        lane.largest(object_sums_.active_owned(part), object_sums_.weight(part, slice),
+                     totals_.own(part, largest_object(slice)));
       if (probe) probe_sums_.collect(lane, part);
       if (backend_.shared()) {
         if (probe) look_at_probe_sums(lane, part);
@@ -257,15 +258,16 @@ class Reconstruction : public Engine {
   }
 
   // `inertia` times the largest weight
-  kernels::LargestTimes object_floor(int part, double inertia) {
-    return {totals_.across(part, kLargestObject), inertia};
+  kernels::LargestTimes object_floor(int part, double inertia, int slice = 0) {
+    return {totals_.across(part, largest_object(slice)), inertia};
   }
   kernels::LargestTimes probe_floor(int part, double inertia) {
     return {totals_.alone(part, kLargestProbe), inertia};
   }
-  kernels::Quotient object_quotient(int part, double own, double inertia) {
-    return {object_sums_.sum(part), object_sums_.weight(part), Real(own),
-            object_floor(part, inertia)};
+  // of one slice of all modes
+  kernels::Quotient object_quotient(int part, double own, double inertia, int slice) {
+    return {object_sums_.sum(part, slice), object_sums_.weight(part, slice), Real(own),
+            object_floor(part, inertia, slice)};
   }
   kernels::Quotient probe_quotient(int part, double own, double inertia) {
     return {probe_sums_.sum(part), probe_sums_.weight(part), Real(own), probe_floor(part, inertia)};
@@ -277,7 +279,7 @@ class Reconstruction : public Engine {
     if (part >= state_.copies()) return;
     lane.map(state_.window(), state_.probe_modes(), change);
     probe_sums_.clear(lane, part);
-    restrict_probe(lane, part);
+    constraints_.restrict_probe(lane, part);
     state_.refresh(lane, part);
   }
   // f(first, last, mode) for the object modes; first and last are compile-time constants.
@@ -290,31 +292,12 @@ class Reconstruction : public Engine {
     f(std::false_type{}, std::true_type{}, modes - 1);
   }
 
-  // End of an iteration: probe power held at its start value, object amplitude clipped. The factor
-  // goes from probe to object, so exit waves do not change.
-  void constrain(bool hold_power) {
-    const auto factor = [&](int part, bool inverse) {
-      return kernels::PowerFactor{totals_.alone(part, kPower), power_, inverse};
-    };
-    if (hold_power) {
-      for_each_copy([&](Lane& lane, int part) {
-        measure_power(lane, part, kPower);
-        lane.map(state_.window(), state_.probe_modes(),
-                 kernels::Scale<kernels::PowerFactor>{state_.probe(part), factor(part, false)});
-        state_.refresh(lane, part);
-      });
-    }
-    if (!hold_power && !options_.clip) return;
-    backend_.for_each_part([&](Lane& lane, int, int part) {
-      const Region& region = object_sums_.updated(part);
-      if (hold_power)
-        lane.map(region, state_.object_modes(),
-                 kernels::Scale<kernels::PowerFactor>{state_.object(part), factor(part, true)});
-      if (options_.clip)
-        lane.map(region, state_.object_modes(),
-                 kernels::ClipAmplitude{state_.object(part), Real(options_.clip_low),
-                                        Real(options_.clip_high)});
-    });
+  // End of an iteration.
+  void constrain(bool update_probe) {
+    if (update_probe && options_.hold_power) constraints_.hold_power();
+    if (update_probe) constraints_.smooth_probe();
+    constraints_.prior().step();
+    constraints_.limit_object();
   }
 
   // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
@@ -338,16 +321,12 @@ class Reconstruction : public Engine {
     backend_.for_each_part(
         [&](Lane& lane, int, int part) { totals_.clear(lane, part, found, count); });
   }
-  void measure_power(Lane& lane, int part, int found) {
-    totals_.clear(lane, part, found, 1);
-    state_.add_probe_power(lane, part, totals_.own(part, found));
-  }
 
   // What the iteration found out: the host's one look at the devices.
   IterationReport report() {
     const std::vector<double> rows = totals_.read();
     const auto sum = [&](int found) {
-      return kernels::Across{rows.data() + found, Totals<Backend>::kRow, parts()}.sum();
+      return kernels::Across{rows.data() + found, totals_.row(), parts()}.sum();
     };
     IterationReport report;
     report.deviation = sum(kDeviation);
@@ -367,24 +346,25 @@ class Reconstruction : public Engine {
   PartialSums<Backend> object_sums_;
   PartialSums<Backend> probe_sums_;
   Totals<Backend> totals_;
+  Constraints<Backend> constraints_;
   PositionSums<Backend> positions_;
   bool watch_positions_ = false;
-  double power_ = 0;  // of the probe at the start
 
  private:
-  // Which frames of a part reach pixels whose sums go to other ranks.
+  // Which frames of a part reach pixels whose sums go to other memories, wherever they may move.
   std::vector<bool> find_touching(int part) const {
-    if (backend_.ranks().communicator == nullptr || !backend_.holds(part)) return {};
+    if (backend_.shared() || !backend_.holds(part)) return {};
     const Region away = object_sums_.sent_away(part);
     std::vector<bool> touching;
     for (const int frame : problem_.scan().parts[std::size_t(part)]) {
-      const Corner c = problem_.scan().corner[std::size_t(frame)];
-      const Rect window{c.y, c.x, c.y + problem_.scan().ny, c.x + problem_.scan().nx};
+      const Scan& scan = problem_.scan();
+      const Corner c = scan.reach(frame);
+      const Rect window{c.y, c.x, c.y + scan.ny + 2 * scan.margin, c.x + scan.nx + 2 * scan.margin};
       touching.push_back(!away.intersected(window).empty());
     }
     return touching;
   }
-  // How many of the pass do, which come first; 0 without other ranks.
+  // How many of the pass do, which come first; 0 where parts share memory.
   int touching(int part) const {
     const std::vector<bool>& touches = touches_others_[std::size_t(part)];
     if (touches.empty()) return 0;
@@ -412,9 +392,10 @@ class Reconstruction : public Engine {
     lane.largest(state_.window(), probe_sums_.weight(part), totals_.own(part, kLargestProbe));
   }
 
-  // Total of an operation at the detector over all frames; nothing is updated.
-  template <class MakeOperation>
-  double total_over_frames(const MakeOperation& make_operation) {
+  // Total of an operation at the detector over all frames; nothing is updated. `after(lane,
+  // scratch, batch)`: s.totals holds those of the batch.
+  template <class MakeOperation, class After>
+  double total_over_frames(const MakeOperation& make_operation, const After& after) {
     set_all_frames();
     forget(kDeviation, 1);
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
@@ -422,24 +403,29 @@ class Reconstruction : public Engine {
         model_.model(lane, s, b);
         model_.detect(lane, s, b, make_operation(s));
         add_totals<1>(lane, s, b);
+        after(lane, s, b);
       });
     });
     return report().deviation;
   }
-
-  // The first part owns the sums of the probe.
-  std::vector<Region> probe_owners() const {
-    std::vector<Region> owners(std::size_t(problem_.parts()));
-    owners[0] = Region(problem_.window());
-    return owners;
+  template <class MakeOperation>
+  double total_over_frames(const MakeOperation& make_operation) {
+    return total_over_frames(make_operation, [](Lane&, Scratch&, const Batch&) {});
   }
 
-  void restrict_probe(Lane& lane, int part) {
-    if (!state_.has_supports()) return;
-    measure_power(lane, part, kUncut);
-    lane.copy(totals_.own(part, kCutOf), totals_.own(part, kUncut), sizeof(double));
-    state_.apply_supports(lane, part, state_.probe(part));
-    measure_power(lane, part, kCut);
+  // The first part owns the sums of the probe. Where there are ranks, the first parts of all share
+  // them by rows, so that no rank gets, and gives back, more than another.
+  std::vector<Region> probe_owners() const {
+    std::vector<Region> owners(std::size_t(problem_.parts()));
+    std::vector<int> first = backend_.ranks().first_part;
+    if (backend_.ranks().communicator == nullptr) first = {0, problem_.parts()};
+    const Rect window = problem_.window();
+    const int ranks = int(first.size()) - 1;
+    const auto row = [&](int rank) { return window.y0 + window.ny() * rank / ranks; };
+    for (int rank = 0; rank < ranks; ++rank)
+      owners[std::size_t(first[std::size_t(rank)])] =
+          Region(Rect{row(rank), window.x0, row(rank + 1), window.x1});
+    return owners;
   }
 
   std::vector<std::vector<int>> all_frames_;

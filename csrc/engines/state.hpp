@@ -27,9 +27,11 @@ class State {
       : problem_(problem),
         probe_modes_(options.probe_modes),
         object_modes_(options.object_modes),
+        slices_(options.slices),
         window_(problem.window()),
         has_supports_(!options.probe_support.empty() || !options.probe_fourier_support.empty()),
-        object_(backend, "object", problem.held(), problem.layout().tiles(), options.object_modes),
+        object_(backend, "object", problem.held(), problem.layout().tiles(),
+                options.object_images()),
         probe_(backend, "probe", window_.rect(), windows(), options.probe_modes) {
     object_.upload(object);
     probe_.upload(probe);
@@ -40,8 +42,18 @@ class State {
 
   int probe_modes() const { return probe_modes_; }
   int object_modes() const { return object_modes_; }
+  int slices() const { return slices_; }
+  // Images of the object: the slices of the first mode, of the second, ...
+  int object_images() const { return object_modes_ * slices_; }
   // Parts with a probe of their own.
   int copies() const { return int(copies_.size()); }
+  // f(lane, part) for each of them
+  template <class F>
+  void for_each_copy(Backend& backend, const F& f) {
+    backend.for_each_part([&](Lane& lane, int, int part) {
+      if (part < copies()) f(lane, part);
+    });
+  }
   std::vector<Rect> windows() const {
     return std::vector<Rect>(std::size_t(problem_.parts()), problem_.window());
   }
@@ -50,6 +62,8 @@ class State {
   Field<Backend, Complex>& object() { return object_; }
   Field<Backend, Complex>& probe() { return probe_; }
   CanvasView<Complex> object(int part) { return object_.view(part); }
+  // One slice of all modes.
+  CanvasView<Complex> object(int part, int slice) { return object(part).every(slices_, slice); }
   CanvasView<Complex> probe(int part) { return probe_.view(part); }
 
   BatchView<const Complex> probe_images(int part) {
@@ -161,6 +175,7 @@ class State {
   Problem<Backend>& problem_;
   int probe_modes_;
   int object_modes_;
+  int slices_;
   Window window_;
   bool has_supports_;
   Field<Backend, Complex> object_;

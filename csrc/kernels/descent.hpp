@@ -71,10 +71,12 @@ struct Conjugacy {
 // positive, only the part of it that cannot be negative is taken. The regulariser is weight
 // power(P) S(O).
 struct StepLength {
-  Across loss;        // c1, c2, the part of c2 (LineSearch)
-  double smoothness;  // its weight, 0: none
-  Across roughness;   // S0, S1, S2 (SmoothnessAlong)
-  Across probe;       // power of P, Re <P, dP>, power of dP
+  Across loss;         // c1, c2, the part of c2 (LineSearch)
+  double smoothness;   // its weight, 0: none
+  Across roughness;    // S0, S1, S2 (SmoothnessAlong)
+  Across probe;        // power of P, Re <P, dP>, power of dP
+  double prior_scale;  // its weight, 0: none
+  Across prior;        // R1, R2 (PriorAlong)
   Real value = 0;
 
   EXITWAVE_HD void prepare() { value = Real(length()); }
@@ -91,6 +93,11 @@ struct StepLength {
       const double bend = smoothness * (p0 * roughness.sum(2) + p1 * s1 + probe.sum(2) * s0);
       c2 += bend;
       upward += bend > 0 ? bend : 0;
+    }
+    if (prior_scale > 0) {
+      c1 += prior_scale * prior.sum(0);
+      c2 += prior_scale * prior.sum(1);
+      upward += prior_scale * prior.sum(1);
     }
     const double curvature = c2 > 0 ? c2 : upward;
     return curvature > 0 ? -c1 / (2 * curvature) : 0;

@@ -8,14 +8,20 @@
 
 namespace exitwave::kernels {
 
-// Loss per pixel L(I; n) of a model intensity I against n counts: slope dL/dI and curvature
-// d2L/dI2 (Thibault & Guizar-Sicairos, New J. Phys. 14, 063004 (2012)).
+// Loss per pixel L(I; n) of a model intensity I against n counts, its slope dL/dI and curvature
+// d2L/dI2 (Thibault & Guizar-Sicairos, New J. Phys. 14, 063004 (2012)). The loss is in double
+// precision, because it is the difference of numbers that nearly agree, and 0 where they do.
 
 // A model pixel darker than this counts as this bright; only slope and curvature see it.
 inline constexpr Real kDarkCounts = Real(1e-6);
 
-// I - n ln I
+// I - n ln I, less what it is at I = n
 struct Poisson {
+  EXITWAVE_HD static double loss(double model, double counts) {
+    using std::log;
+    const double safe = counts > 0 ? counts : 1.0;
+    return model - counts - counts * log(model / safe);
+  }
   EXITWAVE_HD static Real slope(Real model, Real counts) {
     return 1 - counts / (model > kDarkCounts ? model : kDarkCounts);
   }
@@ -30,6 +36,11 @@ template <int EighthsOfACount>
 struct SquareRoot {
   static constexpr Real kOffset = Real(EighthsOfACount) / 8;
 
+  EXITWAVE_HD static double loss(double model, double counts) {
+    using std::sqrt;
+    const double deviation = sqrt(model + double(kOffset)) - sqrt(counts + double(kOffset));
+    return deviation * deviation;
+  }
   EXITWAVE_HD static Real slope(Real model, Real counts) {
     using std::sqrt;
     const Real safe = model > kDarkCounts ? model : kDarkCounts;
@@ -46,6 +57,9 @@ using Anscombe = SquareRoot<3>;
 
 // (I - n)^2 / (2 (n + 1))
 struct Gaussian {
+  EXITWAVE_HD static double loss(double model, double counts) {
+    return (model - counts) * (model - counts) / (2 * (counts + 1));
+  }
   EXITWAVE_HD static Real slope(Real model, Real counts) { return (model - counts) / (counts + 1); }
   EXITWAVE_HD static Real curvature(Real, Real counts) { return 1 / (counts + 1); }
 };
@@ -73,6 +87,32 @@ struct LossResidual {
     const Real slope = Noise::slope(intensity, known);
     measured(p) = counts < 0 ? Real(0) : -slope;
     return {{deviation * deviation}};
+  }
+};
+
+// The same with the loss before the deviation in the totals. Below kDarkCounts the loss goes on
+// with the slope that LossResidual takes there.
+template <class Noise>
+struct LossAndResidual {
+  static constexpr int kSums = 1;
+  static constexpr int kRoots = 0;
+  static constexpr int kTotals = 2;
+
+  BatchView<Real> measured;        // (frames, 1, ny, nx): counts; factor on return
+  BatchView<const Complex> model;  // (frames, modes, ny, nx)
+  Real scale;                      // |model|^2 to counts
+
+  EXITWAVE_HD Sums<1> term(Pixel p) const { return {{norm(model(p))}}; }
+
+  EXITWAVE_HD Sums<2> finish(Pixel p, Sums<1> sum, Sums<0> none) const {
+    const Real counts = measured(p);
+    const Real known = counts < 0 ? Real(0) : counts;
+    const Real intensity = scale * sum.v[0];
+    const Real safe = intensity > kDarkCounts ? intensity : kDarkCounts;
+    const double loss = Noise::loss(double(safe), double(known)) +
+                        double(Noise::slope(safe, known)) * double(intensity - safe);
+    const Sums<1> deviation = LossResidual<Noise>{measured, model, scale}.finish(p, sum, none);
+    return {{counts < 0 ? Real(0) : Real(loss), deviation.v[0]}};
   }
 };
 

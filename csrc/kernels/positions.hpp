@@ -39,6 +39,31 @@ struct PositionTerms {
   EXITWAVE_HD Sums<5> finish(Pixel, Sums<5> sum, Sums<0>) const { return sum; }
 };
 
+// What a loss changes by when a wave moves by one pixel: its spectrum is multiplied by -2 pi i q
+// (q in cycles per pixel), so that with r the spectrum of the negative gradient
+//   totals: factor sum Re <r, -2 pi i q wave> along y, and along x.
+struct MoveSlope {
+  static constexpr int kSums = 2;
+  static constexpr int kRoots = 0;
+  static constexpr int kTotals = 2;
+
+  BatchView<const Complex> residual;  // r (frames, modes, ny, nx), zero frequency first
+  BatchView<const Complex> wave;      // its spectrum, alike
+  Real factor;
+  int ny;
+  int nx;
+
+  EXITWAVE_HD Sums<2> term(Pixel p) const {
+    const Complex r = residual(p);
+    const Complex w = wave(p);
+    const Real turned = r.re * w.im - r.im * w.re;
+    const Real q_y = Real(2 * p.y < ny ? p.y : p.y - ny) / Real(ny);
+    const Real q_x = Real(2 * p.x < nx ? p.x : p.x - nx) / Real(nx);
+    return {{factor * q_y * turned, factor * q_x * turned}};
+  }
+  EXITWAVE_HD Sums<2> finish(Pixel, Sums<2> sum, Sums<0>) const { return sum; }
+};
+
 // Numbers of the frames of a batch, each to the place of its frame.
 struct KeepTotals {
   double* kept;          // (part's frames, count), written

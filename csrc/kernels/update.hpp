@@ -184,6 +184,18 @@ struct Take {
   }
 };
 
+// to <- -from,  from <- 0
+struct TakeNegative {
+  CanvasView<Complex> to;
+  CanvasView<Complex> from;
+
+  EXITWAVE_HD void operator()(int mode, int y, int x) const {
+    const Complex taken = load(from(mode, y, x));
+    store(to(mode, y, x), Real(-1) * taken);
+    store(from(mode, y, x), Complex{0, 0});
+  }
+};
+
 template <class T>
 struct Copy {
   CanvasView<T> target;

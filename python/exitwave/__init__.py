@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from exitwave.geometry import Geometry
     from exitwave.io import Dataset, load_result, save_result
     from exitwave.io.load import load
+    from exitwave.losses import Losses, LossGradients, loss_and_gradients
     from exitwave.reconstruct import Plan, plan, ptychography
     from exitwave.restart import resume
     from exitwave.result import Result
@@ -38,12 +39,15 @@ _HOME = {
     "OutOfMemory": "errors",
     "Dataset": "io",
     "Geometry": "geometry",
+    "LossGradients": "losses",
+    "Losses": "losses",
     "Plan": "reconstruct",
     "Result": "result",
     "State": "chain",
     "described_devices": "topology",
     "load": "io",
     "load_result": "io",
+    "loss_and_gradients": "losses",
     "metrics": "metrics",
     "plan": "reconstruct",
     "plots": "plots",
@@ -64,6 +68,8 @@ __all__ = [
     "FileFormatError",
     "Geometry",
     "InvalidArgument",
+    "LossGradients",
+    "Losses",
     "OutOfMemory",
     "Plan",
     "Result",
@@ -72,6 +78,7 @@ __all__ = [
     "described_devices",
     "load",
     "load_result",
+    "loss_and_gradients",
     "metrics",
     "plan",
     "plots",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave import start
-from exitwave.checkpoint import Checkpoint, Checkpoints, Resumed, Source
+from exitwave.checkpoint import Checkpoint, Checkpoints, EngineStanding, Resumed, Source
 from exitwave.counts import Counts, fingerprint
 from exitwave.division import Division
 from exitwave.durations import seconds_of
@@ -27,6 +27,7 @@ from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.result import Result
+from exitwave.slicing import Slicing, stacked
 from exitwave.start_probe import make_start_probe, placeholder, uses_data
 
 Complex64 = npt.NDArray[np.complex64]
@@ -46,7 +47,7 @@ class State:
         Iteration of this engine that was just done, from 0.
     error : float
         Fourier error of the model that the iteration started from.
-    object : complex64, shape (K, A, B)
+    object : complex64, shape (K, A, B), or (K, S, A, B) with slices
     probe : complex64, shape (M, Y, X)
     positions : float64, shape (N, 2), pixels of ``object``
     """
@@ -88,16 +89,26 @@ class Chain:
         self._refiner: PositionRefiner | None = None
         self.box = division.box
         frame_shape = division.frame_shape
-        kernel = self.ranks.agree(lambda: _kernel(params, frame_shape))
-        self.squeeze = np.ndim(obj) != 3
-        self.start_object = start.StartObject(obj, division.object_shape)
+        kernel = self.ranks.agree(lambda: near_field_kernel_of(params, frame_shape))
+        frames = len(division.positions)
+        self.slicing = self.ranks.agree(lambda: Slicing.of(params, obj, frame_shape, frames))
+        # Slices that the object has now, 1 where it is thin.
+        self.slices = 1 if self.slicing is None else self.slicing.start
+        self.squeeze = np.ndim(obj) != (3 if self.slicing is None else 4)
+        self.start_object = start.StartObject(
+            obj, division.object_shape, None if self.slicing is None else self.slices
+        )
+        # What stands at pixels that no part holds.
+        self._outside = self.start_object
         self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
         if planning:
             self.probe = placeholder(probe, frame_shape)
         else:
             self.probe = self._first_probe(probe, counts, kernel)
         self.ranks.agree(
-            lambda: start.check_modes(params.engines, len(self.probe), len(self.object))
+            lambda: start.check_modes(
+                params.engines, len(self.probe), len(self.object) // self.slices
+            )
         )
         self.arrays_bytes = self._arrays_bytes(params)
         self.problem = make_problem(
@@ -109,6 +120,7 @@ class Chain:
             params.scratch_folder,
             self.arrays_bytes,
             planning,
+            self.slicing,
             device_arrays_bytes=self.arrays_bytes if params.output == "device" else 0,
         )
         self._output = Output.of(params.output, division.lanes)
@@ -121,25 +133,29 @@ class Chain:
         self._resumed = resumed
         self._seconds_before = 0.0
         if not planning:
-            self._checkpoints = Checkpoints(params, resumed is not None)
-            self._fingerprint = (
-                fingerprint(counts) if self._checkpoints.wanted or resumed is not None else {}
-            )
+            self._checkpoints = Checkpoints(params, resumed, self.ranks)
+            needed = self._checkpoints.wanted or resumed is not None
+            self._fingerprint = self.ranks.agree(lambda: fingerprint(counts) if needed else {})
         if resumed is not None:
             self._go_back_to(resumed.checkpoint)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
-        if self._fingerprint != checkpoint.fingerprint:
-            raise InvalidArgument(
-                "data are not those that the checkpoint was made with: their shape, type or counts "
-                "differ; give the same data."
-            )
+        self.ranks.agree(lambda: self._compare_with(checkpoint.fingerprint))
+        self.start_object = checkpoint.start_object
         self.squeeze = checkpoint.squeeze
         self.object, self.probe = checkpoint.object, checkpoint.probe
+        self.slices = self._slices_of(len(checkpoint.errors))
         self._present = checkpoint.positions
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
+
+    def _compare_with(self, fingerprint: dict[str, Any]) -> None:
+        if self._fingerprint != fingerprint:
+            raise InvalidArgument(
+                "data are not those that the checkpoint was made with: their shape, type or counts "
+                "differ; give the same data."
+            )
 
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
@@ -154,29 +170,56 @@ class Chain:
     def _arrays_bytes(self, params: Parameters) -> int:
         """Object and probe as they start and as they come back, in the host's memory."""
         probe_modes = max(len(self.probe), *(e.probe_modes or 1 for e in params.engines))
-        object_modes = max(len(self.object), *(e.object_modes or 1 for e in params.engines))
-        pixels = probe_modes * self.probe[0].size + object_modes * self.object[0].size
+        object_modes = max(
+            len(self.object) // self.slices, *(e.object_modes or 1 for e in params.engines)
+        )
+        images = object_modes * (1 if self.slicing is None else self.slicing.most)
+        pixels = probe_modes * self.probe[0].size + images * self.object[0].size
         return 2 * 8 * int(pixels)
 
     def plan(self) -> list[EnginePlan]:
         """What each engine would hold; modes grow as they would in a run."""
         plans = []
-        probe_modes, object_modes = len(self.probe), len(self.object)
-        for params in self.params.engines:
+        probe_modes, object_modes = len(self.probe), len(self.object) // self.slices
+        for number, params in enumerate(self.params.engines):
             probe_modes = params.probe_modes or probe_modes
             object_modes = params.object_modes or object_modes
-            obj = np.zeros((object_modes, *self.object.shape[1:]), np.complex64)
+            slices = self._slices_of(number)
+            obj = np.zeros((object_modes * slices, *self.object.shape[1:]), np.complex64)
             probe = np.zeros((probe_modes, *self.probe.shape[1:]), np.complex64)
-            options = core_options(params, self.problem, object_modes, probe_modes)
+            options = core_options(params, self.problem, object_modes, probe_modes, slices)
             plans.append(self.problem.plan(options, obj, probe))
         return plans
+
+    def _slices_of(self, number: int) -> int:
+        """Slices of the object in an engine."""
+        return 1 if self.slicing is None else self.slicing.of_engine[number]
+
+    def _resample(self, slices: int) -> None:
+        """Split or merge the slices of the object: all of it also where it is spread over ranks, so
+        that the phase is unwrapped alike everywhere."""
+        if slices == self.slices:
+            return
+        assert self.slicing is not None
+        slicing, old = self.slicing, self.slices
+        assert slicing is not None
+        parts, obj = self._object_parts("all"), self.object
+        whole = obj if parts is None else parts.gather(obj)
+        assert whole is not None
+        cut = self.ranks.agree(lambda: slicing.resampled(np.asarray(whole), old, slices))
+        self.slices = slices
+        given = None if parts is None else stacked(cut, slices)
+        self._outside = start.StartObject(given, self.start_object.shape, slices)
+        self.object = cut if parts is None else self._outside.cut(self.box)
 
     @property
     def positions(self) -> npt.NDArray[np.float64]:
         """Where the frames are now."""
         return self._present if self._refiner is None else self._refiner.present
 
-    def _place(self, params: EngineParameters) -> PositionRefiner | None:
+    def _place(
+        self, params: EngineParameters, standing: EngineStanding | None
+    ) -> PositionRefiner | None:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
         if self.positions is not given:
@@ -186,7 +229,8 @@ class Chain:
         bounds = Bounds.around(
             given, params.position_limit_px, division.object_shape, division.frame_shape
         )
-        self._refiner = PositionRefiner(params, given, self.positions, bounds)
+        radius_px = None if standing is None else standing.search_radius_px
+        self._refiner = PositionRefiner(params, given, self.positions, bounds, radius_px)
         return self._refiner
 
     def run(self) -> Result:
@@ -221,20 +265,38 @@ class Chain:
     def _engine(self, number: int) -> EngineRun:
         """An engine at its start, or where the checkpoint left it."""
         params = self.params.engines[number]
-        refiner = self._place(params)
-        if self._resumed is not None and number == len(self._resumed.checkpoint.errors):
-            standing = self._resumed.checkpoint.engine
+        resumed = self._resumed
+        if resumed is not None and number == len(resumed.checkpoint.errors):
+            standing = resumed.checkpoint.engine
+            refiner = self._place(params, standing)
             engine = EngineRun(
-                number, params, self.problem, self.object, self.probe, standing, refiner
+                number,
+                params,
+                self.problem,
+                self.object,
+                self.probe,
+                standing,
+                refiner,
+                self.slices,
             )
-            self._resumed.restore(engine.core)
+            self.ranks.agree(lambda: resumed.restore(engine.core))
             self._resumed = None
             return engine
         self.probe = start.grown_probe(self.probe, params.probe_modes)
-        self.object = self.start_object.grow(
+        self._resample(self._slices_of(number))
+        self.object = self._outside.grow(
             self.object, params.object_modes, self.box, self.problem.random
         )
-        return EngineRun(number, params, self.problem, self.object, self.probe, refiner=refiner)
+        refiner = self._place(params, None)
+        return EngineRun(
+            number,
+            params,
+            self.problem,
+            self.object,
+            self.probe,
+            refiner=refiner,
+            slices=self.slices,
+        )
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
         before = time.perf_counter()
@@ -268,14 +330,15 @@ class Chain:
         iterations = len(engine.errors) + sum(map(len, self.errors))
         if not self._checkpoints.wanted:
             return
-        if not self._checkpoints.due(iterations) and self.stopped is None:
+        if self.stopped is None and not self._checkpoints.due(iterations):
             return
         checkpoint = Checkpoint(
             params=self.params.to_dict(),
             source=self._source,
             fingerprint=self._fingerprint,
             mask=self.problem.counts.mask,
-            start=self._start(),
+            start_object=self.start_object,
+            start={"probe": self.start_probe, "positions": self.given_positions},
             squeeze=self.squeeze,
             parts=self.problem.lanes.parts,
             random=dict(self.problem.random.bit_generator.state),
@@ -303,7 +366,9 @@ class Chain:
                 engine.number,
                 iteration,
                 engine.errors[-1],
-                self._output.show(engine.core, "object") if obj is None else _read_only(obj),
+                self._with_slices(self._output.show(engine.core, "object"))
+                if obj is None
+                else _read_only(self._with_slices(obj)),
                 self._output.show(engine.core, "probe"),
                 _read_only(self.positions.view()),
             )
@@ -322,8 +387,7 @@ class Chain:
         parts = self._object_parts()
         obj = self._gathered(self.object)
         whole = obj is not None
-        if obj is None:
-            obj = self.object
+        obj = self._with_slices(self.object if obj is None else obj)
         squeeze = self.squeeze and len(obj) == 1
         return Result(
             object=self._output.hand_out(obj[0] if squeeze else obj),
@@ -342,21 +406,29 @@ class Chain:
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
         """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
         return {
-            "object": np.asarray(self.start_object.cut(None if whole else self.box)),
+            "object": self._start_values(whole),
             "probe": self.start_probe,
             "positions": self.given_positions,
         }
 
-    def _object_parts(self) -> ObjectParts | None:
-        """Where the object is, if it is spread over ranks."""
+    def _start_values(self, whole: bool) -> Complex64:
+        obj = np.asarray(self.start_object.cut(None if whole else self.box))
+        return obj if self.slicing is None else stacked(obj, self.slicing.start)
+
+    def _with_slices(self, obj: Complex64) -> Complex64:
+        """(K S, A, B) as (K, S, A, B) where the object is thick."""
+        return obj if self.slicing is None else stacked(obj, self.slices)
+
+    def _object_parts(self, gathered: bool | str | None = None) -> ObjectParts | None:
+        """Where the object is, if it is spread over ranks; None: gathered as params say."""
         if self.ranks.size == 1:
             return None
         return ObjectParts(
             self.ranks,
             self.box,
             self.problem.scan.tiles,
-            self.start_object,
-            gathered=self.params.gather,
+            self._outside,
+            gathered=self.params.gather if gathered is None else gathered,
         )
 
     def _gathered(self, obj: Complex64) -> Complex64 | None:
@@ -365,7 +437,9 @@ class Chain:
         return obj if parts is None else parts.gather(obj)
 
 
-def _kernel(params: Parameters, frame_shape: tuple[int, int]) -> npt.NDArray[Any] | None:
+def near_field_kernel_of(
+    params: Parameters, frame_shape: tuple[int, int]
+) -> npt.NDArray[Any] | None:
     """Near-field propagator for the frames, zero frequency first; None in far field.
 
     A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification

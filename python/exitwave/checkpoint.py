@@ -15,6 +15,8 @@ import numpy.typing as npt
 import exitwave
 from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters
+from exitwave.ranks import ALONE, Ranks
+from exitwave.start import StartObject
 
 Complex64 = npt.NDArray[np.complex64]
 
@@ -52,12 +54,14 @@ class Source:
 class EngineStanding:
     """How far an engine has come, its core apart.
 
-    ``cut_power`` and ``frames_in_bound`` are what its last warnings depend on.
+    ``cut_power`` and ``frames_in_bound`` are what its last warnings depend on; ``search_radius_px``
+    is how far it looks for the place of each frame.
     """
 
     errors: list[float]
     cut_power: list[float]
     frames_in_bound: int | None
+    search_radius_px: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,18 +74,19 @@ class Checkpoint:
         Every parameter of the run.
     source : Source
     fingerprint : dict
-        Of the counts, see :func:`exitwave.counts.fingerprint`.
+        Of the counts that this rank holds, see :func:`exitwave.counts.fingerprint`.
     mask : bool, shape (Y, X)
+    start_object : StartObject
     start : dict of arrays
-        Start values of the run, placed and scaled: "object", "probe", "positions".
+        Other start values of the run, placed and scaled: "probe", "positions".
     squeeze : bool
         The object is returned with two dimensions.
     parts : int
-        That the scan is cut into.
+        That the scan is cut into, for each rank.
     random : dict
         State of the random numbers that groups and new modes are drawn from.
     object, probe : complex64
-        As the present engine has them.
+        As the present engine has them; of the object what this rank holds.
     positions : float64, shape (N, 2)
         Where the frames are now.
     errors : list of float64 arrays
@@ -90,6 +95,10 @@ class Checkpoint:
         The present engine, which is number ``len(errors)`` of the chain.
     seconds : float
         Wall time so far.
+    ranks : int
+        That share the run.
+    token : str
+        Of the files of the ranks, if there are several.
     version : str
         Of the program that wrote it.
     """
@@ -98,6 +107,7 @@ class Checkpoint:
     source: Source
     fingerprint: dict[str, Any]
     mask: npt.NDArray[np.bool_]
+    start_object: StartObject
     start: dict[str, npt.NDArray[Any]]
     squeeze: bool
     parts: int
@@ -108,6 +118,8 @@ class Checkpoint:
     errors: list[npt.NDArray[np.float64]]
     engine: EngineStanding
     seconds: float
+    ranks: int = 1
+    token: str = ""
     version: str = exitwave.__version__
 
 
@@ -128,7 +140,9 @@ class Checkpoints:
         The file cannot be written there, or holds a run that nobody has gone on with.
     """
 
-    def __init__(self, params: Parameters, resumed: bool) -> None:
+    def __init__(self, params: Parameters, resumed: Resumed | None, ranks: Ranks = ALONE) -> None:
+        self._ranks = ranks
+        self._token = "" if resumed is None else resumed.checkpoint.token
         self._place = None if params.checkpoint is None else Path(params.checkpoint)
         self._every = params.checkpoint_every
         minutes = params.checkpoint_minutes
@@ -139,35 +153,42 @@ class Checkpoints:
         # What the last one took to write.
         self.seconds = 0.0
         if self._place is not None:
-            _check_place(self._place, resumed)
+            place = self._place
+            ranks.agree(lambda: _check_place(place, resumed))
 
     @property
     def wanted(self) -> bool:
         return self._place is not None
 
     def due(self, iterations: int) -> bool:
-        """Whether one is to be written after so many iterations of the chain."""
+        """Whether one is to be written after so many iterations of the chain; the same on all
+        ranks, whose clocks differ."""
         if self._place is None:
             return False
         after_iterations = self._every is not None and iterations % self._every == 0
-        return after_iterations or time.monotonic() - self._written_at >= self._period
+        late = time.monotonic() - self._written_at >= self._period
+        return after_iterations or (self._period < np.inf and self._ranks.any(late))
 
     def write(self, checkpoint: Checkpoint, core: Any) -> None:
         """Replace the last checkpoint; it stays where writing fails."""
-        from exitwave.io.checkpoint_file import write_checkpoint
+        from exitwave.io.checkpoint_file import companion, write_checkpoint
 
         assert self._place is not None
         began = time.monotonic()
-        write_checkpoint(self._place, checkpoint, core)
+        last = self._token
+        self._token = write_checkpoint(self._place, checkpoint, core, self._ranks).token
+        if last:
+            companion(self._place, last, self._ranks.rank).unlink(missing_ok=True)
         self._written_at = time.monotonic()
         self.seconds = self._written_at - began
 
 
-def _check_place(place: Path, resumed: bool) -> None:
-    from exitwave.io.atomic import check_place, remove_leftovers
+def _check_place(place: Path, resumed: Resumed | None) -> None:
+    from exitwave.io.atomic import check_place
+    from exitwave.io.checkpoint_file import remove_leftovers
 
     check_place(place, "checkpoint")
-    if place.exists() and not resumed:
+    if place.exists() and resumed is None:
         raise InvalidArgument(
             f"checkpoint is {str(place)!r}, which holds a run that was stopped; go on with it by "
             f"exitwave.resume({str(place)!r}), or remove the file."
@@ -177,13 +198,20 @@ def _check_place(place: Path, resumed: bool) -> None:
             f"checkpoint is {str(place)!r}, in a folder without permission to write; choose "
             "another."
         )
-    remove_leftovers(place)
+    remove_leftovers(place, "" if resumed is None else resumed.checkpoint.token)
 
 
-def remove_checkpoint(params: Parameters, stopped: str | None) -> None:
+def remove_checkpoint(params: Parameters, stopped: str | None, ranks: Ranks = ALONE) -> None:
     """After the end of a run; one that was stopped keeps its checkpoint."""
-    if params.checkpoint is not None and stopped is None:
-        Path(params.checkpoint).unlink(missing_ok=True)
+    if params.checkpoint is None or stopped is not None:
+        return
+    from exitwave.io.checkpoint_file import remove_leftovers
+
+    place = Path(params.checkpoint)
+    ranks.any(False)  # until all have come to the end
+    # First the file that names the others, so that there is never one that lacks them.
+    ranks.by_first(lambda: place.unlink(missing_ok=True))
+    ranks.agree(lambda: remove_leftovers(place))
 
 
 def find_checkpoint(path: str | Path) -> Path:

@@ -246,16 +246,22 @@ def _look_at(
 
 
 def fingerprint(counts: Counts) -> dict[str, Any]:
-    """What tells these counts from any others: shape, type, digests of their mean and of frames."""
-    chosen = np.unique(np.linspace(0, len(counts.data) - 1, _FINGERPRINT_FRAMES).astype(np.int32))
-    frames = np.empty((len(chosen), *counts.data.shape[1:]), counts.dtype)
+    """What tells these counts from any others: shape, type, digests of their mean and of frames.
+
+    The frames are some of those that this rank has.
+    """
+    held = np.arange(counts.frames) if counts.held is None else counts.held
+    some = np.linspace(0, len(held) - 1, _FINGERPRINT_FRAMES).astype(np.int32)
+    chosen = held[np.unique(some)]
+    shape = tuple(int(n) for n in counts.data.shape[1:])
+    frames = np.empty((len(chosen), *shape), counts.dtype)
     if counts.in_memory:
-        frames[:] = _some(counts.data, chosen)
+        frames[:] = counts.take(chosen)[1]
     else:
-        counts.read(chosen, frames)
+        counts.read(chosen.astype(np.int32), frames)
     frames[:, ~counts.mask] = 0
     return {
-        "shape": tuple(int(n) for n in counts.data.shape),
+        "shape": (counts.frames, *shape),
         "dtype": str(counts.dtype),
         "mean": _digest(counts.mean),
         "frames": _digest(frames),

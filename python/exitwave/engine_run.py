@@ -42,6 +42,8 @@ class EngineRun:
     ----------
     number : int
         Place in the chain, from 0; used in messages.
+    obj : complex64, shape (K S, A, B)
+        With ``slices`` of each mode, one mode after the other.
     standing : EngineStanding, optional
         Where a checkpoint left the engine; what its core held is still to be restored.
     """
@@ -55,6 +57,7 @@ class EngineRun:
         probe: Complex64,
         standing: EngineStanding | None = None,
         refiner: PositionRefiner | None = None,
+        slices: int = 1,
     ) -> None:
         self.number = number
         self.params = params
@@ -65,7 +68,7 @@ class EngineRun:
         self._cut_power = deque(at.cut_power, maxlen=_LAST_UPDATES)
         self._frames_in_bound = at.frames_in_bound
         self._groups = _group_size(params, len(problem.order))
-        options = core_options(params, problem, len(obj), len(probe))
+        options = core_options(params, problem, len(obj) // slices, len(probe), slices)
         options.resumed = standing is not None
         self._core, self.plan = problem.engine(options, obj, probe)
 
@@ -79,7 +82,10 @@ class EngineRun:
 
     @property
     def standing(self) -> EngineStanding:
-        return EngineStanding(list(self.errors), list(self._cut_power), self._frames_in_bound)
+        radius_px = None if self._refiner is None else self._refiner.radius_px
+        return EngineStanding(
+            list(self.errors), list(self._cut_power), self._frames_in_bound, radius_px
+        )
 
     def error(self) -> float:
         """Fourier error of the present model."""
@@ -133,7 +139,7 @@ class EngineRun:
             self.problem.counts.expect(frame for group in groups for frame in group)
         updates_probe = self._updates_probe(iteration)
         refines = self._refiner is not None and self._refiner.due(iteration)
-        self._core.watch_positions(refines)
+        self._core.watch_positions(refines and self.params.position_search_px is None)
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
         if updates_probe:
@@ -172,8 +178,15 @@ class EngineRun:
 
     def _refine_positions(self) -> None:
         assert self._refiner is not None
-        positions = self._refiner.update(self.problem.ranks.sum(self._core.position_sums))
+        if self.params.position_search_px is None:
+            positions = self._refiner.update(self.problem.ranks.sum(self._core.position_sums))
+        else:
+            positions = self._refiner.search(self._deviations_at)
         self._core.set_positions(*corners_and_fractions(positions))
+
+    def _deviations_at(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        found = self._core.deviations_at(*corners_and_fractions(positions))
+        return self.problem.ranks.sum(found)
 
     def _centre_probe(self) -> None:
         power = (np.abs(self._core.probe_view) ** 2).sum(axis=0)
@@ -232,7 +245,11 @@ def support_image(
 
 
 def core_options(
-    params: EngineParameters, problem: Problem, object_modes: int, probe_modes: int
+    params: EngineParameters,
+    problem: Problem,
+    object_modes: int,
+    probe_modes: int,
+    slices: int = 1,
 ) -> Any:
     """Parameters of an engine as the core takes them."""
     from exitwave import _core
@@ -249,12 +266,24 @@ def core_options(
         if values.get(key) is not None:
             setattr(options, key, values[key])
     options.object_modes, options.probe_modes = object_modes, probe_modes
+    if slices > 1:
+        assert problem.slicing is not None
+        options.set_slices(*problem.slicing.between(slices))
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])
     options.storage.half = values.get("exit_wave_storage") == "half"
     if options.storage.half:
         options.storage.half_scale = problem.half_scale
+    options.prior_of_phase = params.object_prior_of == "phase"
+    if params.object_positivity is not None:
+        options.positivity = getattr(_core.Positivity, params.object_positivity)
+    if params.object_kappa is not None:
+        options.one_material, options.kappa = True, params.object_kappa
+    if isinstance(params.object_flat, np.ndarray):
+        options.object_flat = params.object_flat.astype(np.uint8).ravel()
+    elif params.object_flat is not None:
+        options.flat_amplitude = params.object_flat
     if params.object_clip is not None:
         options.clip = True
         options.clip_low, options.clip_high = params.object_clip
@@ -281,4 +310,9 @@ _PLAIN = (
     "momentum",
     "momentum_period",
     "smoothness",
+    "object_tv",
+    "object_l1",
+    "object_reweighted_l1",
+    "object_l2",
+    "probe_smoothness",
 )

@@ -206,8 +206,9 @@ class Geometry:
     def propagation(self) -> dict[str, Any]:
         """The entry ``"propagation"`` of the parameters of a run that fits this geometry.
 
-        A cone beam is given as the parallel beam that it equals (Fresnel scaling theorem):
-        distance ``d / M`` and the object's pixel ``p / M``.
+        Lengths of a far field are those that the slices of a thick object need, and are left out
+        where the object is thin. A cone beam is given as the parallel beam that it equals (Fresnel
+        scaling theorem): distance ``d / M`` and the object's pixel ``p / M``.
 
         Raises
         ------
@@ -215,7 +216,13 @@ class Geometry:
             A near field lacks its wavelength or distance.
         """
         if self.regime == "far":
-            return {"regime": "far"}
+            if self.wavelength_m is None:
+                return {"regime": "far"}
+            return {
+                "regime": "far",
+                "wavelength_m": self.wavelength_m,
+                "pixel_size_m": self.pixel_size_m,
+            }
         if self.wavelength_m is None or self.distance_m is None:
             missing = "wavelength_m" if self.wavelength_m is None else "distance_m"
             raise InvalidArgument(

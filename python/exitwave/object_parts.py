@@ -43,11 +43,11 @@ class ObjectParts:
         return self.gathered == "all" or (self.gathered is True and self.ranks.first)
 
     def gather(self, obj: Complex64) -> Complex64 | None:
-        """The whole object (K, A, B) on the ranks that shall have it, else None.
+        """The whole object (K S, A, B) on the ranks that shall have it, else None.
 
         Parameters
         ----------
-        obj : complex64, shape (K, rows, columns)
+        obj : complex64, shape (K S, rows, columns)
             What this rank has.
         """
         if self.gathered is False:

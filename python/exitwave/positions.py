@@ -2,13 +2,14 @@
 
 An engine in the core takes five sums per frame (``csrc/kernels/positions.hpp``), the normal
 equations of the move that takes most of its residual away; here they are solved and kept within
-reason.
+reason. For a search the core says instead how well each frame agrees with the model at places
+around the present one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,16 @@ QUIET = 0.02
 # distances in the plane is 1.18 of them).
 _ROBUST = 2.0
 _ROBUST_ROUNDS = 10
+# A search looks at these places, in units of its radius, and fits a paraboloid to what it finds.
+_TRIALS = np.array([(y, x) for y in (-1.0, 0.0, 1.0) for x in (-1.0, 0.0, 1.0)])
+_PARABOLOID = np.linalg.pinv(
+    np.column_stack([np.ones(9), _TRIALS, _TRIALS**2, _TRIALS.prod(axis=1)])
+)
+# A frame that moved less than this share of its radius looks closer the next time, ...
+_NEAR = 0.7
+# ... but never so much closer, or closer than this at all: there noise says more than the frame.
+_CLOSER = 0.75
+_CLOSEST_PX = 0.4
 
 
 @dataclass(frozen=True)
@@ -83,10 +94,17 @@ class PositionRefiner:
     present : float64, shape (N, 2), pixels
         Where the frames are at the start of the engine.
     bounds : Bounds
+    radius_px : float64, shape (N,), optional
+        How far a search that goes on looks around each frame.
     """
 
     def __init__(
-        self, params: EngineParameters, given: Float64, present: Float64, bounds: Bounds
+        self,
+        params: EngineParameters,
+        given: Float64,
+        present: Float64,
+        bounds: Bounds,
+        radius_px: Float64 | None = None,
     ) -> None:
         self.params = params
         self.given = given
@@ -94,6 +112,9 @@ class PositionRefiner:
         self.bounds = bounds
         self._slope = _SLOPE.get(getattr(params, "noise", "amplitude"), 1.0)
         self._stopped = np.zeros(len(given), bool)
+        self.radius_px = radius_px
+        if radius_px is None and params.position_search_px is not None:
+            self.radius_px = np.full(len(given), params.position_search_px)
 
     def due(self, iteration: int) -> bool:
         """Whether this iteration refines positions."""
@@ -106,10 +127,35 @@ class PositionRefiner:
 
     def update(self, sums: Float64) -> Float64:
         """New positions from the sums (N, 5) of all frames."""
-        params = self.params
         steps, loud = frame_steps(sums)
-        steps = limited(steps * (params.position_step / self._slope), params.position_max_step_px)
-        moved = self.present + steps
+        return self._move(steps / self._slope, loud)
+
+    def search(self, deviations_at: Callable[[Float64], Float64]) -> Float64:
+        """New positions from places around the present ones.
+
+        Parameters
+        ----------
+        deviations_at : function
+            Squared amplitude deviations (N,) of the frames at positions (N, 2).
+        """
+        assert self.radius_px is not None
+        radius = self.radius_px[:, None]
+        tried = [self.bounds.clip(self.present + trial * radius) for trial in _TRIALS]
+        found = np.stack([deviations_at(positions) for positions in tried], axis=1)
+        steps = lowest(found)
+        spread = np.ptp(found, axis=1) / self.radius_px**2
+        near = np.abs(steps).max(axis=1)
+        closer = np.maximum(_CLOSER, near) * self.radius_px
+        closest = min(_CLOSEST_PX, self.params.position_search_px or _CLOSEST_PX)
+        steps = steps * radius
+        self.radius_px = np.where(near > _NEAR, self.radius_px, np.maximum(closer, closest))
+        return self._move(steps, spread > QUIET * spread.mean())
+
+    def _move(self, steps: Float64, loud: npt.NDArray[np.bool_]) -> Float64:
+        """Positions after steps (N, 2) of the frames that say anything, all within reason."""
+        params = self.params
+        longest = params.position_max_step_px or max(1.0, params.position_search_px or 0.0)
+        moved = self.present + limited(steps * params.position_step, longest)
         if params.position_affine > 0 and loud.sum() >= 4:
             mapped = affine_positions(self.given, moved, loud)
             moved = moved + params.position_affine * (mapped - moved)
@@ -143,6 +189,21 @@ def frame_steps(sums: Float64) -> tuple[Float64, npt.NDArray[np.bool_]]:
     determinant = np.where(loud, yy * xx - yx**2, 1.0)
     steps = np.stack([xx * by - yx * bx, yy * bx - yx * by], axis=1) / determinant[:, None]
     return np.where(loud[:, None], steps, 0.0), loud
+
+
+def lowest(found: Float64) -> Float64:
+    """Where each row (N, 9) of values at a search's places is lowest: (N, 2), in its radius.
+
+    At the minimum of the paraboloid that fits them best, inside the square that was looked at; if
+    it has none, at the lowest of the values.
+    """
+    _, y, x, yy, xx, yx = _PARABOLOID @ found.T
+    determinant = 4 * yy * xx - yx**2
+    convex = (determinant > 0) & (yy + xx > 0)
+    determinant = np.where(convex, determinant, 1.0)
+    fitted = np.stack([yx * x - 2 * xx * y, yx * y - 2 * yy * x], axis=1) / determinant[:, None]
+    fitted /= np.maximum(1.0, np.abs(fitted).max(axis=1))[:, None]
+    return np.where(convex[:, None], fitted, _TRIALS[found.argmin(axis=1)])
 
 
 def limited(steps: Float64, longest_px: float) -> Float64:

@@ -20,6 +20,7 @@ from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan, FrameStore, plan_engine
 from exitwave.poisson import noise_deviation
 from exitwave.ranks import Ranks
+from exitwave.slicing import Slicing
 
 Complex64 = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
@@ -47,6 +48,7 @@ class Problem:
     counts: Counts
     planning: bool
     kernel: npt.NDArray[np.complex64] | None
+    slicing: Slicing | None = None
 
     def place(self, positions: Float64) -> None:
         """Puts the frames at ``positions`` for the engines to come, which may move them by at most
@@ -136,6 +138,7 @@ def make_problem(
     scratch_folder: str | None = None,
     arrays_bytes: int = 0,
     planning: bool = False,
+    slicing: Slicing | None = None,
     device_arrays_bytes: int = 0,
 ) -> Problem:
     """Hands a scan to the core.
@@ -157,6 +160,8 @@ def make_problem(
         Of the host's memory, for object and probe beside the engine's own.
     planning : bool
         Nobody looks at the counts.
+    slicing : Slicing or None
+        None: the object is thin.
     device_arrays_bytes : int
         The same of a device's memory.
     """
@@ -192,6 +197,7 @@ def make_problem(
         counts,
         planning,
         None if kernel is None else kernel.astype(np.complex64),
+        slicing,
     )
     problem.place(division.positions)
     return problem
@@ -204,7 +210,11 @@ def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex6
     options = _core.EngineOptions()
     # Any engine has the model; this one keeps no waves.
     options.name = "ePIE"
-    options.object_modes, options.probe_modes = len(obj), len(probe)
+    slices = 1 if problem.slicing is None else problem.slicing.start
+    options.object_modes, options.probe_modes = len(obj) // slices, len(probe)
+    if slices > 1:
+        assert problem.slicing is not None
+        options.set_slices(*problem.slicing.between(slices))
     power = problem.engine(options, obj, probe)[0].model_power()
     problem.ranks.agree(lambda: _check_power(power))
     return np.asarray(probe * np.float32(np.sqrt(problem.energy / power)))

@@ -28,7 +28,7 @@ from exitwave.launcher import launched_processes
 from exitwave.memory_limit import MemoryLimits, free_host_bytes, resolve_limits
 from exitwave.memory_plan import EnginePlan
 from exitwave.output import checked_output, cupy_for
-from exitwave.parameters import Parameters, validate_params
+from exitwave.parameters import Parameters, check_flat_regions, validate_params
 from exitwave.positions import margin_px, position_limit
 from exitwave.ranks import ALONE, Ranks
 from exitwave.result import Result
@@ -56,7 +56,9 @@ def ptychography(
         the other arguments, which win over the file. Arrays may be of any library that has DLPack
         or CUDA's array interface, and stay on a GPU where the run is there.
     obj : complex64, shape (A, B) or (K, A, B), optional
-        Start object, K incoherent modes. None: ones, as large as the scan needs.
+        Start object, K incoherent modes; of a thick object (``slice_distances_m`` in
+        ``params["propagation"]``) (A, B), (S, A, B) or (K, S, A, B), upstream slice first. None:
+        ones, as large as the scan needs.
     probe : complex64, shape (Y, X) or (M, Y, X), or dict, optional
         Start probe, M incoherent modes, centred in the window. A dict describes optics, such as
         ``{"kind": "zone_plate", "diameter_m": 1e-4, "outer_zone_m": 5e-8}``, see :doc:`probes`.
@@ -88,7 +90,7 @@ def ptychography(
         if _left_out(params):
             _name_engines(scan.params, ranks)
         result = reconstruct(*scan.arrays, scan.params, scan.source, ranks=ranks)
-    remove_checkpoint(scan.params, result.stopped)
+        remove_checkpoint(scan.params, result.stopped, ranks)
     return result
 
 
@@ -122,7 +124,6 @@ def reconstruct(
     ranks: Ranks = ALONE,
 ) -> Result:
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
-    ranks.agree(lambda: _check_checkpoint(params, ranks))
     params = params.model_copy(update={"device": choose_device(params.device, ranks)})
     ranks.agree(lambda: checked_output(params.output, params.device, ranks.size))
     ranks.agree(lambda: cupy_for(params.output))
@@ -131,7 +132,7 @@ def reconstruct(
         lambda: take_arguments(*given, stays=is_gpu(params.device) and ranks.size == 1)
     )
     division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
-    limits = ranks.agree(lambda: _limits(params, ranks=ranks))
+    limits = ranks.agree(lambda: memory_limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
     if ranks.first:
         in_groups = any("group_size" in type(engine).model_fields for engine in params.engines)
@@ -142,14 +143,6 @@ def reconstruct(
     result.source = source.name
     result.pixel_size_m = source.pixel_size_m
     return result
-
-
-def _check_checkpoint(params: Parameters, ranks: Ranks) -> None:
-    if params.checkpoint is not None and ranks.size > 1:
-        raise InvalidArgument(
-            f"checkpoint is {params.checkpoint!r}, but runs over several MPI processes write none; "
-            "set it to None."
-        )
 
 
 def _with_parts(params: Parameters, resumed: Resumed | None) -> Parameters:
@@ -200,7 +193,9 @@ def divide_scan(
                 "pos is None, but each frame needs a position; give (N, 2) pixels."
             )
         margin = margin_px(position_limit(params.engines))
-        return divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
+        division = divide(obj, pos, frames, frame_shape, lanes, ranks, margin)
+        check_flat_regions(params, division.object_shape)
+        return division
 
     return ranks.agree(cut)
 
@@ -214,15 +209,16 @@ def _lanes(data: Any, params: Parameters, ranks: Ranks, devices: DescribedDevice
     )
 
 
-def _limits(
+def memory_limits(
     params: Parameters, devices: DescribedDevices | None = None, ranks: Ranks = ALONE
 ) -> MemoryLimits:
     if devices is None:
+        device = choose_device(params.device)
         free = free_host_bytes()
         return resolve_limits(
             params.memory_limit,
-            host_is_device=host_is_device(params.device),
-            device_free=free_device_bytes(params.device, ranks),
+            host_is_device=host_is_device(device),
+            device_free=free_device_bytes(device, ranks),
             host_free=None if free is None else free // ranks.on_node,
         )
     return resolve_limits(
@@ -367,7 +363,7 @@ def _plan(
     on_gpus = devices is not None or is_gpu(params.device)
     checked_output(params.output, "cuda" if on_gpus else params.device, 1)
     data, obj, probe, pos, mask = take_arguments(data, obj, probe, pos, mask, stays=on_gpus)
-    limits = _limits(params, devices)
+    limits = memory_limits(params, devices)
     counts = counts_to_plan(data, mask, limits.host, on_gpus=on_gpus)
     left = _without(limits, counts, data)
     division = divide_scan(data, obj, pos, params, devices=devices)

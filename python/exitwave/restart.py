@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import exitwave
 from exitwave.checkpoint import Checkpoint, Resumed, Source, find_checkpoint, remove_checkpoint
 from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters, call_keys, validate_params
+from exitwave.ranks import ALONE, Ranks
 from exitwave.reconstruct import ranks_of, reconstruct
 from exitwave.result import Result
 
@@ -31,7 +32,7 @@ def resume(path: str | Path, data: Any = None, params: dict[str, Any] | None = N
     """Go on with a run that was stopped or killed.
 
     The result is that of a run that was never stopped, to the bit, where device and parts are the
-    same.
+    same. What several MPI processes began as many must go on with.
 
     Parameters
     ----------
@@ -53,25 +54,60 @@ def resume(path: str | Path, data: Any = None, params: dict[str, Any] | None = N
     DivergenceError
         An engine diverged; the error holds the state so far.
     """
-    place = find_checkpoint(path)
-    checkpoint, checked = read_run(place, params)
-    with opened_data(checkpoint.source, data) as (counts, _):
-        result = continue_run(place, checkpoint, checked, counts)
-    remove_checkpoint(checked, result.stopped)
+    ranks = ranks_of(params)
+    with ranks.together(), ExitStack() as stack:
+        place = ranks.by_first(lambda: find_checkpoint(path))
+        checkpoint, checked = read_run(place, params, ranks)
+        source = checkpoint.source
+        counts, _ = ranks.agree(lambda: stack.enter_context(opened_data(source, data)))
+        result = continue_run(place, checkpoint, checked, counts, ranks)
+        remove_checkpoint(checked, result.stopped, ranks)
     return result
 
 
-def read_run(place: Path, params: dict[str, Any] | None) -> tuple[Checkpoint, Parameters]:
+def read_run(
+    place: Path, params: dict[str, Any] | None, ranks: Ranks = ALONE
+) -> tuple[Checkpoint, Parameters]:
     """A checkpoint, and the parameters of its run with some replaced; it goes on to the same file.
 
     Raises
     ------
     InvalidArgument
-        One of ``params`` would change the result.
+        One of ``params`` would change the result, or the run had another number of ranks.
     """
-    from exitwave.io.checkpoint_file import read_checkpoint
+    from exitwave.io.checkpoint_file import read_checkpoint, read_own
 
-    checkpoint = read_checkpoint(place)
+    common = ranks.by_first(lambda: read_checkpoint(place))
+
+    def complete() -> tuple[Checkpoint, Parameters]:
+        _check_ranks(place, common, ranks)
+        checked = _replaced(place, common, params)
+        return read_own(place, common, ranks.rank), checked
+
+    checkpoint, checked = ranks.agree(complete)
+    if checkpoint.version != exitwave.__version__ and ranks.first:
+        warnings.warn(
+            f"{place} was written by exitwave {checkpoint.version}, and this is "
+            f"{exitwave.__version__}; the result may differ in its last digits from that of a run "
+            "that was never stopped.",
+            stacklevel=3,
+        )
+    return checkpoint, checked
+
+
+def _check_ranks(place: Path, checkpoint: Checkpoint, ranks: Ranks) -> None:
+    if checkpoint.ranks == ranks.size:
+        return
+    were, way = "one process", "one alone"
+    if checkpoint.ranks > 1:
+        were, way = f"{checkpoint.ranks} MPI processes", f"mpiexec -n {checkpoint.ranks}"
+    here = "this is one" if ranks.size == 1 else f"here are {ranks.size}"
+    raise InvalidArgument(
+        f"{place} was written by {were}, and {here}; each goes on with what it held, so use {way}."
+    )
+
+
+def _replaced(place: Path, checkpoint: Checkpoint, params: dict[str, Any] | None) -> Parameters:
     given = dict(params or {})
     for name in given:
         if name not in _FREE:
@@ -80,14 +116,7 @@ def read_run(place: Path, params: dict[str, Any] | None) -> tuple[Checkpoint, Pa
                 f"it out, or give some of {', '.join(sorted(_FREE))}."
             )
     changed = {"checkpoint": str(place)} | given
-    if checkpoint.version != exitwave.__version__:
-        warnings.warn(
-            f"{place} was written by exitwave {checkpoint.version}, and this is "
-            f"{exitwave.__version__}; the result may differ in its last digits from that of a run "
-            "that was never stopped.",
-            stacklevel=3,
-        )
-    return checkpoint, validate_params(checkpoint.params | changed)
+    return validate_params(checkpoint.params | changed)
 
 
 @contextmanager
@@ -122,22 +151,20 @@ def opened_data(source: Source, data: Any) -> Iterator[tuple[Any, Dataset | None
         yield dataset.data, dataset
 
 
-def continue_run(place: Path, checkpoint: Checkpoint, params: Parameters, counts: Any) -> Result:
+def continue_run(
+    place: Path, checkpoint: Checkpoint, params: Parameters, counts: Any, ranks: Ranks = ALONE
+) -> Result:
     """Run what is left; the checkpoint stays."""
     from exitwave.io.checkpoint_file import engine_restorer
 
-    if ranks_of(params).size > 1:
-        raise InvalidArgument(
-            f"{place} cannot be gone on with by several MPI processes; start one alone."
-        )
-    start = checkpoint.start
     return reconstruct(
         counts,
-        start["object"],
-        start["probe"],
-        start["positions"],
+        checkpoint.start_object.whole(),
+        checkpoint.start["probe"],
+        checkpoint.start["positions"],
         checkpoint.mask,
         params,
         checkpoint.source,
-        Resumed(checkpoint, engine_restorer(place)),
+        Resumed(checkpoint, engine_restorer(place, checkpoint, ranks.rank)),
+        ranks,
     )

@@ -22,7 +22,8 @@ class Result:
 
     Attributes
     ----------
-    object : complex64, shape as given, or (A, B), or (K, A, B) for K object modes
+    object : complex64, shape as given, or (A, B), or (K, A, B) for K object modes;
+        (S, A, B) or (K, S, A, B) of a thick object
     probe : complex64, shape (M, Y, X), square root of counts per pixel
         NumPy arrays, or with output "device" CuPy arrays.
     positions : float64, shape (N, 2), pixels

@@ -87,40 +87,55 @@ class StartObject:
     Attributes
     ----------
     given : array or None
-        (A, B) or (K, A, B); None: ones.
+        (A, B) or (K, A, B); with slices (A, B), (S, A, B) or (K, S, A, B); None: ones.
     shape : (int, int)
+    slices : int or None
+        Of each mode; the slices of the first mode come first. None: the object is thin.
     growths : list of (int, dict)
         Modes, and the state of the random generator that their phases were drawn from.
     """
 
     given: Any
     shape: tuple[int, int]
+    slices: int | None = None
     growths: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
-    def cut(self, box: Box | None = None, *, grown: bool = False) -> Complex64:
-        """Start values (K, rows, columns) in a box, as a copy; None: everywhere.
+    def whole(self) -> Any:
+        """An array of the values before any growth; ones take no memory."""
+        if self.given is None:
+            return np.broadcast_to(np.complex64(1), (1, *self.shape))
+        return self.given
 
-        All of what is given on a GPU stays there.
+    def cut(self, box: Box | None = None, *, grown: bool = False) -> Complex64:
+        """Start values (K S, rows, columns) in a box, as a copy; None: everywhere.
+
+        All of a thin object that is given on a GPU stays there.
         """
         y0, x0, y1, x1 = box = box or (0, 0, *self.shape)
-        if on_gpu(self.given) and box == (0, 0, *self.shape) and not (grown and self.growths):
+        whole = box == (0, 0, *self.shape) and self.slices is None
+        if on_gpu(self.given) and whole and not (grown and self.growths):
             values: Complex64 = field_on_gpu("obj", self.given)
             return values
         if self.given is None:
-            obj = np.ones((1, y1 - y0, x1 - x0), np.complex64)
+            obj = np.ones((self.slices or 1, y1 - y0, x1 - x0), np.complex64)
         else:
             obj = _checked_field("obj", _as_array("obj", self.given)[..., y0:y1, x0:x1])
         for modes, state in self.growths if grown else ():
             random = np.random.default_rng()
             random.bit_generator.state = state
-            obj = grown_object(obj, modes, random, self.shape, box)
+            obj = grown_object(obj, modes, random, self.shape, box, self.slices or 1)
         return obj
+
+    def values(self) -> dict[str, Any]:
+        """The attributes, as a file holds them."""
+        return vars(self) | {"given": None if self.given is None else np.asarray(self.cut())}
 
     def grow(self, obj: Complex64, modes: int | None, box: Box, random: Any) -> Complex64:
         """The object in a box with more modes; all boxes fit together."""
-        if modes is not None and modes != len(obj):
+        slices = self.slices or 1
+        if modes is not None and modes * slices != len(obj):
             self.growths.append((modes, random.bit_generator.state))
-        return grown_object(obj, modes, random, self.shape, box)
+        return grown_object(obj, modes, random, self.shape, box, slices)
 
 
 def checked_probe(probe: Any, frame_shape: tuple[int, int]) -> Complex64:
@@ -212,15 +227,17 @@ def grown_object(
     random: np.random.Generator,
     shape: tuple[int, int] | None = None,
     box: Box | None = None,
+    slices: int = 1,
 ) -> Complex64:
     """The object with more modes, split off the first one; total power kept.
 
     New modes are the first with random phases: equal ones would stay equal for ever. With ``shape``
     and ``box``, ``obj`` is what lies in that box of an object of that shape, and so is the result.
+    Of ``slices`` of each mode the first makes the difference.
     """
-    if modes is None or modes == len(obj):
+    if modes is None or modes * slices == len(obj):
         return obj
-    count = modes - len(obj)
+    count = modes - len(obj) // slices
     shape = shape or (obj.shape[1], obj.shape[2])
     y0, x0, y1, x1 = box or (0, 0, *shape)
     obj = np.asarray(obj)
@@ -230,9 +247,11 @@ def grown_object(
             drawn = random.uniform(-np.pi, np.pi, shape[1])
             if y0 <= row < y1:
                 mode[row - y0] = drawn[x0:x1]
-    added = np.sqrt(NEW_MODE_POWER / count) * obj[0] * np.exp(1j * phases)
+    added = np.repeat(obj[None, :slices], count, axis=0).astype(np.complex128)
+    added[:, 0] = np.sqrt(NEW_MODE_POWER / count) * obj[0] * np.exp(1j * phases)
     first = obj[:1] * np.sqrt(1 - NEW_MODE_POWER)
-    return np.concatenate([first, obj[1:], added]).astype(np.complex64, order="C")
+    grown = [first, obj[1:], added.reshape(-1, *obj.shape[1:])]
+    return np.concatenate(grown).astype(np.complex64, order="C")
 
 
 def orthogonal_modes(probe: Complex64) -> Complex64:
@@ -267,9 +286,10 @@ def _orthonormal(images: list[npt.NDArray[Any]]) -> npt.NDArray[np.complex128]:
 
 
 def _shape_of_field(name: str, values: Any) -> tuple[int, int]:
-    """(rows, columns) of a two- or three-dimensional array of numbers."""
+    """(rows, columns) of an array of images; an object may have modes and slices."""
     array = values if on_gpu(values) else _as_array(name, values)
-    if array.ndim not in (2, 3) or array.size == 0:
+    most = 4 if name == "obj" else 3
+    if not 2 <= array.ndim <= most or array.size == 0:
         raise InvalidArgument(
             f"{name} has shape {array.shape}, but must be (rows, columns) or "
             "(modes, rows, columns)."
@@ -280,7 +300,7 @@ def _shape_of_field(name: str, values: Any) -> tuple[int, int]:
 
 
 def _checked_field(name: str, values: Any) -> Complex64:
-    """(modes, rows, columns) complex64 copy of a two- or three-dimensional array."""
+    """(images, rows, columns) complex64 copy of an array of images."""
     _shape_of_field(name, values)
     array = _as_array(name, values)
     with np.errstate(over="ignore"):
@@ -290,7 +310,7 @@ def _checked_field(name: str, values: Any) -> Complex64:
             f"{name} has values that are not finite in single precision, but all must be; start "
             "from other values."
         )
-    return copy if copy.ndim == 3 else copy[None]
+    return copy.reshape(-1, *copy.shape[-2:])
 
 
 def _as_array(name: str, value: Any) -> npt.NDArray[Any]:

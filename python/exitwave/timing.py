@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from exitwave.memory_plan import EnginePlan
     from exitwave.parameters import EngineParameters, Parameters
 
 # Frames of a part that are timed, and times that the fastest is taken of.
@@ -57,8 +56,9 @@ def frame_seconds(
         0,
         engine,
         chain.problem,
-        grown_object(chain.object, modes[1], rng),
+        grown_object(chain.object, modes[1], rng, slices=chain.slices),
         grown_probe(chain.probe, modes[0]),
+        slices=chain.slices,
     )
     return min(_timed(run) for _ in range(_REPEATS)) / frames
 
@@ -72,18 +72,22 @@ def _timed(run: Any) -> float:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes per second of a folder's disk, as a process sees it that reads what it wrote."""
+    """Bytes per second of a folder's disk."""
 
     read_bytes_per_s: float
     write_bytes_per_s: float
 
-    def seconds(self, plan: EnginePlan) -> float:
-        """Of the traffic of an iteration, all of it with this disk."""
-        return plan.read_bytes / self.read_bytes_per_s + plan.written_bytes / self.write_bytes_per_s
+    def seconds(self, read_bytes: float, written_bytes: float) -> float:
+        """One after the other."""
+        return read_bytes / self.read_bytes_per_s + written_bytes / self.write_bytes_per_s
 
 
-def timed_disk(folder: str, size: int = 256 << 20) -> Disk:
-    """Writes a scratch file through to the disk, and reads it."""
+def timed_disk(folder: str, size: int = 256 << 20, *, cached: bool = True) -> Disk:
+    """Writes a scratch file through to the disk, and reads it.
+
+    ``cached``: as a process sees it that reads what it wrote; else what the kernel holds in memory
+    is given up before, where it can be told to.
+    """
     block = np.random.default_rng(0).bytes(_DISK_BLOCK)
     blocks = size // _DISK_BLOCK
     with tempfile.TemporaryFile(dir=Path(folder), buffering=0) as file:
@@ -92,9 +96,12 @@ def timed_disk(folder: str, size: int = 256 << 20) -> Disk:
             file.write(block)
         os.fsync(file.fileno())
         written = time.perf_counter()
+        if not cached and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         file.seek(0)
+        began_reading = time.perf_counter()
         for _ in range(blocks):
             file.read(_DISK_BLOCK)
         read = time.perf_counter()
     moved = blocks * _DISK_BLOCK
-    return Disk(moved / (read - written), moved / (written - began))
+    return Disk(moved / (read - began_reading), moved / (written - began))

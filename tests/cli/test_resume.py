@@ -12,6 +12,7 @@ import time
 import pytest
 
 import exitwave
+from short_disk import python_with_full_disk
 from small_scan import assert_same_bits
 
 CHAIN = ("--engines", "DM:8 mPIE:8 ML:6", "--device", "cpu:1", "--parts", "2")
@@ -156,20 +157,11 @@ def test_a_cut_file_is_refused(main, scan, tmp_path):
 
 def test_a_failure_says_that_the_last_checkpoint_is_kept(main, scan, tmp_path, stopped):
     """Here the disk is full, or so it seems."""
-    code = (
-        "import resource, signal, sys; from exitwave.cli import main\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
-        'main(["run", "--resume", "out.h5", "--time-limit", "1h", "--checkpoint-every", "3"])\n'
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = python_with_full_disk(
+        "from exitwave.cli import main\n"
+        'main(["run", "--resume", "out.h5", "--time-limit", "1h", "--checkpoint-every", "3"])\n',
+        tmp_path,
+        20_000,
     )
 
     assert done.returncode == 1

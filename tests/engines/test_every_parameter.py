@@ -35,7 +35,16 @@ _NEEDS = {
     "checkpoint_every": {"checkpoint": "run.checkpoint"},
     "checkpoint_minutes": {"checkpoint": "run.checkpoint"},
 }
-_PROPAGATION = {"method": PROPAGATIONS["near"]}
+_THICK = {
+    "regime": "far",
+    "wavelength_m": 5e-7,
+    "pixel_size_m": 1e-6,
+    "slice_distances_m": [4e-6],
+}
+_PROPAGATION = {
+    "method": PROPAGATIONS["near"],
+    "beam_tilt_rad": _X_RAYS | {"slice_distances_m": [1e-3]},
+}
 
 
 def case(key: Key) -> str:
@@ -66,9 +75,13 @@ def base_engine(name: str) -> dict[str, Any]:
 
 
 def acting_engine(key: Key) -> dict[str, Any]:
-    """An engine on which the parameter acts: those of positions need positions that move."""
+    """An engine on which the parameter acts: those of positions need positions that move,
+    that of what is known of the object something known."""
     acts = key.name.startswith("position_") and key.name != "position_start"
-    return base_engine(key.owner) | ({"position_start": 1} if acts else {})
+    needed = {"position_start": 1} if acts else {}
+    if key.name == "object_prior_of":
+        needed["object_tv"] = 0.1
+    return base_engine(key.owner) | needed
 
 
 @cache
@@ -91,8 +104,9 @@ def test_engine_parameter_changes_the_result(key: Key):
     assert key.changes_result
     assert key.alternative != key.default
 
-    one = run(acting_engine(key))
-    other = run(acting_engine(key) | {key.name: key.alternative})
+    propagation = _THICK if key.name == "slices" else None
+    one = run(acting_engine(key), propagation)
+    other = run(acting_engine(key) | {key.name: key.alternative}, propagation)
 
     changed = difference(one, other)
     assert changed > (SLIGHTLY_SEEN if key.slight else SEEN)
@@ -164,4 +178,9 @@ def test_near_field_result_tells_its_lengths():
     result = run(base_engine("AP"), _X_RAYS)
 
     told = result.params["propagation"]
-    assert told == _X_RAYS | {"focus_distance_m": None, "method": "angular_spectrum"}
+    assert told == _X_RAYS | {
+        "focus_distance_m": None,
+        "method": "angular_spectrum",
+        "slice_distances_m": None,
+        "beam_tilt_rad": (0.0, 0.0),
+    }

@@ -15,6 +15,7 @@ from small_scan import (
     ENGINES,
     FRAME,
     NOISES,
+    OBJECT,
     PIES,
     PROJECTIONS,
     PROPAGATIONS,
@@ -73,6 +74,7 @@ def expected_run(
     momentum = None
     if name == "mPIE":
         momentum = ref.Momentum.start(obj, given.pop("momentum"), given.pop("momentum_period"))
+    known = ref.known_of(given, ref.under_windows(exact, obj), in_loss=name == "ML")
     waves, memory, errors = None, None, []
     for iteration in range(iterations):
         moves = start is not None and iteration >= start and (iteration - start) % every == 0
@@ -104,13 +106,16 @@ def expected_run(
             )
         else:
             obj, probe, memory, _, error = ref.ml_iteration(
-                exact, obj, probe, memory, **given, **here
+                exact, obj, probe, memory, **given, **here, **known.in_loss(power, len(scan.data))
             )
+            if held and known.prior is not None:
+                obj, probe = ref.hold_power(obj, probe, power, touched)
             obj = _clipped(obj, clip, touched)
+        obj, probe = known.applied(obj, probe, moves)
         errors.append(error)
     if name == "ML" and held:
         obj, probe = ref.hold_power(obj, probe, power, touched)
-        obj = _clipped(obj, clip, touched)
+        obj = _clipped(known.limited(obj), clip, touched)
     return obj, probe, [*errors, ref.fourier_error(exact, obj, probe)]
 
 
@@ -222,6 +227,38 @@ OPTIONS = {
 def test_option_of_all_engines(name, options, fractional, device):
     scan = scan_of("far", (2, 1), fractional)
     assert_as_oracle(scan, defaults(name) | OPTIONS[options], device)
+
+
+# What can be known of object and probe. Phases are known no better than what they are of.
+KNOWN = {
+    "total variation": {"object_tv": 0.05},
+    "smoothness": {"smoothness": 0.05},
+    "l1": {"object_l1": 0.05},
+    "reweighted l1": {"object_reweighted_l1": 0.02},
+    "l2": {"object_l2": 0.05},
+    "all of the phase": {
+        "object_prior_of": "phase",
+        "object_tv": 0.03,
+        "smoothness": 0.02,
+        "object_l1": 0.01,
+        "object_l2": 0.02,
+    },
+    "positive real part": {"object_positivity": "real"},
+    "positive phase": {"object_positivity": "phase"},
+    "negative phase": {"object_positivity": "negative_phase"},
+    "one material": {"object_kappa": 0.3},
+    "flat region": {"object_flat": np.indices(OBJECT).sum(0) < 18},
+    "flat where bright": {"object_flat": 1.1},
+    "smooth probe": {"probe_smoothness": 0.05},
+}
+
+
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
+@pytest.mark.parametrize("known", KNOWN)
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_is_known_of_object_and_probe(name, known, device):
+    scan = scan_of("far", (2, 1))
+    assert_as_oracle(scan, defaults(name, iterations=2) | KNOWN[known], device)
 
 
 @pytest.mark.parametrize("device", devices("cpu:1", "emulated"))

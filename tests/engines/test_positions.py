@@ -49,6 +49,17 @@ def refining(name: str, **options: Any) -> dict[str, Any]:
     return given | ({"group_size": 4} if name in PIES else {}) | options
 
 
+# Every engine by the gradient; the search is the same for all of them.
+WAYS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in ENGINES),
+    ("DM", {"position_search_px": 0.6}),
+    ("rPIE", {"position_search_px": 0.6}),
+]
+each_way = pytest.mark.parametrize(
+    ("name", "options"), WAYS, ids=lambda way: way if isinstance(way, str) else "".join(way)
+)
+
+
 @pytest.fixture
 def sums_seen(monkeypatch) -> list[np.ndarray]:
     """Sums that the core took, iteration by iteration."""
@@ -143,11 +154,11 @@ def test_sums_are_the_slope_of_the_loss(regime):
 @pytest.mark.parametrize("parts", [2, 3, 7])
 @pytest.mark.parametrize("device", ["cpu:2", "emulated"])
 @pytest.mark.parametrize("regime", ["far", "near"])
-@pytest.mark.parametrize("name", ENGINES)
-def test_parts_do_not_change_refined_positions(name, regime, device, parts):
+@each_way
+def test_parts_do_not_change_refined_positions(name, options, regime, device, parts):
     """Frames reach pixels that were their neighbours' alone, and never leave their part's tile."""
     scan = scan_of(regime, (2, 2))
-    engine = refining(name, iterations=4, position_affine=0.1)
+    engine = refining(name, iterations=4, position_affine=0.1, **options)
     expected = scan.run(engine, device="cpu:1", parts=1)
 
     result = scan.run(engine, device=device, parts=parts)
@@ -160,17 +171,17 @@ def test_parts_do_not_change_refined_positions(name, regime, device, parts):
 
 
 @pytest.mark.parametrize("device", ["cpu:2", "emulated"])
-@pytest.mark.parametrize("name", ["DM", "rPIE", "ML"])
-def test_batches_and_blocks_change_no_bit_of_positions(name, device):
+@each_way
+def test_batches_and_blocks_change_no_bit_of_positions(name, options, device):
     scan = scan_of("far", (2, 2))
-    engine = refining(name, iterations=3)
+    engine = refining(name, iterations=3, **options)
     one, *others = (scan.run(engine, device=device, parts=2, batch=batch) for batch in (1, 2, 3, 5))
     if device == "emulated":
         needed = exitwave.plan(
             scan.data, scan.obj, scan.probe, scan.positions, scan.mask,
             {"engines": [engine], "device": device, "parts": 2, "batch": 1},
         ).device_bytes  # fmt: skip
-        frame = scan.data[0].nbytes * (9 if name == "DM" else 1)
+        frame = scan.data[0].nbytes * (9 if name in ("DM", "RAAR") else 1)
         limit = {"device": needed - frame}
         others.append(scan.run(engine, device=device, parts=2, batch=1, memory_limit=limit))
 
@@ -263,6 +274,23 @@ def test_half_a_pixel_of_error_is_found(name, regime):
     assert result.error < 0.2 * unrefined.error
 
 
+@pytest.mark.parametrize(("regime", "rms_px"), [("far", 1.5), ("near", 3.0)])
+def test_search_finds_large_errors(regime, rms_px):
+    """In the near field also those that the gradient does not, in as many passes over frames."""
+    simulation = simulated(regime)
+    positions = disturbed(simulation.positions_px, rms_px)
+    start = {"name": "rPIE", "group_size": 10, "iterations": 15}
+    refined = {"name": "rPIE", "group_size": 10, "position_start": 0}
+
+    def off(**options: Any) -> float:
+        result = reconstructed(simulation, positions, start, refined | options)
+        return position_error(result.positions, simulation.positions_px)
+
+    assert off(iterations=30, position_search_px=rms_px) < 0.08
+    if regime == "near":
+        assert off(iterations=150) > 1
+
+
 def test_near_field_is_as_good_as_with_true_positions():
     """Error within 1.1 times that of true positions, positions to 0.05 px, from 0.5 px rms."""
     simulation = exitwave.simulate((64, 72), 40, regime="near", seed=1, counts_per_frame=1e7)
@@ -351,11 +379,11 @@ def test_object_made_for_the_run_has_room_on_all_sides():
 
 
 @pytest.mark.parametrize("device", ["cpu:1", "emulated"])
-@pytest.mark.parametrize("name", ENGINES)
-def test_stopped_run_goes_on_with_refined_positions_to_the_bit(name, device, tmp_path):
+@each_way
+def test_stopped_run_goes_on_with_refined_positions_to_the_bit(name, options, device, tmp_path):
     """Stopped in the engine that refines, and again in one that only uses what was refined."""
     scan = scan_of("far", (2, 1))
-    chain = [refining(name, iterations=4), {"name": "AP", "iterations": 3}]
+    chain = [refining(name, iterations=4, **options), {"name": "AP", "iterations": 3}]
     whole = scan.run(*chain, device=device, parts=3)
 
     stop = {"checkpoint": tmp_path / "run", "callback": lambda state: state.iteration == 1}

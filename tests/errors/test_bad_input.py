@@ -148,6 +148,11 @@ BAD: dict[str, tuple[str, Any, str]] = {
         lambda s: [ENGINE | {"probe_support": np.ones((20, 12), bool)}],
         r"engines\[0\]\.probe_support .*\(12, 20\)",
     ),
+    "flat region of another shape": (
+        "engines",
+        lambda s: [ENGINE | {"object_flat": np.ones((12, 20), bool)}],
+        r"engines\[0\]\.object_flat .*\(22, 33\)",
+    ),
     "fewer probe modes": (
         "engines",
         lambda s: [ENGINE | {"probe_modes": 1}],

@@ -21,7 +21,11 @@ def test_far_field_pixels_differ_where_the_frame_is_not_square() -> None:
 
     assert geometry.pixel_size_m == pytest.approx((2e-10 / (12 * 50e-6), 2e-10 / (20 * 75e-6)))
     assert geometry.energy_ev == pytest.approx(12398.42, rel=1e-6)
-    assert geometry.propagation() == {"regime": "far"}
+    assert geometry.propagation() == {
+        "regime": "far",
+        "wavelength_m": 1e-10,
+        "pixel_size_m": geometry.pixel_size_m,
+    }
 
 
 def test_an_energy_is_unknown_without_a_wavelength() -> None:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import exitwave
 from exitwave.mpi import find_ranks
-from small_scan import ENGINES, PIES, SmallScan, everything, relative, small_scan
+from small_scan import ENGINES, OBJECT, PIES, SmallScan, everything, relative, small_scan
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
@@ -68,8 +68,9 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
             engine("ePIE", iterations=2, probe_modes=2, object_modes=2),
         ]
         yield f"{name} chain", small_scan(), chain, {"device": "emulated", "parts": 3}
+    flat = np.indices(OBJECT)[0] < 10
     for name in ENGINES:
-        chain = [engine(name, position_start=0), engine("AP", iterations=2)]
+        chain = [engine(name, position_start=0, object_flat=flat), engine("AP", iterations=2)]
         yield f"{name} positions", small_scan(), chain, several | {"device": "emulated"}
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
@@ -213,14 +214,14 @@ JOBS: tuple[Callable[[str], dict[str, Any]], ...] = (
 )
 
 
-def main() -> None:
+def main(jobs: tuple[Callable[[str], dict[str, Any]], ...]) -> None:
     """The job that is named, with the folder that it may use."""
     name, folder = sys.argv[1:]
-    found = {job.__name__: job for job in JOBS}[name](folder)
+    tempfile.tempdir = folder
+    found = {job.__name__: job for job in jobs}[name](folder)
     if find_ranks("world").first:
         print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    tempfile.tempdir = sys.argv[2]
-    main()
+    main(JOBS)

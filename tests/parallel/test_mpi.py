@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +13,13 @@ import numpy as np
 import pytest
 
 import exitwave
+from mpi_launch import needs_mpi, run, start
 from small_scan import ENGINES, relative
 
 TOLERANCE = 1e-5
 JOBS = Path(__file__).with_name("mpi_jobs.py")
-LAUNCHER = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
 
-pytestmark = pytest.mark.skipif(
-    find_spec("mpi4py") is None or LAUNCHER is None,
-    reason="needs mpi4py and mpiexec, which exitwave[mpi] brings",
-)
-
-
-def start(processes: int, *arguments: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(LAUNCHER), "-n", str(processes), sys.executable, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"EXITWAVE_CACHE": "", "OMP_NUM_THREADS": "1"},
-    )
-
-
-def run(processes: int, *arguments: Any) -> Any:
-    """What the first process of a job prints last, as JSON."""
-    job = start(processes, *arguments)
-    out, err = job.communicate(timeout=120)
-    assert job.returncode == 0, err
-    return json.loads(out.splitlines()[-1])
+pytestmark = needs_mpi
 
 
 @cache

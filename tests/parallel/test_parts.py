@@ -15,6 +15,7 @@ import exitwave
 from exitwave.fft_library import find_fft_library
 from small_scan import (
     ENGINES,
+    OBJECT,
     SmallScan,
     assert_same_bits,
     devices,
@@ -70,6 +71,19 @@ def test_as_many_parts_as_frames(name, device):
     expected = one_part(name, "far", (1, 1))
 
     assert_close(expected, scan_of("far", (1, 1)).run(everything(name), device=device, parts=13))
+
+
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
+@pytest.mark.parametrize("name", ENGINES)
+def test_mean_of_a_flat_region_is_that_of_all_parts(name, device):
+    """Half of the object, which every part has some pixels of."""
+    options = everything(name, object_flat=np.indices(OBJECT)[0] < 10)
+    expected = scan_of("far", (1, 2)).run(options, device="cpu:1", parts=1)
+
+    result = scan_of("far", (1, 2)).run(options, device=device, parts=4)
+
+    assert_close(expected, result)
+    assert np.ptp(np.abs(result.object[0][7:10, 9:20])) < 1e-6
 
 
 @pytest.mark.parametrize("device", devices("cpu:2", "emulated"))

@@ -26,6 +26,7 @@ from reference.detector import (
     loss_factor,
     modulus_factor,
 )
+from reference.known import Known, known_of
 from reference.ml import (
     Memory,
     gradients,
@@ -38,6 +39,7 @@ from reference.ml import (
     step_length,
     step_terms,
     total_loss,
+    under_windows,
 )
 from reference.model import (
     FarField,
@@ -58,6 +60,7 @@ from reference.model import (
 )
 from reference.pie import Momentum, pie_group, pie_iteration
 from reference.positions import moved_positions, position_sums
+from reference.prior import Prior, flattened, one_material, positive, smoothed_probe
 from reference.projections import (
     detector_update,
     object_update,
@@ -69,9 +72,11 @@ from reference.projections import (
 
 __all__ = [
     "FarField",
+    "Known",
     "Memory",
     "Momentum",
     "NearField",
+    "Prior",
     "Scan",
     "Sums",
     "adjoint",
@@ -80,6 +85,7 @@ __all__ = [
     "detector_update",
     "disc",
     "exit_waves",
+    "flattened",
     "forward",
     "fourier_error",
     "fourier_support",
@@ -88,6 +94,7 @@ __all__ = [
     "gradients",
     "hold_power",
     "inner",
+    "known_of",
     "linear_forward",
     "loss",
     "loss_curvature",
@@ -96,9 +103,11 @@ __all__ = [
     "modulus_factor",
     "moved_positions",
     "object_update",
+    "one_material",
     "pie_group",
     "pie_iteration",
     "position_sums",
+    "positive",
     "precondition",
     "probe_power",
     "probe_update",
@@ -110,6 +119,7 @@ __all__ = [
     "shift",
     "shifted_probe",
     "simulate_counts",
+    "smoothed_probe",
     "smoothness_gradients",
     "smoothness_loss",
     "smoothness_terms",
@@ -117,5 +127,6 @@ __all__ = [
     "step_length",
     "step_terms",
     "total_loss",
+    "under_windows",
     "window",
 ]

@@ -18,6 +18,7 @@ from reference.model import (
     residual_pass,
     window,
 )
+from reference.prior import Prior
 from reference.projections import guarded_ratio
 
 Pair = tuple[Complex, Complex]  # object, probe
@@ -205,12 +206,15 @@ def ml_iteration(
     smoothness: float = 0.0,
     support=None,
     fourier=None,
+    prior: Prior | None = None,
+    illumination: float = 0.0,
 ) -> tuple[Complex, Complex, Memory, float, float]:
     """One step; returns object, probe, memory, step length and the Fourier error before it.
 
     A support restricts the probe's part of the preconditioned gradient, so the step is along what
     may change. Loss, direction and step are the same for (O / s, P s), so a held probe power is
-    restored once, when the engine ends.
+    restored once, when the engine ends. What is known of the object beforehand (`prior`) counts in
+    units of the mean illumination, with the probe's power at the start.
     """
     g, sums, error = gradients(scan, obj, probe, noise)
     touched = under_windows(scan, obj)
@@ -218,6 +222,8 @@ def ml_iteration(
     if smoothness:
         extra = smoothness_gradients(obj, probe, weight, touched)
         g = (g[0] + extra[0], g[1] + extra[1])
+    if prior is not None:
+        g = (g[0] + illumination * prior.gradient(obj), g[1])
     if not update_probe:
         g = (g[0], np.zeros_like(probe))
     z = precondition(g, sums, (object_inertia, probe_inertia))
@@ -227,6 +233,9 @@ def ml_iteration(
     if smoothness:
         r1, r2 = smoothness_terms(obj, probe, h, weight, touched)
         c1, c2, safe = c1 + r1, c2 + r2, safe + max(r2, 0.0)
+    if prior is not None:
+        r1, r2 = prior.terms(obj, h[0])
+        c1, c2, safe = (c + illumination * r for c, r in ((c1, r1), (c2, r2), (safe, r2)))
     t = step_length(c1, c2, safe)
     memory = Memory(g, h, inner(z, g), update_probe)
     return obj + t * h[0], probe + t * h[1], memory, t, error

@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import h5py
 import pytest
 
 import exitwave
+from short_disk import full_disk, python_with_full_disk
 from short_memory import short_limit
 from small_scan import SmallScan, assert_same_bits, small_scan
 
 DM = {"name": "DM", "iterations": 8}
-
-
-@contextmanager
-def full_disk(file_bytes: int) -> Iterator[None]:
-    """No file grows beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # The kernel's signal would end the process; without it the write is refused.
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def stop_after(iterations: int) -> Any:
@@ -143,23 +123,11 @@ def test_a_scratch_folder_that_is_full_is_named(tmp_path):
 
 def test_a_process_whose_disk_is_full_ends_with_a_message(tmp_path):
     """HDF5 may take a process with it that cannot close its file; ours ends by itself."""
-    tests = Path(__file__).parents[1]
-    script = (
-        f"import sys; sys.path.insert(0, {str(tests)!r})\n"
-        "import resource, signal\n"
+    done = python_with_full_disk(
         "from small_scan import small_scan\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
-        'small_scan().run({"name": "DM", "iterations": 5}, checkpoint="run", checkpoint_every=1)\n'
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        'small_scan().run({"name": "DM", "iterations": 5}, checkpoint="run", checkpoint_every=1)\n',
+        tmp_path,
+        9000,
     )
 
     assert done.returncode == 1

@@ -61,12 +61,14 @@ def test_to_dict_has_every_key_of_the_engine_with_its_default(name):
 def test_engines_have_the_keys_of_the_contract_and_no_others():
     every = (
         "iterations probe_start probe_every probe_modes object_modes object_inertia probe_inertia "
-        "probe_support probe_fourier_support probe_power object_clip probe_centring "
+        "probe_support probe_fourier_support probe_power object_clip object_positivity "
+        "object_kappa object_flat object_tv smoothness object_l1 object_reweighted_l1 object_l2 "
+        "object_prior_of probe_smoothness probe_centring "
         "position_start position_every position_step position_max_step_px position_limit_px "
-        "position_affine"
+        "position_affine position_search_px"
     )
     projection = "power_bound"
-    pie = "group_size object_step probe_step"
+    pie = "slices group_size object_step probe_step"
     alphas = "object_alpha probe_alpha"
     own = {
         "AP": [projection],
@@ -75,7 +77,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": ["noise smoothness"],
+        "ML": ["slices noise"],
     }
     for name, groups in own.items():
         expected = set(" ".join([every, *groups]).split())
@@ -112,7 +114,12 @@ def test_params_are_not_changed():
 
 @pytest.mark.parametrize("key", engine_keys(), ids=key_id)
 def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(key):
-    used = first_engine(engine(key.owner, **{key.name: key.alternative}))
+    known = {"object_tv": 0.1} if key.name == "object_prior_of" else {}
+    params = engine(key.owner, **known, **{key.name: key.alternative})
+    # Slices are refused in a thin object.
+    thick = {"propagation": NEAR | {"slice_distances_m": 1e-6}}
+
+    used = first_engine(params | (thick if key.name == "slices" else {}))
 
     assert used[key.name] == key.alternative != key.default
 
@@ -130,7 +137,9 @@ def test_alternative_of_every_key_of_the_call_is_valid(key):
 
 @pytest.mark.parametrize("key", propagation_keys(), ids=key_id)
 def test_alternative_of_every_key_of_the_propagation_is_valid(key):
-    params = {"propagation": NEAR | {key.name: key.alternative}}
+    # A tilt is refused in a thin object.
+    needed = {"slice_distances_m": 1e-6} if key.name == "beam_tilt_rad" else {}
+    params = {"propagation": NEAR | needed | {key.name: key.alternative}}
 
     used = validate_params(params).to_dict()["propagation"]
 
@@ -235,6 +244,15 @@ REFUSED = [
     (engine("AP", object_clip=[1, 0.5]), "engines[0].object_clip is [1, 0.5]; it must be None, or"),
     (engine("AP", object_clip=[0, "a"]), "engines[0].object_clip is [0, 'a']; it must be"),
     (engine("AP", object_clip=2), "engines[0].object_clip is 2; it must be"),
+    (
+        engine("AP", object_flat=np.ones((3, 4))),
+        "engines[0].object_flat is an array of shape (3, 4)",
+    ),
+    (
+        engine("AP", object_prior_of="phase"),
+        "engines[0].object_prior_of is 'phase', but none of smoothness, object_tv, object_l1, "
+        "object_reweighted_l1, object_l2 is above 0; set one of them, or leave it out.",
+    ),
     (engine("AP", probe_support=0), "engines[0].probe_support is 0; it must be None, a radius"),
     (engine("AP", probe_support=1.6), "engines[0].probe_support is 1.6; it must be"),
     (

@@ -73,8 +73,9 @@ def naming_checkpoint(params: Parameters) -> Iterator[None]:
         yield
     except DivergenceError:  # which would come again
         raise
-    except Exception:
-        if params.checkpoint is not None and Path(params.checkpoint).exists():
+    except Exception as error:
+        reported = getattr(error, "reported_elsewhere", False)
+        if not reported and params.checkpoint is not None and Path(params.checkpoint).exists():
             click.echo(
                 "exitwave: the last checkpoint is kept; go on with exitwave run --resume "
                 f"{params.checkpoint}",

@@ -31,7 +31,8 @@ def run_rows(
         rows += _engine_rows(engine)
         per_frame = frame_seconds(params, given, (int(shape[1]), int(shape[2])), dtype)
         # Computing and moving go on at the same time.
-        seconds = max(per_frame * int(shape[0]), disk.seconds(engine) if disk else 0.0)
+        moving = disk.seconds(engine.read_bytes, engine.written_bytes) if disk else 0.0
+        seconds = max(per_frame * int(shape[0]), moving)
         rows.append((f"{engine.name} iteration", f"{_seconds(seconds)} (a few frames were timed)"))
     return rows
 

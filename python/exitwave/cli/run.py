@@ -81,13 +81,13 @@ def run(
         if resume is not None:
             from exitwave.cli.resumed import go_on
 
-            output, result = go_on(resume, file, output, plot, overwrite, quiet)
+            output, result = go_on(ranks, resume, file, output, plot, overwrite, quiet)
         else:
             assert file is not None
             output = output or Path(f"{file.stem}_result.h5")
             work = ranks.agree(lambda: _Work.of(file, start, recipe, mask_misfits, keywords))
             kept = ranks.by_first(lambda: work.check_files(output, plot, overwrite, checkpoint))
-            if kept is not None and ranks.size == 1:
+            if kept is not None:
                 work.given.setdefault("checkpoint", str(kept))
             if plot is None and ranks.size > 1:
                 # The file is written part by part.
@@ -167,8 +167,8 @@ class _Work:
                 _print_plan(dataset, params)
             with naming_checkpoint(params):
                 result = self._reconstruct(ranks, dataset, params)
-                _save(ranks, output, result, dataset, overwrite)
-        remove_checkpoint(params, result.stopped)
+                save(ranks, output, result, dataset, overwrite)
+        remove_checkpoint(params, result.stopped, ranks)
         return result
 
     def _reconstruct(self, ranks: Ranks, dataset: Dataset, params: Parameters) -> Result:
@@ -200,17 +200,19 @@ def _start_values(start: Path, dataset: Dataset) -> tuple[Any, Any, Any]:
     return before.object, before.probe, before.positions
 
 
-def _save(ranks: Ranks, output: Path, result: Result, dataset: Dataset, overwrite: bool) -> None:
+def save(
+    ranks: Ranks, output: Path, result: Result, dataset: Dataset | None, overwrite: bool
+) -> None:
     """Written by the first rank; part by part, with the help of all, where it has no whole."""
     from exitwave.io import save_result
 
-    def save() -> None:
+    def write() -> None:
         save_result(output, result, dataset=dataset, overwrite=overwrite)
 
     if result.parts is not None and result.parts.gathered is False:
-        save()
+        write()
     else:
-        ranks.by_first(save)
+        ranks.by_first(write)
 
 
 def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:

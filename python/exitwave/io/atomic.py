@@ -67,10 +67,13 @@ def check_place(place: Path, argument: str) -> None:
         )
 
 
-def remove_leftovers(place: Path) -> None:
-    """Remove what processes that were killed while they wrote this file have left beside it."""
-    pattern = re.compile(re.escape(f".{place.name}.") + r"[0-9a-f]{8}\.tmp")
-    for other in place.parent.iterdir():
+def remove_temporaries(folder: Path, name: str) -> None:
+    """Remove what processes that were killed while they wrote files there have left.
+
+    ``name``: regular expression that the names of these files match.
+    """
+    pattern = re.compile(rf"\.{name}\.[0-9a-f]{{8}}\.tmp")
+    for other in folder.iterdir():
         if pattern.fullmatch(other.name):
             other.unlink(missing_ok=True)
 

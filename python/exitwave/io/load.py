@@ -166,7 +166,7 @@ def _read_npz(path: Path, options: Options) -> Dataset:
 
 
 def _read_hdf5(file: h5py.File, path: Path, options: Options) -> Dataset:
-    if options.format == "result" or (options.format is None and result_file.recognises(file)):
+    if options.format == "result" or (options.format is None and result_file.FILE.recognises(file)):
         used = [name for name in options.given() if name != "format"]
         if used:
             raise InvalidArgument(

@@ -19,18 +19,24 @@ import numpy as np
 import numpy.typing as npt
 
 import exitwave
-from exitwave.errors import ExitwaveError, FileFormatError, InvalidArgument
+from exitwave.errors import FileFormatError, InvalidArgument
 from exitwave.geometry import ELEMENTARY_CHARGE_C, Geometry, Pair
 from exitwave.io import hdf5
 from exitwave.io.atomic import new_hdf5
 from exitwave.io.dataset import Dataset
+from exitwave.io.marked import MarkedFile
 from exitwave.io.plain import geometry_attributes, geometry_entries
 from exitwave.io.trees import read_tree, write_tree
 from exitwave.result import Result
 from exitwave.start import Box
 
-MARK = "exitwave_result"
-LAYOUT_VERSION = 1
+FILE = MarkedFile(
+    "result",
+    "exitwave_result",
+    version=1,
+    advice="read measured data with exitwave.load",
+    remedy="write it again",
+)
 CXI_VERSION = 160
 _BAND_VALUES = 1 << 21
 Tile = tuple[Box, npt.NDArray[np.complex64]]
@@ -100,8 +106,8 @@ def _write(
     """``tiles``: of the object, where it is not whole."""
     known = geometry or (dataset.geometry if dataset is not None else None)
     with new_hdf5(path, overwrite) as file:
-        file.attrs.update({MARK: LAYOUT_VERSION, "creator": "exitwave", "file_time": _now()})
-        file.attrs.update({"NX_class": "NXroot", "default": "entry_1"})
+        FILE.stamp(file)
+        file.attrs.update({"file_time": _now(), "NX_class": "NXroot", "default": "entry_1"})
         file["cxi_version"] = CXI_VERSION
         entry = _group(file, "entry_1", "NXentry", default="object_phase")
         entry["title"] = (
@@ -132,29 +138,15 @@ def load_result(path: str | Path) -> Result:
     FileFormatError
         The file is missing, damaged, or no result.
     """
-    place = Path(path)
-    try:
-        if not place.is_file():
-            raise FileFormatError("the file does not exist; give the path of a result.")
-        with hdf5.open_file(place) as file:
-            return _read_result(file)
-    except ExitwaveError as error:
-        raise type(error)(f"{place}: {error}") from error
-    except (OSError, LookupError, RuntimeError, ValueError, TypeError) as error:
-        raise FileFormatError(
-            f"{place}: the result is damaged ({error}); write it again."
-        ) from error
-
-
-def recognises(file: h5py.File) -> bool:
-    """By the mark in the root."""
-    return MARK in file.attrs
+    with FILE.opened(Path(path)) as file:
+        return _read_result(file)
 
 
 def read_start_values(file: h5py.File, source: str) -> Dataset:
     """A result as start values of a run: object, probe, positions, geometry, and no frames."""
+    FILE.check(file)
     result = _read_result(file)
-    stored = geometry_entries(_group_or_raise(file, "entry_1/geometry_1").attrs)
+    stored = geometry_entries(FILE.group(file, "entry_1/geometry_1").attrs)
     known = stored["regime"] is not None and stored["pixel_size_m"] is not None
     stored["radiation"] = stored["radiation"] or "photon"
     geometry = Geometry(**stored) if known else None
@@ -367,22 +359,12 @@ def _quantity(group: h5py.Group, name: str, value: float | None, unit: str) -> N
 
 
 def _read_result(file: h5py.File) -> Result:
-    if not recognises(file):
-        raise FileFormatError(
-            "the file is no result of exitwave; read measured data with exitwave.load."
-        )
-    version = int(file.attrs[MARK])
-    if version > LAYOUT_VERSION:
-        raise FileFormatError(
-            f"the result has layout version {version}, but this program knows up to "
-            f"{LAYOUT_VERSION}; update exitwave."
-        )
-    entry = _group_or_raise(file, "entry_1")
-    process = _group_or_raise(entry, "process_1")
+    entry = FILE.group(file, "entry_1")
+    process = FILE.group(entry, "process_1")
     curve = _array(entry, "errors/fourier_error")
     ends = np.cumsum(_array(entry, "errors/iterations_per_engine").astype(np.int64))
     pixel = hdf5.find(process, "pixel_size_m")
-    start = _group_or_raise(entry, "start")
+    start = FILE.group(entry, "start")
     return Result(
         object=_array(entry, "image_1/data"),
         probe=_array(entry, "image_2/data"),
@@ -397,13 +379,6 @@ def _read_result(file: h5py.File) -> Result:
         source=_string(process, "source"),
         start={name: _array(start, name) for name in start},
     )
-
-
-def _group_or_raise(parent: h5py.Group, name: str) -> h5py.Group:
-    group = hdf5.find_group(parent, name)
-    if group is None:
-        raise FileFormatError(f"the result lacks the group {name}; it is damaged, write it again.")
-    return group
 
 
 def _array(group: h5py.Group, name: str) -> npt.NDArray[Any]:

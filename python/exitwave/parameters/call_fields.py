@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -19,7 +22,7 @@ from pydantic import (
 
 from exitwave.durations import seconds_of
 from exitwave.memory_limit import checked_limit
-from exitwave.parameters.base import pair, parameter
+from exitwave.parameters.base import pair, parameter, plain
 
 # --- propagation ------------------------------------------------------------------------------
 
@@ -42,6 +45,16 @@ DistanceM = Annotated[
         gt=0,
     ),
 ]
+WavelengthOfSlicesM = Annotated[
+    StrictFloat | None,
+    parameter(
+        "None, or a number above 0 and below 1e-3, in metres",
+        "Wavelength in metres; of use for a thick object only.",
+        1.2e-10,
+        gt=0,
+        lt=1e-3,
+    ),
+]
 FocusDistanceM = Annotated[
     StrictFloat | None,
     parameter(
@@ -58,8 +71,12 @@ def _both_axes(value: Any) -> Any:
     return value if isinstance(value, tuple) else (value, value)
 
 
-def _lengths(value: tuple[float, float]) -> tuple[float, float]:
-    if min(value) <= 0:
+def _both_axes_or_none(value: Any) -> Any:
+    return None if value is None else _both_axes(value)
+
+
+def _lengths(value: tuple[float, float] | None) -> tuple[float, float] | None:
+    if value is not None and min(value) <= 0:
         raise ValueError
     return value
 
@@ -72,6 +89,64 @@ PixelSizeM = Annotated[
         "a number above 0 or a pair (row, column) of them, in metres",
         "Pixel of the object (row, column) in metres; one number: square pixels.",
         (2e-7, 2e-7),
+    ),
+]
+PixelSizeOfSlicesM = Annotated[
+    tuple[StrictFloat, StrictFloat] | None,
+    BeforeValidator(_both_axes_or_none),
+    AfterValidator(_lengths),
+    parameter(
+        "None, a number above 0 or a pair (row, column) of them, in metres",
+        "Pixel of the object (row, column) in metres; of use for a thick object only.",
+        (2e-7, 2e-7),
+    ),
+]
+
+
+def _distances(value: Any) -> float | tuple[float, ...] | None:
+    value = pair(plain(value))
+    for item in value if isinstance(value, tuple) else (value,):
+        if item is not None and (isinstance(item, bool) or not isinstance(item, int | float)):
+            raise ValueError
+        if item is not None and not 0 <= item < math.inf:
+            raise ValueError
+    if isinstance(value, tuple):
+        if not value or None in value:
+            raise ValueError
+        return tuple(float(item) for item in value)
+    return None if value is None else float(value)
+
+
+SliceDistancesM = Annotated[
+    float | tuple[float, ...] | None,
+    PlainValidator(_distances),
+    parameter(
+        "None, a number of at least 0, or a list of them, in metres",
+        "Thick object: distance from each slice to the next in metres, a list for S - 1 gaps; one "
+        "number: all equal, where the object has most slices. None: the object is thin.",
+        (1e-3,),
+    ),
+]
+
+
+def _tilt(value: Any) -> tuple[float, float] | npt.NDArray[np.float64]:
+    array = np.array(value)
+    if array.dtype.kind not in "iuf" or array.ndim not in (1, 2) or array.shape[-1] != 2:
+        raise ValueError
+    array = array.astype(np.float64)
+    if not (np.abs(array) < math.pi / 2).all():
+        raise ValueError
+    return array if array.ndim == 2 else (float(array[0]), float(array[1]))
+
+
+BeamTiltRad = Annotated[
+    tuple[float, float] | npt.NDArray[np.float64],
+    PlainValidator(_tilt),
+    parameter(
+        "a pair (row, column), or an array (N, 2) with one for each frame, in radians",
+        "Tilt of the beam in a thick object: it moves by the tangent times the distance from slice "
+        "to slice.",
+        (2e-3, -3e-3),
     ),
 ]
 Method = Annotated[

@@ -177,8 +177,23 @@ PositionStep = Annotated[
     ),
 ]
 PositionMaxStepPx = Annotated[
-    StrictFloat,
-    parameter("a number above 0, in pixels", "Longest move of a frame at a time.", 0.02, gt=0),
+    StrictFloat | None,
+    parameter(
+        "None, or a number above 0, in pixels",
+        "Longest move of a frame at a time; None: 1, or position_search_px where that is more.",
+        0.02,
+        gt=0,
+    ),
+]
+PositionSearchPx = Annotated[
+    StrictFloat | None,
+    parameter(
+        "None, or a number above 0, in pixels",
+        "How far around each frame to look for a place where it agrees better with the model, at "
+        "first; the distance shrinks as frames come to rest. None: positions follow the gradient.",
+        0.5,
+        gt=0,
+    ),
 ]
 PositionLimitPx = Annotated[
     StrictFloat,
@@ -231,9 +246,26 @@ Beta = Annotated[
     StrictFloat,
     parameter("a number above 0 and at most 1", "Relaxation.", 0.6, gt=0, le=1),
 ]
+Slices = Annotated[
+    StrictInt | None,
+    parameter(
+        "None, or a whole number of at least 1",
+        "Slices of a thick object from this engine on, split or merged with the total phase kept; "
+        "None: as they are.",
+        3,
+        ge=1,
+    ),
+]
 ObjectStep = Annotated[
     StrictFloat,
-    parameter("a number above 0 and at most 2", "Factor on the object's update.", 0.6, gt=0, le=2),
+    parameter(
+        "a number above 0 and at most 2",
+        "Factor on the object's update; slices share it, so each takes this divided by their "
+        "number.",
+        0.6,
+        gt=0,
+        le=2,
+    ),
 ]
 ProbeStep = Annotated[
     StrictFloat,
@@ -289,14 +321,5 @@ Noise = Annotated[
         '"poisson", "amplitude", "gaussian" or "anscombe"',
         "Noise model, which gives the loss.",
         "gaussian",
-    ),
-]
-Smoothness = Annotated[
-    StrictFloat,
-    parameter(
-        "a number of at least 0",
-        "Weight of the quadratic smoothness regulariser of the object; 0: off.",
-        0.5,
-        ge=0,
     ),
 ]

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from exitwave.parameters import call_fields as call
 from exitwave.parameters import engine_fields as engine
+from exitwave.parameters import object_fields as known
 from exitwave.parameters.base import Model
 
 
@@ -35,11 +36,22 @@ class EngineParameters(Model):
     probe_fourier_support: engine.ProbeFourierSupport = None
     probe_power: engine.ProbePower = "held"
     object_clip: engine.ObjectClip = None
+    object_positivity: known.ObjectPositivity = None
+    object_kappa: known.ObjectKappa = None
+    object_flat: known.ObjectFlat = None
+    object_tv: known.ObjectTv = 0.0
+    smoothness: known.Smoothness = 0.0
+    object_l1: known.ObjectL1 = 0.0
+    object_reweighted_l1: known.ObjectReweightedL1 = 0.0
+    object_l2: known.ObjectL2 = 0.0
+    object_prior_of: known.ObjectPriorOf = "object"
+    probe_smoothness: known.ProbeSmoothness = 0.0
     probe_centring: engine.ProbeCentring = None
     position_start: engine.PositionStart = None
     position_every: engine.PositionEvery = 1
     position_step: engine.PositionStep = 1.0
-    position_max_step_px: engine.PositionMaxStepPx = 1.0
+    position_max_step_px: engine.PositionMaxStepPx = None
+    position_search_px: engine.PositionSearchPx = None
     position_limit_px: engine.PositionLimitPx = 10.0
     position_affine: engine.PositionAffine = 0.0
 
@@ -86,6 +98,7 @@ class RAAR(ProjectionParameters):
 class PieParameters(EngineParameters):
     """Engines that update object and probe group by group."""
 
+    slices: engine.Slices = None
     group_size: engine.GroupSize = None
     object_step: engine.ObjectStep = 1.0
     probe_step: engine.ProbeStep = 1.0
@@ -117,10 +130,10 @@ class ML(EngineParameters):
     """Maximum likelihood by preconditioned conjugate gradients."""
 
     name: Literal["ML"] = "ML"
+    slices: engine.Slices = None
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
-    smoothness: engine.Smoothness = 0.0
 
 
 Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML, Field(discriminator="name")]
@@ -130,9 +143,13 @@ ENGINES: dict[str, type[EngineParameters]] = {
 
 
 class FarField(Model):
-    """Detector in the far field: one Fourier transform, which needs no lengths."""
+    """Detector in the far field: one Fourier transform; only a thick object needs lengths."""
 
     regime: Literal["far"] = "far"
+    wavelength_m: call.WavelengthOfSlicesM = None
+    pixel_size_m: call.PixelSizeOfSlicesM = None
+    slice_distances_m: call.SliceDistancesM = None
+    beam_tilt_rad: call.BeamTiltRad = (0.0, 0.0)
 
 
 class NearField(Model):
@@ -144,6 +161,8 @@ class NearField(Model):
     pixel_size_m: call.PixelSizeM
     focus_distance_m: call.FocusDistanceM = None
     method: call.Method = "angular_spectrum"
+    slice_distances_m: call.SliceDistancesM = None
+    beam_tilt_rad: call.BeamTiltRad = (0.0, 0.0)
 
 
 Propagation = Annotated[FarField | NearField, Field(discriminator="regime")]

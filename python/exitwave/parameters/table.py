@@ -30,9 +30,12 @@ def parameter_table() -> str:
         f"`{_chain_text()}`. `propagation` is a dict, see below.\n",
         _table(call_keys()),
         "## Propagation\n",
-        '`regime` is `"far"` (default, one Fourier transform, no other key) or `"near"` with\n',
+        '`regime` is `"far"` (default, one Fourier transform) or `"near"` with the keys below.\n'
+        "A far field knows `slice_distances_m` and `beam_tilt_rad` only, and with these\n"
+        "`wavelength_m` and `pixel_size_m`, which must be given then.\n",
         _table(propagation_keys()),
-        "Data from a file that knows its geometry need no `propagation`, or only `method`.\n",
+        "Data from a file that knows its geometry need no `propagation`, or only what is no\n"
+        "length of it: `method`, `slice_distances_m`, `beam_tilt_rad`.\n",
         "## Engines\n",
         "Each entry of `engines` has a `name`:\n",
         "\n".join(f"- `{name}`: {_first_line(engine)}" for name, engine in ENGINES.items()) + "\n",

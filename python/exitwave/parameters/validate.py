@@ -11,7 +11,10 @@ from exitwave.errors import InvalidArgument
 from exitwave.parameters.messages import one_sentence, show
 from exitwave.parameters.models import NearField, Parameters, default_chain
 
+_NO_LENGTHS_OF_THE_GEOMETRY = {"regime", "method", "slice_distances_m", "beam_tilt_rad"}
+_FAR_LENGTHS = ("wavelength_m", "pixel_size_m")
 _SUPPORTS = ("probe_support", "probe_fourier_support")
+_PRIORS = ("smoothness", "object_tv", "object_l1", "object_reweighted_l1", "object_l2")
 
 
 def validate_params(
@@ -47,7 +50,9 @@ def validate_params(
     if not isinstance(params, Parameters):
         params = _validated(params, propagation)
     _check_regime(params)
+    _check_slices(params)
     _check_checkpoint(params)
+    _check_priors(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
     return params
@@ -71,11 +76,18 @@ def _validated(params: Any, propagation: dict[str, Any] | None) -> Parameters:
 def _completed(given: Any, known: dict[str, Any] | None) -> Any:
     """What the user gave for the propagation, completed by what is known from the file."""
     if given is None:
-        return known or {"regime": "far"}
-    if known and isinstance(given, dict) and set(given) <= {"regime", "method"}:
+        return _without_lengths(known or {"regime": "far"})
+    if known and isinstance(given, dict) and set(given) <= _NO_LENGTHS_OF_THE_GEOMETRY:
         same_regime = given.get("regime", known["regime"]) == known["regime"]
-        return known | given if same_regime else given
+        return _without_lengths(known | given) if same_regime else given
     return given
+
+
+def _without_lengths(propagation: Any) -> Any:
+    """In the far field a thin object has no use for the lengths of the file's geometry."""
+    if propagation["regime"] == "far" and propagation.get("slice_distances_m") is None:
+        return {k: v for k, v in propagation.items() if k not in _FAR_LENGTHS}
+    return propagation
 
 
 def _check_regime(params: Parameters) -> None:
@@ -90,12 +102,61 @@ def _check_regime(params: Parameters) -> None:
             )
 
 
+def _check_slices(params: Parameters) -> None:
+    """A thick object needs lengths; what only such an object uses is refused for a thin one."""
+    known = params.propagation
+    if known.slice_distances_m is not None:
+        for key in _FAR_LENGTHS:
+            if getattr(known, key) is None:
+                raise InvalidArgument(
+                    f"propagation.{key} is None, but waves between slices need it; give it, in "
+                    "metres."
+                )
+        return
+    used = {} if isinstance(known, NearField) else {k: getattr(known, k) for k in _FAR_LENGTHS}
+    if np.any(known.beam_tilt_rad):
+        used["beam_tilt_rad"] = known.beam_tilt_rad
+    for key, value in used.items():
+        if value is not None:
+            raise InvalidArgument(
+                f"propagation.{key} is {show(value)}, which a thin object has no use for; leave it "
+                "out, or give slice_distances_m as well."
+            )
+    for index, engine in enumerate(params.engines):
+        slices = getattr(engine, "slices", None)
+        if slices is not None:
+            raise InvalidArgument(
+                f"engines[{index}].slices is {slices}, but nothing says how far they are "
+                "apart; give slice_distances_m in propagation as well, or leave slices out."
+            )
+
+
 def _check_checkpoint(params: Parameters) -> None:
     for key in ("checkpoint_every", "checkpoint_minutes"):
         value = getattr(params, key)
         if value is not None and params.checkpoint is None:
             raise InvalidArgument(
                 f"{key} is {value}, but checkpoint is None; name the file in checkpoint as well."
+            )
+
+
+def _check_priors(params: Parameters) -> None:
+    for index, engine in enumerate(params.engines):
+        if engine.object_prior_of != "object" and not any(getattr(engine, key) for key in _PRIORS):
+            raise InvalidArgument(
+                f"engines[{index}].object_prior_of is {engine.object_prior_of!r}, but none of "
+                f"{', '.join(_PRIORS)} is above 0; set one of them, or leave it out."
+            )
+
+
+def check_flat_regions(params: Parameters, object_shape: tuple[int, int]) -> None:
+    """Refuses flat regions of another shape than the object's (A, B)."""
+    for index, engine in enumerate(params.engines):
+        flat = engine.object_flat
+        if isinstance(flat, np.ndarray) and flat.shape != object_shape:
+            raise InvalidArgument(
+                f"engines[{index}].object_flat is {show(flat)}; it must have the shape "
+                f"{object_shape} of the object."
             )
 
 

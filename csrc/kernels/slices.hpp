@@ -1,0 +1,62 @@
+#pragma once
+
+#include "core/complex.hpp"
+#include "core/view.hpp"
+#include "kernels/exit_wave.hpp"
+
+namespace exitwave::kernels {
+
+// Objects of several slices (Cowley & Moodie, Acta Cryst. 10, 609 (1957); Maiden, Humphry &
+// Rodenburg, J. Opt. Soc. Am. A 29, 1606 (2012)): phi_s is the wave that meets slice s, and
+// chi_s the residual behind it,
+//   phi_0 = P,  phi_{s+1} = A_s[O_s phi_s],  chi_s = A_s^H[conj(O_{s+1}) chi_{s+1}].
+
+// conj(phi_jmk) chi_jmk, to the slice.
+struct SliceTerm {
+  BatchView<const Complex> residual;  // chi (frames, wave modes, ny, nx)
+  BatchView<const Complex> incoming;  // phi, as residual
+  int object_modes;
+
+  EXITWAVE_HD Complex operator()(Pixel p) const { return conj(incoming(p)) * residual(p); }
+  EXITWAVE_HD int target(int mode) const { return mode % object_modes; }
+};
+
+// |phi_jmk|^2, summed over all modes, to the slice's weight.
+struct SliceWeight {
+  BatchView<const Complex> incoming;
+
+  EXITWAVE_HD Real operator()(Pixel p) const { return norm(incoming(p)); }
+  EXITWAVE_HD int target(int) const { return 0; }
+};
+
+// chi <- conj(O) chi
+struct BackThroughSlice {
+  BatchView<Complex> residual;  // changed
+  ObjectWindow object;
+
+  EXITWAVE_HD void operator()(Pixel p) const {
+    store(residual(p), conj(object(p)) * load(residual(p)));
+  }
+};
+
+// Second-order expansion behind a slice O + t dO of a wave w0 + t w1 + t^2 w2 that meets it, in
+// place:  w2 <- O w2 + dO w1,  w1 <- O w1 + dO w0,  w0 <- O w0
+struct ExpandThroughSlice {
+  BatchView<Complex> wave;  // (frames, wave modes, ny, nx), changed, as the two others
+  BatchView<Complex> first;
+  BatchView<Complex> second;
+  ObjectWindow object;
+  ObjectWindow direction;
+
+  EXITWAVE_HD void operator()(Pixel p) const {
+    const Complex o = object(p);
+    const Complex d = direction(p);
+    const Complex w0 = load(wave(p));
+    const Complex w1 = load(first(p));
+    store(second(p), o * load(second(p)) + d * w1);
+    store(first(p), o * w1 + d * w0);
+    store(wave(p), o * w0);
+  }
+};
+
+}  // namespace exitwave::kernels
