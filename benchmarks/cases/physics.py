@@ -40,7 +40,7 @@ def low_dose_error(scan: Simulation, noise: str, tv: float, settings: Settings) 
         "object_tv": tv,
         "probe_start": None,
     }
-    return _error(scan, _run(scan, [engine], settings))
+    return _error(scan, _run(scan, scan.probe, [engine], settings))
 
 
 def low_dose(settings: Settings) -> Iterator[Measurement]:
@@ -60,7 +60,7 @@ def low_dose(settings: Settings) -> Iterator[Measurement]:
         wins = quantity == "poisson, total variation"
         others = min(e for e in errors if e != all_errors[best])
         yield Measurement(
-            case="physics/low dose",
+            case="quality/low dose",
             quantity=f"object error, {quantity}",
             value=all_errors[best],
             target=settings.target(1.0) if wins else None,
@@ -80,55 +80,68 @@ def low_dose(settings: Settings) -> Iterator[Measurement]:
 
 @cache
 def fly_scan(blur_px: float, quick: bool) -> Simulation:
-    """Frames during which the sample moves so far along the columns."""
-    size, frames, counts = (64, 40, 1e4) if quick else FLY
+    """Frames of 64 x 64 through a pinhole, during which the sample moves along the columns."""
     return exitwave.simulate(
-        size,
-        frames,
-        counts_per_frame=counts,
+        64,
+        40 if quick else 200,
+        counts_per_frame=1e6,
+        probe="aperture",
         overlap=0.8,
         imperfections={"blur_px": blur_px} if blur_px else None,
     )
 
 
-FLY = (128, 150, 1e5)
-
-
 def fly(settings: Settings) -> Iterator[Measurement]:
     """Sample in motion by 3 pixels per frame: one mode, three, and one where it stands still."""
-    still = _resolution(0, 1, settings)
+    still = _fly(0, 1, settings)
     for modes in (1, 3):
+        moving = _fly(3, modes, settings)
+        words = f"{modes} mode{'s' * (modes > 1)}"
+        details = {"blur_px": 3, "frame_shape": [64, 64], "counts_per_frame": 1e6}
         yield Measurement(
-            case="physics/fly scan",
-            quantity=f"resolution (FRC, half-bit), {modes} mode{'s' * (modes > 1)}",
-            value=_resolution(3, modes, settings),
+            case="quality/fly scan",
+            quantity=f"resolution (FRC, half-bit), {words}",
+            value=moving[0],
             unit="px",
             target=settings.target(1.1) if modes == 3 else None,
             judged="ratio",
-            floor=still,
-            details={"blur_px": 3, "frame_shape": [FLY[0]] * 2, "frames": FLY[1]},
+            floor=still[0],
+            details=details,
+        )
+        yield Measurement(
+            case="quality/fly scan",
+            quantity=f"object error, {words}",
+            value=moving[1],
+            floor=still[1],
+            details=details,
         )
 
 
-def _resolution(blur_px: float, modes: int, settings: Settings) -> float:
-    """Half-bit resolution in pixels against the truth; 1 where all frequencies are resolved."""
+def _fly(blur_px: float, modes: int, settings: Settings) -> tuple[float, float]:
+    """Half-bit resolution in pixels against the truth (1: all is resolved), and object error.
+
+    Modes start as the probe in so many places along its way.
+    """
     scan = fly_scan(blur_px, settings.quick)
-    first, second, last = (3, 3, 3) if settings.quick else (20, 60, 100)
-    search: Engines = [{"name": "rPIE", "iterations": first}]
-    if modes > 1:
-        search.append({"name": "rPIE", "iterations": second, "probe_modes": modes})
-    result = _run(scan, [*search, {"name": "ML", "iterations": last}], settings)
-    return frc(result.object, scan.object, _region(scan)).resolution("half_bit") or 1.0
+    first, last = (3, 3) if settings.quick else (40, 80)
+    places = np.arange(modes) - modes // 2
+    probe = np.concatenate([np.roll(scan.probe, place, -1) for place in places]) / np.sqrt(modes)
+    engines: Engines = [{"name": "rPIE", "iterations": first}, {"name": "ML", "iterations": last}]
+    result = _run(scan, probe, engines, settings)
+    rings = frc(result.object, scan.object, _region(scan))
+    return rings.resolution("half_bit") or 1.0, _error(scan, result)
 
 
 # --- common -----------------------------------------------------------------------------------
 
 
-def _run(scan: Simulation, engines: Engines, settings: Settings) -> exitwave.Result:
-    """From ones and the true probe."""
+def _run(
+    scan: Simulation, probe: np.ndarray, engines: Engines, settings: Settings
+) -> exitwave.Result:
+    """From ones."""
     params = {"engines": engines, "device": settings.device, "progress": False}
     ones = np.ones(scan.object.shape, np.complex64)
-    return exitwave.ptychography(scan.data, ones, scan.probe, scan.positions_px, None, params)
+    return exitwave.ptychography(scan.data, ones, probe, scan.positions_px, None, params)
 
 
 def _region(scan: Simulation) -> np.ndarray:
