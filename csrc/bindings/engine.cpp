@@ -224,7 +224,6 @@ class BoundEngine {
     const Complex* o =
         field_data("object", object, options.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
-    start_object_ = object;
     const py::gil_scoped_release release;
     if (const auto* cpu = std::get_if<CpuSettings>(&settings))
       engine_ = make_cpu_engine(*cpu, s, options, o, p);
@@ -264,7 +263,6 @@ class BoundEngine {
     const Complex* o =
         field_data("object", object, options_.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options_.probe_modes, ny_, nx_);
-    start_object_ = object;
     const py::gil_scoped_release release;
     engine_->set_fields(o, p);
   }

@@ -351,15 +351,15 @@ class Chain:
         whole = self.ranks.size == 1 or self.params.gather is not False
         change = ask(callback, state, self.ranks, whole=whole)
         if change.object is not None or change.probe is not None:
-            new = core.object if change.object is None else self._cut(change.object)
-            core.set_fields(new, core.probe if change.probe is None else change.probe)
+            obj = core.object if change.object is None else self._cut(change.object, core.object)
+            core.set_fields(obj, core.probe if change.probe is None else change.probe)
         return change.stop
 
-    def _cut(self, obj: Complex64) -> Complex64:
-        """This rank's part of a whole object, (K S, A, B)."""
+    def _cut(self, obj: Complex64, old: Complex64) -> Complex64:
+        """This rank's part of a whole object, (K S, A, B); as it was where no frame reaches."""
         y0, x0, y1, x1 = self.box
-        images = obj.reshape(-1, *obj.shape[-2:])
-        return np.ascontiguousarray(images[:, y0:y1, x0:x1])
+        images = obj.reshape(-1, *obj.shape[-2:])[:, y0:y1, x0:x1]
+        return np.where(self.problem.division.reached, images, old)
 
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = engine.core.object, engine.core.probe

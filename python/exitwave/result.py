@@ -71,6 +71,12 @@ class Result:
     refined: dict[str, Refined] = field(default_factory=dict)
     parts: ObjectParts | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def transmission(self) -> Complex64:
+        """The object, (A, B) or (K, A, B); of a thick one the product of its slices."""
+        thick = self.params.get("propagation", {}).get("slice_distances_m") is not None
+        return np.asarray(self.object.prod(axis=-3) if thick else self.object)
+
     def __iter__(self) -> Iterator[Complex64]:
         yield self.object
         yield self.probe

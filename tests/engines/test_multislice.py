@@ -11,6 +11,7 @@ import pytest
 from scipy import fft, ndimage
 
 import exitwave
+import exitwave.plots
 import reference as ref
 from exitwave.multislice import band_limit
 from reference.detector import intensity
@@ -171,6 +172,18 @@ def test_the_error_falls(name):
     )
 
     assert got.error < 0.1 * got.errors[0][0]
+
+
+def test_metrics_and_pictures_know_slices():
+    scan = thick_scan("far", 2, 1, "tilted apart")
+    got = scan.run(engine("ePIE"), propagation=thick("far", TILTS["tilted apart"]))
+
+    error = exitwave.metrics.fourier_error(
+        scan.data, got.object, got.probe, scan.positions, scan.mask, got.params["propagation"]
+    )
+
+    assert got.error == pytest.approx(error, rel=1e-4)
+    assert exitwave.plots.plot_result(got) is not None
 
 
 @pytest.mark.parametrize("device", devices("cpu:2", "emulated", "emulated:1"))
