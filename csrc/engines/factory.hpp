@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "engines/conjugate_gradient.hpp"
+#include "engines/gradient.hpp"
 #include "engines/least_squares.hpp"
 #include "engines/losses.hpp"
 #include "engines/pie.hpp"
@@ -52,6 +53,10 @@ std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& setting
   if (name == "ML")
     return with_noise(options.noise, [&]<class NoiseModel>() {
       return make.template operator()<ConjugateGradient<Backend, NoiseModel>>();
+    });
+  if (name == "gradient")
+    return with_noise(options.noise, [&]<class NoiseModel>() {
+      return make.template operator()<GradientDescent<Backend, NoiseModel>>();
     });
   if (name == "losses")
     return with_noise(options.noise, [&]<class NoiseModel>() {

@@ -14,6 +14,7 @@
 #include "engines/positions.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
+#include "engines/tangents.hpp"
 #include "engines/totals.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/update.hpp"
@@ -47,7 +48,8 @@ class Reconstruction : public Engine {
                     options.probe_modes + extra_probe_sums),
         totals_(backend_, problem_.parts(), options.slices),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
-        positions_(backend_, problem_) {
+        positions_(backend_, problem_),
+        tangents_(backend_, problem_, model_, options.needs_tangents) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
@@ -70,6 +72,20 @@ class Reconstruction : public Engine {
       return model_.sum_modes(kernels::ModelPower{s.measured(), s.wave.view(), model_.scale()}, s);
     });
   }
+
+  NormalEquation look_along(Unknown unknown, const kernels::Along& along) override {
+    set_all_frames();
+    forget(kLoss, 2);
+    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
+        tangents_.find(lane, lane_number, model_, s, b, state_.object(part), unknown, along);
+        add_totals<2>(lane, s, b, kLoss);
+      });
+    });
+    const std::vector<double> rows = totals_.read();
+    return {found(rows, kLoss), found(rows, kLoss + 1)};
+  }
+  void set_kernel(const Complex* kernel) override { problem_.set_kernel(kernel); }
 
   void move_probe(int dy, int dx) override {
     Moving(backend_, state_.object(), state_.object_images(), false).move(dy, dx);
@@ -288,6 +304,10 @@ class Reconstruction : public Engine {
   void apply_probe(Lane& lane, int part, const Body& change) {
     if (part >= state_.copies()) return;
     lane.map(state_.window(), state_.probe_modes(), change);
+    probe_stepped(lane, part);
+  }
+  // What follows a step of the probe, in a part that has one.
+  void probe_stepped(Lane& lane, int part) {
     probe_sums_.clear(lane, part);
     constraints_.restrict_probe(lane, part);
     state_.refresh(lane, part);
@@ -333,15 +353,16 @@ class Reconstruction : public Engine {
         [&](Lane& lane, int, int part) { totals_.clear(lane, part, found, count); });
   }
 
+  // Of what totals_ read, the sum over parts.
+  double found(const std::vector<double>& rows, int which) const {
+    return kernels::Across{rows.data() + which, totals_.row(), parts()}.sum();
+  }
   // What the iteration found out: the host's one look at the devices.
   IterationReport report() {
     const std::vector<double> rows = totals_.read();
-    const auto sum = [&](int found) {
-      return kernels::Across{rows.data() + found, totals_.row(), parts()}.sum();
-    };
     IterationReport report;
-    report.deviation = sum(kDeviation);
-    report.frames_in_bound = std::lround(sum(kInside));
+    report.deviation = found(rows, kDeviation);
+    report.frames_in_bound = std::lround(found(rows, kInside));
     // All copies of the probe are cut alike.
     const double of = rows[kCutOf];
     report.cut_power = of > 0 ? (rows[kUncut] - rows[kCut]) / of : 0;
@@ -359,6 +380,7 @@ class Reconstruction : public Engine {
   Totals<Backend> totals_;
   Constraints<Backend> constraints_;
   PositionSums<Backend> positions_;
+  Tangents<Backend> tangents_;
   bool watch_positions_ = false;
 
  private:

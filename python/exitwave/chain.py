@@ -18,6 +18,7 @@ from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.first_probe import gather_middle
+from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
@@ -27,6 +28,7 @@ from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.propagate import frame_kernel
+from exitwave.refined import Refinements
 from exitwave.result import Result
 from exitwave.sensor import with_sensor
 from exitwave.slices import resampled_images
@@ -99,6 +101,7 @@ class Chain:
         if params.scale_start and not planning and resumed is None:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start_probe = self.probe
+        self.refinements = Refinements()
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
         self._source = source
@@ -110,6 +113,7 @@ class Chain:
             self._fingerprint = self.ranks.agree(lambda: fingerprint(counts) if needed else {})
         if resumed is not None:
             self._go_back_to(resumed.checkpoint)
+        self._geometry = GeometryRefiner(params, self.problem, self.refinements)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
         self.ranks.agree(lambda: self._compare_with(checkpoint.fingerprint))
@@ -118,6 +122,7 @@ class Chain:
         self.object, self.probe = checkpoint.object, checkpoint.probe
         self.slices = self._slices_of(len(checkpoint.errors))
         self._present = checkpoint.positions
+        self.refinements = Refinements.from_standing(checkpoint.refined)
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
@@ -193,15 +198,18 @@ class Chain:
     ) -> PositionRefiner | None:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
-        if self.positions is not given:
+        if self.positions is not given or "distance_m" in self.refinements.histories:
+            self.problem.kernel = self._geometry.kernel
             self.problem.place(self.positions)
-        if params.position_start is None:
+        if params.position_start is None and params.map_start is None:
             return None
         bounds = Bounds.around(
             given, params.position_limit_px, division.object_shape, division.frame_shape
         )
         radius_px = None if standing is None else standing.search_radius_px
-        self._refiner = PositionRefiner(params, given, self.positions, bounds, radius_px)
+        self._refiner = PositionRefiner(
+            params, given, self.positions, bounds, radius_px, self.refinements
+        )
         return self._refiner
 
     def run(self) -> Result:
@@ -253,8 +261,17 @@ class Chain:
     def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
         params = self.params.engines[number]
         refiner = self._place(params, standing)
-        fields = self.object, self.probe
-        return EngineRun(number, params, self.problem, *fields, standing, refiner, self.slices)
+        return EngineRun(
+            number,
+            params,
+            self.problem,
+            self.object,
+            self.probe,
+            standing,
+            refiner,
+            self.slices,
+            self._geometry,
+        )
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
         before = time.perf_counter()
@@ -303,6 +320,7 @@ class Chain:
             object=engine.core.object,
             probe=engine.core.probe,
             positions=self.positions,
+            refined=self.refinements.standing(),
             errors=self.errors,
             engine=engine.standing,
             seconds=self._seconds(),
@@ -333,15 +351,15 @@ class Chain:
         whole = self.ranks.size == 1 or self.params.gather is not False
         change = ask(callback, state, self.ranks, whole=whole)
         if change.object is not None or change.probe is not None:
-            new = core.object if change.object is None else self._cut(change.object)
-            core.set_fields(new, core.probe if change.probe is None else change.probe)
+            obj = core.object if change.object is None else self._cut(change.object, core.object)
+            core.set_fields(obj, core.probe if change.probe is None else change.probe)
         return change.stop
 
-    def _cut(self, obj: Complex64) -> Complex64:
-        """This rank's part of a whole object, (K S, A, B)."""
+    def _cut(self, obj: Complex64, old: Complex64) -> Complex64:
+        """This rank's part of a whole object, (K S, A, B); as it was where no frame reaches."""
         y0, x0, y1, x1 = self.box
-        images = obj.reshape(-1, *obj.shape[-2:])
-        return np.ascontiguousarray(images[:, y0:y1, x0:x1])
+        images = obj.reshape(-1, *obj.shape[-2:])[:, y0:y1, x0:x1]
+        return np.where(self.problem.division.reached, images, old)
 
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = engine.core.object, engine.core.probe
@@ -365,6 +383,7 @@ class Chain:
             seconds=self._seconds(),
             stopped=self.stopped,
             start=self._start(whole),
+            refined=self.refinements.results(),
             parts=parts,
         )
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.refined import Refined
+
 if TYPE_CHECKING:
     from exitwave.object_parts import ObjectParts
 
@@ -46,6 +48,9 @@ class Result:
         File the data came from.
     start : dict of arrays
         Start values: "object", "probe", "positions".
+    refined : dict of Refined
+        What was refined besides: "distance_m", "defocus_m", and "scan_map", the (2, 2) map of the
+        given positions on the refined ones. Each has ``value``, ``uncertainty`` and ``history``.
     parts : ObjectParts or None
         None, or, under MPI, which part of the object this process has (``parts.box``); its object
         is that part unless ``parts.whole_here``.
@@ -63,6 +68,7 @@ class Result:
     pixel_size_m: tuple[float, float] | None = None
     source: str | None = None
     start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    refined: dict[str, Refined] = field(default_factory=dict)
     parts: ObjectParts | None = field(default=None, repr=False, compare=False)
 
     @property

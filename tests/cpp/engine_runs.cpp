@@ -83,7 +83,14 @@ EngineOptions options_of(const std::string& name, const SampleKind& kind) {
     o.momentum = 0.5;
     o.momentum_period = 4;
   }
-  if (name == "ML" || name == "LSQML") o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "ML" || name == "LSQML" || name == "gradient")
+    o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "gradient") {
+    o.probe_optimiser = OptimiserKind::momentum;
+    o.step_memory = 0.8;
+    o.square_memory = 0.9;
+    o.object_step = 0.05;
+  }
   if (name == "LSQML") {
     o.group_size = 3;
     o.object_step = o.probe_step = 0.7;

@@ -19,8 +19,8 @@ struct Outcome {
 
 inline const std::vector<std::vector<int>> kGroups{
     {0, 6, 12}, {1, 7}, {2, 8, 11}, {3, 9}, {4, 10, 5}};
-inline const std::vector<std::string> kEngines{"AP",   "DM",   "RAAR", "ePIE",
-                                               "rPIE", "mPIE", "ML",   "LSQML"};
+inline const std::vector<std::string> kEngines{"AP",   "DM", "RAAR",  "ePIE",    "rPIE",
+                                               "mPIE", "ML", "LSQML", "gradient"};
 inline const std::vector<SampleKind> kKinds{
     {false, false, 1, 1}, {true, false, 2, 1}, {false, true, 1, 2}, {true, true, 2, 2}};
 

@@ -36,7 +36,7 @@ from small_scan import (
     small_scan,
 )
 
-ENGINES = ["ePIE", "rPIE", "mPIE", "ML"]
+ENGINES = ["ePIE", "rPIE", "mPIE", "ML", "gradient"]
 LENGTHS = {"wavelength_m": 5e-7, "pixel_size_m": (1e-6, 1.3e-6)}
 DISTANCES = (4e-6, 6e-6)
 TILTS: dict[str, Any] = {
@@ -90,7 +90,8 @@ def thick_scan(
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
-    step = {} if name == "ML" else {"object_step": 0.8, "group_size": FRAMES}
+    step: dict[str, Any] = {} if name == "ML" else {"group_size": FRAMES}
+    step |= {} if name in ("ML", "gradient") else {"object_step": 0.8}
     return {"name": name, "iterations": 1, "probe_power": "free"} | step | options
 
 
@@ -254,7 +255,7 @@ def test_splitting_and_merging_keep_the_total_phase():
     assert relative(seen.object.prod(axis=0), obj) < 1e-4
 
 
-@pytest.mark.parametrize("name", ["rPIE", "ML"])
+@pytest.mark.parametrize("name", ["rPIE", "ML", "gradient"])
 def test_slices_are_found_from_ones(name):
     s = exitwave.simulate((24, 32), 40, slices=3, counts_per_frame=1e6, overlap=0.8)
     chain = [{"name": "rPIE", "iterations": 10, "slices": 3}, {"name": name, "iterations": 20}]
@@ -292,7 +293,7 @@ def test_positions_move_as_all_slices_say(regime, m, k, tilt, fractional, device
 
 
 @pytest.mark.parametrize("kind", SHORT)
-@pytest.mark.parametrize("name", ["mPIE", "ML"])
+@pytest.mark.parametrize("name", ["mPIE", "ML", "gradient"])
 def test_blocks_do_not_change_a_bit_and_keep_to_the_plan(name, kind):
     device, parts, whose, counts, _ = SHORT[kind]
     scan = small_scan("far", 2, noise=True, frames=31)
@@ -311,7 +312,7 @@ def test_blocks_do_not_change_a_bit_and_keep_to_the_plan(name, kind):
     assert planned.counts == counts
 
 
-@pytest.mark.parametrize("name", ["mPIE", "ML"])
+@pytest.mark.parametrize("name", ["mPIE", "ML", "gradient"])
 def test_a_stopped_run_goes_on_to_the_bit(name, tmp_path):
     scan = thick_scan("far", 1, 2)
     chain = [engine("ePIE", slices=2), engine(name, iterations=6, slices=4, probe_start=None)]
