@@ -254,6 +254,9 @@ class CpuLane {
     std::memcpy(target, source, bytes);
   }
 
+  // Beside the lane's work where that goes on at the same time.
+  void send(void* target, const void* source, std::size_t bytes) { copy(target, source, bytes); }
+
   // Copies between host and device on a thread beside the lane. Here they are made at once, and the
   // lane works at once, so that there is nothing to wait for.
   struct Mark {};

@@ -30,7 +30,7 @@ class CudaBackend {
         first_part_(scan.first_part()),
         parts_(scan.end_part() - scan.first_part()),
         batch_(batch_for(settings, scan)),
-        host_memory_(settings.host_limit, settings.planning),
+        host_memory_(settings.host_limit, settings.planning, settings.devices),
         pool_(settings.planning ? 1 : devices_for(settings, scan)) {
     for (int i = 0; i < devices_for(settings, scan); ++i)
       devices_.push_back(make_device(settings, settings.devices[std::size_t(i)]));

@@ -195,6 +195,12 @@ class CudaLane {
                   "copying between devices");
   }
 
+  // The same beside the lane's work, of what was there before for_each_part began; called before
+  // frames are given to the lane, and done when for_each_part is.
+  void send(void* target, const void* source, std::size_t bytes) {
+    if (bytes > 0) copy_on(putting_back(), target, source, bytes, cudaMemcpyDefault);
+  }
+
   void clear(void* target, std::size_t bytes) {
     if (bytes > 0)
       cuda::check(cudaMemsetAsync(target, 0, bytes, stream_), "setting memory to zero");

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from exitwave import start
 from exitwave.counts import read_counts
+from exitwave.device_arrays import on_host, take_arguments
 from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters, validate_params
 from exitwave.parameters.messages import show
@@ -95,6 +96,7 @@ class Losses:
         position_limit_px: float | None = None,
     ) -> None:
         noise, checked = _checked(params, position_limit_px)
+        data, obj, probe, pos, mask = take_arguments(data, obj, probe, pos, mask, stays=False)
         division = divide_scan(data, obj, pos, checked)
         limits = memory_limits(checked)
         counts = read_counts(data, mask, limits.host, division)
@@ -142,6 +144,7 @@ class Losses:
         frames : sequence of int, optional
             Those that count, each once; None: all.
         """
+        obj, probe = on_host("obj", obj), on_host("probe", probe)
         if (np.shape(obj), np.shape(probe)) != self._shapes:
             raise InvalidArgument(
                 f"obj and probe have shapes {np.shape(obj)} and {np.shape(probe)}, but must have "

@@ -231,6 +231,7 @@ class Parameters(Model):
     parts: call.Parts = None
     batch: call.Batch = None
     deterministic: call.Deterministic = False
+    output: call.Output = "host"
     memory_limit: call.MemoryLimit = "auto"
     scratch_folder: call.ScratchFolder = None
     seed: call.Seed = 0

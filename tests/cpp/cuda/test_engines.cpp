@@ -134,6 +134,19 @@ TEST("slices and tilted beams work on GPUs") {
     }
 }
 
+TEST("deterministic runs on several devices have the same bits, in every batch") {
+  for (const std::string& name : kEngines) {
+    const SampleKind kind{true, false, 2, 1};
+    Sample sample(kind);
+    sample.cut_in_parts(3);
+    const EngineOptions options = options_of(name, kind);
+    const Outcome first = on_gpu(sample, options, settings(2, 2, 3, true));
+    test::check(same_bits(first, on_gpu(sample, options, settings(2, 1, 3, true))), name);
+    test::check(same_bits(first, on_gpu(sample, options, settings(2, 2, 1, true))),
+                name + ", batch of 1");
+  }
+}
+
 TEST("supports, clipping and the power bound work on GPUs") {
   for (const std::string& name : kEngines) {
     Sample sample({true, false, 2, 1});
