@@ -66,7 +66,8 @@ class Model {
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
     // A power bound needs factors after the pass over a frame's rows.
     for (int i = 0; i < backend.lanes(); ++i)
-      scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames || !Lane::kRowByRow));
+      scratch_.push_back(
+          make_scratch(backend.lane_memory(i), whole_frames || !backend.row_by_row()));
   }
 
   int batch() const { return batch_; }

@@ -29,6 +29,13 @@ def why_no_gpu() -> str:
     return ""
 
 
+def has_cuda_module() -> bool:
+    """Whether this build has the CUDA backend, GPU or not."""
+    from exitwave import _core
+
+    return bool(_core.build_info()["cuda_runtime"])
+
+
 @cache
 def load_cufft_library() -> str:
     """Bind cuFFT to the core; returns its path.
