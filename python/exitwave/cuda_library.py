@@ -9,10 +9,10 @@ from __future__ import annotations
 import ctypes.util
 import os
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from exitwave.errors import DeviceError
+from exitwave.library_search import find_in, package_folders
 
 
 def why_no_gpu() -> str:
@@ -84,18 +84,14 @@ def _by_pathfinder() -> str | None:
 
 
 def _in_folders() -> str | None:
-    spec = find_spec("nvidia")
-    folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    folders = package_folders("nvidia")
     places = [folder / kind / "lib" for folder in folders for kind in ("cu13", "cufft")]
     places += [
         Path(os.environ[name]) / "lib64"
         for name in ("CUDA_HOME", "CUDA_PATH")
         if name in os.environ
     ]
-    for place in places:
-        if found := sorted(place.glob("libcufft.so*")):
-            return str(found[-1])
-    return None
+    return find_in(places, "libcufft.so*")
 
 
 def _system_library() -> str | None:
