@@ -5,10 +5,10 @@
 #include <chrono>
 #include <cstdio>
 
+#include "core/host_memory.hpp"
 #include "core/images.hpp"
 #include "cpu/fast_rows.hpp"
 #include "cpu/lane.hpp"
-#include "core/host_memory.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/exit_wave.hpp"
 #include "kernels/noise.hpp"
@@ -75,14 +75,16 @@ int main(int argc, char** argv) {
   using Widen = kernels::Widen<std::uint16_t>;
   const CpuLane::MapRolled<Widen> load{
       kSize, kSize / 2, kSize / 2, {row, counts_view, {valid.data(), 0, 0, kSize}, frame}};
-  const CpuLane::SumModes<kernels::ModulusResidual> modulus{1, {row, wave.view(), 1}, totals};
+  using Plain = kernels::PlainSensor;
+  const CpuLane::SumModes<kernels::ModulusResidual<Plain>> modulus{
+      1, {row, wave.view(), 1, {}}, totals};
   const kernels::KeptWaves<Complex> kept{stored.view(), frame, 1};
-  const CpuLane::SumModes<kernels::ReflectedModulus<Complex>> reflected{
-      1, {row, wave.view(), kept, 1}, totals};
-  const CpuLane::SumModes<kernels::LossResidual<kernels::Poisson>> loss{
-      1, {row, wave.view(), 1}, totals};
-  const CpuLane::SumModes<kernels::LineSearch<kernels::Poisson>> search{
-      1, {row, wave.view(), stored.view(), probe.view(), 1}, totals};
+  const CpuLane::SumModes<kernels::ReflectedModulus<Complex, Plain>> reflected{
+      1, {row, wave.view(), kept, 1, {}}, totals};
+  const CpuLane::SumModes<kernels::LossResidual<kernels::Poisson, Plain>> loss{
+      1, {row, wave.view(), 1, {}}, totals};
+  const CpuLane::SumModes<kernels::LineSearch<kernels::Poisson, Plain>> search{
+      1, {row, wave.view(), stored.view(), probe.view(), 1, {}}, totals};
   const CpuLane::Map<kernels::ScaleWave> scale{1, {wave.view(), row, keep, 1}};
   const CpuLane::Map<kernels::ReflectWave<Complex>> reflect{
       1, {wave.view(), kept, row, keep, -1, 1, 1}};

@@ -33,6 +33,12 @@ def star_one_mode(settings: Settings) -> Iterator[Measurement]:
     yield _star("quality/star 1 mode", STAR, engines, 0.0145, settings)
 
 
+def star_least_squares(settings: Settings) -> Iterator[Measurement]:
+    """Siemens star, 60 iterations of LSQML."""
+    engines = [{"name": "LSQML", "iterations": 5 if settings.quick else 60}]
+    yield _star("quality/star LSQML", STAR, engines, 0.0139, settings)
+
+
 def star_three_modes(settings: Settings) -> Iterator[Measurement]:
     """200 iterations of ePIE, the first 20 of them with one mode."""
     first, rest = (2, 4) if settings.quick else (20, 180)
@@ -303,6 +309,7 @@ _CLEAN = (
     Clean("clean DM", (("DM", 200),), 1.5e-3),
     Clean("clean RAAR", (("RAAR", 200),), 1.5e-3),
     Clean("clean ePIE", (("ePIE", 200),), 3e-4),
+    Clean("clean LSQML", (("LSQML", 200),), 3e-4),
     Clean("clean DM+ML", (("DM", 100), ("ML", 200)), 1e-4),
 )
 _COUNTS = (
@@ -312,6 +319,7 @@ _COUNTS = (
 )
 CASES: dict[str, CaseFunction] = {
     "star 1 mode": star_one_mode,
+    "star LSQML": star_least_squares,
     "star 3 modes": star_three_modes,
     "star masked": masked_star,
     **{case.name: case for case in _CLEAN},

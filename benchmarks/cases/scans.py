@@ -44,6 +44,16 @@ def far_scan(settings: Settings) -> Scan:
     )
 
 
+def short_scan(settings: Settings) -> Scan:
+    """200 frames of 256 x 256, for what takes long with each."""
+    return _kept(
+        frame_shape=128 if settings.quick else 256,
+        frames=60 if settings.quick else 200,
+        counts_per_frame=1e7,
+        integer_positions=True,
+    )
+
+
 def fractional_scan(settings: Settings) -> Scan:
     """The same at the fractional positions of a spiral; 400 frames."""
     return _kept(

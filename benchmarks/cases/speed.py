@@ -41,10 +41,13 @@ class Timing:
     modes: int = 1
     near: bool = False
     fractional: bool = False
+    slices: int = 1
 
     def __call__(self, settings: Settings) -> Iterator[Measurement]:
         scan = self.make_scan(settings)
-        transforms = transforms_per_frame(self.engine, self.modes, self.near, self.fractional)
+        transforms = transforms_per_frame(
+            self.engine, self.modes, self.near, self.fractional, slices=self.slices
+        )
         stopwatch = Stopwatch(
             self.engine, scan.frame_shape, transforms * len(scan.data), settings.threads, WARM_UP
         )
@@ -52,18 +55,21 @@ class Timing:
         params = {"propagation": scans.propagation(scan)} if self.near else {}
         if self.modes > 1:
             params["probe_modes"] = self.modes
+        if self.slices > 1:
+            params |= {"slices": self.slices, "propagation": _PRESSED}
         error = _run(scan, self.engine, WARM_UP + repeats, settings.device, stopwatch, params)
         times = stopwatch.summary()
         details = _sizes(scan, self.engine, settings.threads) | times
         details |= {
             "modes": self.modes,
+            "slices": self.slices,
             "transforms_per_frame": transforms,
             "frames_per_s": len(scan.data) / times["best_s"],
             "load": load(),
             "fourier_error": error,
             "largest_error": self.largest_error,
         }
-        if not (self.near or self.fractional):
+        if not (self.near or self.fractional or self.slices > 1):
             details |= _traffic(scan, self.engine, self.modes, times)
         yield Measurement(
             case=f"speed/{self.name}",
@@ -126,10 +132,10 @@ def _run(
 ) -> float:
     """Fourier error after the run, which starts from the true probe and no object."""
     entry = {"name": engine, "iterations": iterations}
-    if "probe_modes" in given:
-        entry["probe_modes"] = given["probe_modes"]
+    entry |= {key: given[key] for key in ("probe_modes", "slices") if key in given}
     # ML is for the end of a chain: from an object of ones it would need many iterations.
-    lead_in = [{"name": "DM", "iterations": 10}] if engine == "ML" else []
+    first = {"name": "ePIE", "slices": given["slices"]} if "slices" in given else {"name": "DM"}
+    lead_in = [first | {"iterations": 10}] if engine == "ML" else []
     params = {
         "engines": [*lead_in, entry],
         "propagation": given.get("propagation", {"regime": "far"}),
@@ -165,15 +171,26 @@ def _traffic(
     }
 
 
+# Slices so near each other that a thin object is one of theirs, which costs as much as any.
+_PRESSED = {
+    "regime": "far",
+    "wavelength_m": 1e-10,
+    "pixel_size_m": 1e-7,
+    "slice_distances_m": 1e-9,
+}
 _FAR, _NEAR, _FRACTIONAL = scans.far_scan, scans.near_scan, scans.fractional_scan
 _TIMINGS = (
     *(Timing(engine, _FAR, engine) for engine in ("AP", "DM", "RAAR", "ePIE")),
-    Timing("ML", _FAR, "ML", limit=1.6),
+    *(Timing(engine, _FAR, engine, limit=1.6) for engine in ("ML", "LSQML")),
     *(Timing(f"{engine} 3 modes", _FAR, engine, modes=3) for engine in ("AP", "DM", "ePIE")),
     *(Timing(f"near {engine}", _NEAR, engine, limit=1.6, near=True) for engine in ("DM", "ePIE")),
     *(
         Timing(f"fractional {engine}", _FRACTIONAL, engine, limit, fractional=True)
-        for engine, limit in (("DM", 1.5), ("ePIE", 1.5), ("ML", 1.6))
+        for engine, limit in (("DM", 1.5), ("ePIE", 1.5), ("ML", 1.6), ("LSQML", 1.6))
+    ),
+    *(
+        Timing(f"{engine} 8 slices", scans.short_scan, engine, limit=1.6, slices=8)
+        for engine in ("ePIE", "ML")
     ),
 )
 SPEED: dict[str, CaseFunction] = {timing.name: timing for timing in _TIMINGS}

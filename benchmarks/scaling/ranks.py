@@ -149,7 +149,7 @@ def modelled_bytes(engine: str, ranks: int, parts: int) -> tuple[int, int]:
     """Bytes of halo and probe sums that pass between ranks in an iteration; of ePIE the latter."""
     group = {"group_size": GROUP} if engine == "ePIE" else {}
     job = Job(positions(FRAME, FRAMES), FRAME, engine, probe_modes=MODES, **group)
-    prediction = predict(job, machine_of(ranks, parts), ranks, reduction="star")
+    prediction = predict(job, machine_of(ranks, parts), ranks, reduction="shares")
     between = [
         traffic.bytes[0] for traffic in (prediction.object_traffic, prediction.probe_traffic)
     ]
@@ -170,7 +170,7 @@ def modelled_ratio(engine: str, ranks: int) -> float:
     where = positions(TIMED_FRAME, TIMED_FRAMES)
     job = Job(where, TIMED_FRAME, engine, probe_modes=MODES, batch=1, **group)
     one, several = (
-        predict(job, machine_of(1, count), 1, devices=count, reduction="star").seconds
+        predict(job, machine_of(1, count), 1, devices=count, reduction="shares").seconds
         for count in (1, ranks)
     )
     return several / one

@@ -6,6 +6,7 @@
 
 #include <complex>
 #include <cstdint>
+#include <limits>
 #include <variant>
 
 #include "bindings/bindings.hpp"
@@ -128,13 +129,19 @@ class BoundEngine {
     return deviations;
   }
   void set_fields(const ComplexArray& object, const ComplexArray& probe) {
-    const Complex* o = field_data("object", object, options_.object_modes, object_ny_, object_nx_);
+    const Complex* o =
+        field_data("object", object, options_.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options_.probe_modes, ny_, nx_);
     const py::gil_scoped_release release;
     engine_->set_fields(o, p);
   }
+  void set_kernel(const ComplexArray& kernel) {
+    if (!scan().near_field || kernel.size() != py::ssize_t(ny_) * nx_)
+      wrong_shape("kernel", "(ny, nx), in the near field");
+    engine_->set_kernel(reinterpret_cast<const Complex*>(kernel.data()));
+  }
   py::tuple gradients() const {
-    ComplexArray object({options_.object_modes, object_ny_, object_nx_});
+    ComplexArray object({options_.object_images(), object_ny_, object_nx_});
     ComplexArray probe({options_.probe_modes, ny_, nx_});
     std::fill_n(object.mutable_data(), object.size(), std::complex<Real>(0));
     engine_->get_gradients(reinterpret_cast<Complex*>(object.mutable_data()),
@@ -243,6 +250,12 @@ void bind_engine(py::module_& m) {
           },
           "groups"_a, "update_probe"_a, Release(), "One iteration; frames of each group.")
       .def(
+          "set_schedule",
+          [](BoundEngine& e, double object, double probe) {
+            e.engine().set_schedule(object, probe);
+          },
+          "object"_a, "probe"_a, "Factors on the steps of the next iterations.")
+      .def(
           "finish", [](BoundEngine& e) { e.engine().finish(); }, Release())
       .def(
           "deviation", [](BoundEngine& e) { return e.engine().deviation(); }, Release(),
@@ -262,6 +275,13 @@ void bind_engine(py::module_& m) {
            "fraction"_a.noconvert(),
            "(frames,) squared amplitude deviations if each frame were there; 0 where another "
            "process holds the frame.")
+      .def("set_kernel", &BoundEngine::set_kernel, "kernel"_a.noconvert())
+      .def(
+          "look_along",
+          [](BoundEngine& e, Unknown unknown, Real yy, Real yx, Real xy, Real xx) {
+            return e.engine().look_along(unknown, {yy, yx, xy, xx});
+          },
+          Release(), "Normal equation of something that all frames have in common.")
       .def("set_fields", &BoundEngine::set_fields, "object"_a.noconvert(), "probe"_a.noconvert())
       .def_property_readonly("gradients", &BoundEngine::gradients,
                              "Of the engine 'losses': of the loss with respect to the conjugates.")

@@ -4,6 +4,7 @@
 
 #include <complex>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -131,14 +132,13 @@ int take_counts(Scan& s, const py::object& data) {
 // y0, x0, y1, x1
 py::tuple box(const Rect& r) { return py::make_tuple(r.y0, r.x0, r.y1, r.x1); }
 
-std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& mask,
-                                     const Array<int>& corner, const Array<Real>& fraction,
-                                     std::pair<int, int> object_shape,
-                                     const std::optional<Array<std::complex<Real>>>& kernel,
-                                     std::vector<std::vector<int>> parts,
-                                     const py::object& communicator, int rank,
-                                     std::vector<int> first_part, std::vector<int> place,
-                                     const std::optional<Array<int>>& home, int margin) {
+std::unique_ptr<BoundScan> make_scan(
+    const py::object& data, const Array<bool>& mask, const Array<int>& corner,
+    const Array<Real>& fraction, std::pair<int, int> object_shape,
+    const std::optional<Array<std::complex<Real>>>& kernel, std::vector<std::vector<int>> parts,
+    const py::object& communicator, int rank, std::vector<int> first_part, std::vector<int> place,
+    const std::optional<Array<int>>& home, int margin, const std::optional<Array<Real>>& background,
+    Real saturation) {
   auto bound = std::make_unique<BoundScan>();
   Scan& s = bound->scan;
   const int counted = take_counts(s, data);
@@ -147,6 +147,11 @@ std::unique_ptr<BoundScan> make_scan(const py::object& data, const Array<bool>& 
   s.object_nx = object_shape.second;
   if (mask.ndim() != 2 || mask.shape(0) != s.ny || mask.shape(1) != s.nx)
     wrong_shape("mask", "(ny, nx)");
+  if (background) {
+    if (background->size() != s.ny * s.nx) wrong_shape("background", "(ny, nx)");
+    s.background.assign(background->data(), background->data() + background->size());
+  }
+  s.saturation = saturation;
   s.valid.assign(mask.data(), mask.data() + mask.size());
   if (place.empty() && counted != s.frames) wrong_shape("corner", "(frames, 2)");
   if (fraction.size() != 2 * s.frames) wrong_shape("fraction", "(frames, 2)");
@@ -198,6 +203,8 @@ void bind_scan(py::module_& m) {
            "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
            "communicator"_a = py::none(), "rank"_a = 0, "first_part"_a = std::vector<int>(),
            "place"_a = std::vector<int>(), "home"_a.noconvert() = py::none(), "margin"_a = 0,
+           "background"_a.noconvert() = py::none(),
+           "saturation"_a = std::numeric_limits<Real>::infinity(),
            "Counts (N, Y, X), DeviceArray or FrameSource, positions and parts of a scan; borrows "
            "the counts. "
            "With a "

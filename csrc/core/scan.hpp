@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cmath>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "core/communicator.hpp"
@@ -25,8 +27,11 @@ struct Scan {
   ReadFrames read_counts;
   std::vector<int> place;            // of each frame among the counts; empty: as they are numbered
   std::vector<unsigned char> valid;  // (ny, nx), 1 = valid
-  std::vector<Corner> corner;        // (frames)
-  std::vector<Real> fraction;        // (frames, 2): (y, x) in [-1/2, 1/2) pixels
+  // Incoherent counts in each frame, (ny, nx), first pixel as the waves have it; empty: none.
+  std::vector<Real> background;
+  Real saturation = std::numeric_limits<Real>::infinity();  // counts that stand for as many or more
+  std::vector<Corner> corner;                               // (frames)
+  std::vector<Real> fraction;  // (frames, 2): (y, x) in [-1/2, 1/2) pixels
   // Corners that positions may move away from, by at most so many pixels; 0: they stay.
   int margin = 0;
   std::vector<Corner> home;  // (frames), where margin is not 0
@@ -35,6 +40,8 @@ struct Scan {
   std::vector<std::vector<int>> parts;  // frames of each part
   Ranks ranks;
 
+  // Whether counts are the waves' intensity and nothing else.
+  bool plain() const { return background.empty() && std::isinf(saturation); }
   bool moves() const { return margin > 0; }
   // First pixel that the window of a frame may reach; windows are 2 margin larger then.
   Corner reach(int frame) const {

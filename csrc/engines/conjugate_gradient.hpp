@@ -115,7 +115,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   // object_sums_ and probe_sums_ <- s, whole.
   void gradient(bool update_probe) {
     this->set_all_frames();
-    this->template sum_gradients<kernels::LossResidual<NoiseModel>>(
+    this->template sum_gradients<kernels::LossResidual>(
         update_probe, nullptr, Base::kDeviation, [&](Lane& lane, int part) {
           add_smoothness_gradient(lane, part);
           prior().add_gradient(lane, part, this->constraints_.power());
@@ -247,9 +247,12 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     if (!thin) expand_slices(lane, s, search, b, p);
     model_.forward(lane, b, search.first.view());
     model_.forward(lane, b, search.second.view());
-    const kernels::LineSearch<NoiseModel> terms{s.measured(), s.wave.view(), search.first.view(),
-                                                search.second.view(), model_.scale()};
-    model_.detect(lane, s, b, model_.sum_modes(terms, s));
+    problem_.with_sensor(b.part, [&]<class Sensor>(const Sensor& sensor) {
+      const kernels::LineSearch<NoiseModel, Sensor> terms{s.measured(),        s.wave.view(),
+                                                          search.first.view(), search.second.view(),
+                                                          model_.scale(),      sensor};
+      model_.detect(lane, s, b, model_.sum_modes(terms, s));
+    });
   }
 
   // Model wave and its expansion from behind the first slice to behind the last; the model to the

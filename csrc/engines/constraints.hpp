@@ -57,8 +57,8 @@ class Constraints {
     measure_power(lane, part, found::kCut);
   }
 
-  // Probe power back at its start value. The factor goes from probe to object, its first slice, so
-  // exit waves do not change.
+  // Probe power back at its start value. The factor goes from probe to object, to its first slice,
+  // so exit waves do not change.
   void hold_power() {
     const auto factor = [&](int part, bool inverse) {
       return kernels::PowerFactor{totals_.alone(part, found::kPower), power_, inverse};

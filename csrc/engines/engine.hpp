@@ -9,12 +9,16 @@
 #include "core/error.hpp"
 #include "core/place.hpp"
 #include "core/scan.hpp"
+#include "kernels/tangents.hpp"
 #include "storage/archive.hpp"
 #include "storage/plan.hpp"
 
 namespace exitwave {
 
 enum class Noise { poisson, amplitude, gaussian, anscombe };
+enum class OptimiserKind { adam, momentum, sgd };
+// What can be refined that all frames have in common.
+enum class Unknown { distance, defocus, map };
 // What is never negative: the object's real part, its phase, or minus its phase.
 enum class Positivity { none, real, phase, negative_phase };
 
@@ -39,7 +43,13 @@ struct EngineOptions {
   double power_bound = -1;  // squared amplitude deviation per pixel; negative: off
   double momentum = 0;
   int momentum_period = 0;  // group updates; 0: no momentum
+  int group_size = 1;       // frames of a group at most
   Noise noise = Noise::poisson;
+  OptimiserKind object_optimiser = OptimiserKind::adam;
+  OptimiserKind probe_optimiser = OptimiserKind::adam;
+  double step_memory = 0;
+  double square_memory = 0;
+  bool needs_tangents = false;
   double smoothness = 0;
   double object_tv = 0;
   double object_l1 = 0;
@@ -63,6 +73,12 @@ struct EngineOptions {
 
   // Images of the object: the slices of the first mode, of the second, ...
   int object_images() const { return object_modes * slices; }
+
+  // Whether all of a frame must be seen before any pixel of it can be changed at the detector.
+  bool needs_whole_frames() const {
+    return power_bound >= 0 ||
+           (name == "LSQML" && (noise == Noise::poisson || noise == Noise::gaussian));
+  }
 };
 
 // What one iteration found out; sums over all frames.
@@ -71,6 +87,12 @@ struct IterationReport {
   long frames_in_bound = 0;  // frames that the power bound left alone
   double loss = 0;           // of the noise model, where the engine is made to tell it
   double cut_power = 0;      // fraction of the probe's power that its supports took away
+};
+
+// Gauss-Newton on amplitudes along one number: its step is slope / curvature.
+struct NormalEquation {
+  double curvature;  // sum of (dA)^2
+  double slope;      // sum of dA (sqrt I - A)
 };
 
 // Bytes in one memory.
@@ -94,6 +116,9 @@ class Engine {
   // One iteration. `groups`: frames of each update, for engines that work in groups.
   virtual IterationReport iterate(const std::vector<std::vector<int>>& groups,
                                   bool update_probe) = 0;
+  // Factors on the steps of the next iterations, for engines that have a schedule; an object with 0
+  // is left alone.
+  virtual void set_schedule(double /*object*/, double /*probe*/) {}
   // Brings object and probe into the state that they are handed on in.
   virtual void finish() = 0;
   // Sum of squared amplitude deviations of the present model.
@@ -103,6 +128,10 @@ class Engine {
   // Moves probe and object by whole pixels against the windows; exit waves follow.
   virtual void move_probe(int dy, int dx) = 0;
 
+  // What all frames say about something that they have in common, see kernels/tangents.hpp.
+  virtual NormalEquation look_along(Unknown unknown, const kernels::Along& along) = 0;
+  // Another propagator of the near field, (ny, nx), zero frequency first. Kept waves stay.
+  virtual void set_kernel(const Complex* kernel) = 0;
   // Whether the next iterations find out what each frame says about its position, and what they
   // found: a_yy, a_yx, a_xx, b_y, b_x for each frame of the scan, see kernels/positions.hpp.
   virtual void watch_positions(bool on) = 0;

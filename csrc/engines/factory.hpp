@@ -4,6 +4,8 @@
 
 #include "core/error.hpp"
 #include "engines/conjugate_gradient.hpp"
+#include "engines/gradient.hpp"
+#include "engines/least_squares.hpp"
 #include "engines/losses.hpp"
 #include "engines/pie.hpp"
 #include "engines/projections.hpp"
@@ -45,9 +47,17 @@ std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& setting
   }
   if (name == "ePIE" || name == "rPIE" || name == "mPIE")
     return make.template operator()<Pie<Backend>>();
+  if (name == "LSQML") {
+    if (options.slices > 1) throw InvalidArgument("slices: " + name + " takes one");
+    return make.template operator()<LeastSquares<Backend>>();
+  }
   if (name == "ML")
     return with_noise(options.noise, [&]<class NoiseModel>() {
       return make.template operator()<ConjugateGradient<Backend, NoiseModel>>();
+    });
+  if (name == "gradient")
+    return with_noise(options.noise, [&]<class NoiseModel>() {
+      return make.template operator()<GradientDescent<Backend, NoiseModel>>();
     });
   if (name == "losses")
     return with_noise(options.noise, [&]<class NoiseModel>() {

@@ -22,7 +22,7 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
          const Complex* object, const Complex* probe)
       : Base(settings, scan, options, object, probe),
         object_gradient_(this->backend_, "gradients", problem_.held(), problem_.layout().tiles(),
-                         options.object_modes),
+                         options.object_images()),
         probe_gradient_(this->backend_, "gradients", problem_.window(), state_.windows(),
                         options.probe_modes) {
     if (scan.moves()) make_slopes(scan);
@@ -37,11 +37,11 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
       touched = std::move(group.touched);
     }
     this->forget(Base::kLoss, 2);
-    this->template sum_gradients<kernels::LossAndResidual<NoiseModel>>(true, &touched, Base::kLoss,
-                                                                       [](Lane&, int) {});
+    this->template sum_gradients<kernels::LossAndResidual>(true, &touched, Base::kLoss,
+                                                           [](Lane&, int) {});
     keep_gradients();
     if (problem_.scan().moves()) find_slopes();
-    return found();
+    return told();
   }
 
   void get_gradients(Complex* object, Complex* probe) override {
@@ -72,9 +72,9 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
   void keep_gradients() {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       const CanvasView<Complex> gradient = object_gradient_.view(part);
-      lane.map(object_sums_.updated(part), state_.object_modes(),
+      lane.map(object_sums_.updated(part), state_.object_images(),
                kernels::Clear<Complex>{gradient});
-      lane.map(object_sums_.active(part), state_.object_modes(),
+      lane.map(object_sums_.active(part), state_.object_images(),
                kernels::TakeNegative{gradient, object_sums_.sum(part)});
       object_sums_.clear(lane, part);
       if (part >= state_.copies()) return;
@@ -84,14 +84,11 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
     });
   }
 
-  IterationReport found() {
+  IterationReport told() {
     const std::vector<double> rows = totals_.read();
-    const auto sum = [&](int which) {
-      return kernels::Across{rows.data() + which, this->totals_.row(), this->parts()}.sum();
-    };
     IterationReport report;
-    report.loss = sum(Base::kLoss);
-    report.deviation = sum(Base::kLoss + 1);
+    report.loss = this->found(rows, Base::kLoss);
+    report.deviation = this->found(rows, Base::kLoss + 1);
     return report;
   }
 
@@ -120,9 +117,9 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
       }
       this->for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
-        this->template find_residual<kernels::LossResidual<NoiseModel>>(lane, s, b);
+        this->template find_residual<kernels::LossResidual>(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        model_.probe_term(lane, s, b, model_.object(state_.object(b.part), b));
+        model_.probe_term(lane, s, b, model_.object(b, 0));
         if (problem_.scan().near_field)
           find_wave_slope(lane, s, exit_[std::size_t(lane_number)].view(), b, p);
         find_probe_slope(lane, s, b);
@@ -140,7 +137,7 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
   // In the near field the wave moves back on its way to the detector.
   void find_wave_slope(Lane& lane, Scratch& s, BatchView<Complex> exit, const Batch& b,
                        const kernels::ProbeMode& p) {
-    lane.map(model_.waves(b), kernels::ExitWave{exit, p, model_.object(state_.object(b.part), b)});
+    lane.map(model_.waves(b), kernels::ExitWave{exit, p, model_.object(b, 0)});
     lane.fft2(model_.waves(b), exit, Direction::forward);
     lane.fft2(model_.waves(b), s.wave.view(), Direction::forward);
     keep_slope(lane, s, b, model_.wave_modes(), s.wave.view(), exit, 1, wave_slopes_);

@@ -10,6 +10,7 @@
 #include "engines/state.hpp"
 #include "kernels/exit_wave.hpp"
 #include "kernels/overlap.hpp"
+#include "kernels/positions.hpp"
 #include "kernels/propagate.hpp"
 #include "kernels/slices.hpp"
 
@@ -32,12 +33,13 @@ struct Scratch {
   Images<Complex> wave;  // (batch, wave modes, ny, nx)
   // Waves that meet the slices, from the second on, each as wave.
   std::vector<Images<Complex>> incoming;
-  Images<Complex> probe;  // (batch, probe modes, ny, nx), fractional positions only
-  Images<Complex> term;   // as probe
-  Images<Real> counts;    // (batch, 1, ny, nx), or one row
-  Buffer<Real> keep;      // (batch), see ScaleWave
-  Buffer<double> inside;  // (batch), see PowerBound
-  Buffer<double> totals;  // (batch, up to 5)
+  std::vector<Images<Complex>> moved;  // with slices and moving positions: two more, as wave
+  Images<Complex> probe;               // (batch, probe modes, ny, nx), fractional positions only
+  Images<Complex> term;                // as probe
+  Images<Real> counts;                 // (batch, 1, ny, nx), or one row
+  Buffer<Real> keep;                   // (batch), see ScaleWave
+  Buffer<double> inside;               // (batch), see PowerBound
+  Buffer<double> totals;               // (batch, up to 5)
 
   // Counts and, later, factors of a batch. Where a lane goes row by row and nobody looks at a whole
   // frame of them, all rows are one, which never leaves the cache.
@@ -59,18 +61,17 @@ class Model {
         state_(state),
         slices_(backend, problem, options),
         batch_(backend.batch()) {
-    const bool whole_frames = options.power_bound >= 0;
     const Scan& scan = problem.scan();
     const Real pixels = Real(scan.ny) * Real(scan.nx);
     // Far field transforms are unscaled, so stored waves are sqrt(pixels) times the unitary ones.
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
-    // A power bound needs factors after the pass over a frame's rows.
+    const bool whole_frames = options.needs_whole_frames() || !backend.row_by_row();
     for (int i = 0; i < backend.lanes(); ++i)
-      scratch_.push_back(
-          make_scratch(backend.lane_memory(i), whole_frames || !backend.row_by_row()));
+      scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames));
   }
 
   int batch() const { return batch_; }
+  int slices() const { return slices_.count(); }
   int wave_modes() const { return state_.probe_modes() * state_.object_modes(); }
   // |stored wave|^2 to counts, and what a residual is multiplied by before it goes back.
   Real scale() const { return scale_; }
@@ -146,6 +147,20 @@ class Model {
     }
     forward(lane, b, s.wave.view());
     return p;
+  }
+
+  // s.moved <- changes of the wave behind the last slice along moves of the window over all of them
+  void move_through_slices(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p) {
+    const BatchView<Complex> y = s.moved[0].view();
+    const BatchView<Complex> x = s.moved[1].view();
+    const Extent n = waves(b);
+    lane.map(n, kernels::MoveThroughSlice<true>{y, x, p, object(b, 0), n.ny, n.nx});
+    for (int slice = 1; slice < slices_.count(); ++slice) {
+      to_next_slice(lane, b, y, slice - 1);
+      to_next_slice(lane, b, x, slice - 1);
+      lane.map(n, kernels::MoveThroughSlice<false>{
+                      y, x, {behind(s, slice - 1), 1}, object(b, slice), n.ny, n.nx});
+    }
   }
 
   // Adjoint, from the residual behind the last slice in s.wave to that behind the first. Sums of
@@ -250,6 +265,8 @@ class Model {
     s.wave = Images<Complex>(memory, {batch_, wave_modes(), ny, nx});
     for (int slice = 1; slice < slices_.count(); ++slice)
       s.incoming.emplace_back(memory, s.wave.extent());
+    for (int axis = 0; axis < 2 && slices_.count() > 1 && problem_.scan().moves(); ++axis)
+      s.moved.emplace_back(memory, s.wave.extent());
     if (problem_.fractional()) {
       s.probe = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
       s.term = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});

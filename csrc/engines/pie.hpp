@@ -59,7 +59,9 @@ class Pie final : public Reconstruction<Backend> {
     this->set_frames(std::move(frames.numbers));
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(sums, &touched, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
-      this->model_.detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s));
+      problem_.with_sensor(b.part, [&](const auto& sensor) {
+        this->model_.detect(lane, s, b, this->modulus_residual(s, sensor), this->scale_wave(s));
+      });
       this->template add_totals<1>(lane, s, b);
     });
     this->complete(true, update_probe);

@@ -32,11 +32,18 @@ class PositionSums {
 
   // From the residual chi in s.wave and the probe of the batch.
   void find(Lane& lane, Model<Backend>& model, Scratch& s, const Batch& b,
-            const kernels::ProbeMode& p, const kernels::ObjectWindow& o) {
-    Extent inner = model.frames(b);
-    inner.ny -= 2;
-    inner.nx -= 2;
-    lane.run(inner, model.sum_modes(kernels::PositionTerms{s.wave.view(), p, o}, s));
+            const kernels::ProbeMode& p) {
+    if (model.slices() == 1) {
+      Extent inner = model.frames(b);
+      inner.ny -= 2;
+      inner.nx -= 2;
+      const kernels::PositionTerms terms{s.wave.view(), p, model.object(b, 0)};
+      lane.run(inner, model.sum_modes(terms, s));
+    } else {
+      model.move_through_slices(lane, s, b, p);
+      const kernels::ThickPositionTerms terms{s.wave.view(), s.moved[0].view(), s.moved[1].view()};
+      lane.run(model.frames(b), model.sum_modes(terms, s));
+    }
     keep(lane, s, b, kCount);
   }
 

@@ -8,6 +8,7 @@
 #include "engines/layout.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/propagate.hpp"
+#include "kernels/sensor.hpp"
 
 namespace exitwave {
 
@@ -19,7 +20,8 @@ class Problem {
   using Lane = typename Backend::Lane;
 
   Problem(Backend& backend, const Scan& scan)
-      : scan_(scan),
+      : backend_(backend),
+        scan_(scan),
         layout_(scan),
         fractional_(scan.fractional()),
         corner_(scan.corner),
@@ -68,6 +70,12 @@ class Problem {
       parts_[part].phase_x.upload(phases(frames, fraction, 1, scan_.nx).data());
     }
   }
+  // Another propagator, (ny, nx), zero frequency first.
+  void set_kernel(const Complex* kernel) {
+    for (std::size_t copy = 0; copy < copies_.size(); ++copy)
+      if (backend_.holds(int(copy)))
+        put_kernel(backend_.memory(int(copy)), copies_[copy].kernel, kernel);
+  }
   Rect window() const { return {0, 0, scan_.ny, scan_.nx}; }
   // The part of the object that this process holds, as the host's arrays have it.
   Rect held() const {
@@ -99,11 +107,21 @@ class Problem {
     });
   }
 
+  // f(sensor): what the detector does beside counting the waves' photons.
+  template <class F>
+  void with_sensor(int part, const F& f) {
+    if (scan_.plain())
+      f(kernels::PlainSensor{});
+    else
+      f(kernels::Sensor{copies_[copy_of(part)].background.repeated(), scan_.saturation});
+  }
+
  private:
   // What is the same for all parts, once in each memory.
   struct Copy {
     Buffer<unsigned char> valid;
     Images<Complex> kernel;
+    Images<Real> background;
   };
   struct Part {
     Buffer<Corner> corner;
@@ -115,7 +133,16 @@ class Problem {
 
   Copy make_copy(Memory& memory) const {
     return {Buffer<unsigned char>(memory, scan_.valid),
-            scan_.near_field ? scaled_kernel(memory) : Images<Complex>()};
+            scan_.near_field ? scaled_kernel(memory) : Images<Complex>(),
+            scan_.plain() ? Images<Real>() : make_background(memory)};
+  }
+
+  Images<Real> make_background(Memory& memory) const {
+    Images<Real> images(memory, {1, 1, scan_.ny, scan_.nx});
+    if (!scan_.background.empty())
+      memory.copy_from_host(images.view().data, scan_.background.data(),
+                            scan_.background.size() * sizeof(Real));
+    return images;
   }
 
   Part make_part(Memory& memory, const std::vector<int>& frames,
@@ -149,16 +176,20 @@ class Problem {
     return all;
   }
 
-  // The factor undoes the unscaled pair of transforms around the kernel.
   Images<Complex> scaled_kernel(Memory& memory) const {
     Images<Complex> images(memory, {1, 1, scan_.ny, scan_.nx});
-    std::vector<Complex> scaled = scan_.kernel;
+    put_kernel(memory, images, scan_.kernel.data());
+    return images;
+  }
+  // The factor undoes the unscaled pair of transforms around the kernel.
+  void put_kernel(Memory& memory, Images<Complex>& images, const Complex* kernel) const {
+    std::vector<Complex> scaled(kernel, kernel + std::size_t(scan_.ny) * std::size_t(scan_.nx));
     const Real scale = 1 / (Real(scan_.ny) * Real(scan_.nx));
     for (Complex& value : scaled) value = scale * value;
     memory.copy_from_host(images.view().data, scaled.data(), scaled.size() * sizeof(Complex));
-    return images;
   }
 
+  Backend& backend_;
   const Scan& scan_;
   Layout layout_;
   bool fractional_;

@@ -98,16 +98,21 @@ class Projections final : public Reconstruction<Backend> {
   }
 
   void project(Lane& lane, Scratch& s, const Batch& b) {
-    detect(lane, s, b, this->modulus_residual(s), this->scale_wave(s), 0);
+    problem_.with_sensor(b.part, [&](const auto& sensor) {
+      detect(lane, s, b, this->modulus_residual(s, sensor), this->scale_wave(s), 0);
+    });
     this->template add_totals<1>(lane, s, b);
   }
 
   void reflect(Lane& lane, Scratch& s, const Batch& b) {
     with_kept(b, [&]<class T>(const kernels::KeptWaves<T>& kept) {
-      const kernels::ReflectedModulus<T> modulus{s.measured(), s.wave.view(), kept, model_.scale()};
       const kernels::ReflectWave<T> change{s.wave.view(), kept,     s.measured(),  s.keep.data(),
                                            Real(a_),      Real(b_), model_.scale()};
-      detect(lane, s, b, model_.sum_modes(modulus, s), model_.map(change), 1);
+      problem_.with_sensor(b.part, [&]<class Sensor>(const Sensor& sensor) {
+        const kernels::ReflectedModulus<T, Sensor> modulus{s.measured(), s.wave.view(), kept,
+                                                           model_.scale(), sensor};
+        detect(lane, s, b, model_.sum_modes(modulus, s), model_.map(change), 1);
+      });
     });
     this->template add_totals<2>(lane, s, b);
   }

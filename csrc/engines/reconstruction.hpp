@@ -14,6 +14,7 @@
 #include "engines/positions.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
+#include "engines/tangents.hpp"
 #include "engines/totals.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/update.hpp"
@@ -47,7 +48,8 @@ class Reconstruction : public Engine {
                     options.probe_modes + extra_probe_sums),
         totals_(backend_, problem_.parts(), options.slices),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
-        positions_(backend_, problem_) {
+        positions_(backend_, problem_),
+        tangents_(backend_, problem_, model_, options.needs_tangents) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
@@ -62,13 +64,28 @@ class Reconstruction : public Engine {
   void finish() override {}
 
   double deviation() override {
-    return total_over_frames([&](Scratch& s) { return modulus_residual(s); });
+    return total_over_frames(
+        [&](Scratch& s, const auto& sensor) { return modulus_residual(s, sensor); });
   }
   double model_power() override {
-    return total_over_frames([&](Scratch& s) {
+    return total_over_frames([&](Scratch& s, const auto&) {
       return model_.sum_modes(kernels::ModelPower{s.measured(), s.wave.view(), model_.scale()}, s);
     });
   }
+
+  NormalEquation look_along(Unknown unknown, const kernels::Along& along) override {
+    set_all_frames();
+    forget(kLoss, 2);
+    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
+        tangents_.find(lane, lane_number, model_, s, b, state_.object(part), unknown, along);
+        add_totals<2>(lane, s, b, kLoss);
+      });
+    });
+    const std::vector<double> rows = totals_.read();
+    return {found(rows, kLoss), found(rows, kLoss + 1)};
+  }
+  void set_kernel(const Complex* kernel) override { problem_.set_kernel(kernel); }
 
   void move_probe(int dy, int dx) override {
     Moving(backend_, state_.object(), state_.object_images(), false).move(dy, dx);
@@ -84,7 +101,7 @@ class Reconstruction : public Engine {
     const std::vector<Real> fraction_now = problem_.fractions_now();
     problem_.set_positions(corner, fraction);
     total_over_frames(
-        [&](Scratch& s) { return modulus_residual(s); },
+        [&](Scratch& s, const auto& sensor) { return modulus_residual(s, sensor); },
         [&](Lane& lane, Scratch& s, const Batch& b) { positions_.keep(lane, s, b, 1); });
     positions_.read(target, 1);
     problem_.set_positions(corner_now, fraction_now);
@@ -146,6 +163,8 @@ class Reconstruction : public Engine {
     }
   }
   void set_all_frames() { set_frames(all_frames_); }
+  // Of each part, in their order.
+  const std::vector<std::vector<int>>& frames_of_pass() const { return frames_; }
 
   // f(scratch, batch) over the part's frames of the pass, or some of them
   template <class F>
@@ -174,6 +193,8 @@ class Reconstruction : public Engine {
   Batch some_frames(int part, FrameRange range) {
     return {part, blocks_.order(part) + range.begin, range.end - range.begin};
   }
+  // Of the first frame of a batch.
+  std::ptrdiff_t place_in_pass(const Batch& b) const { return b.frame - blocks_.order(b.part); }
   FrameRange whole_pass(int part) const { return {0, int(frames_[std::size_t(part)].size())}; }
 
   // f(lane, part) for every part that holds a probe of its own
@@ -187,15 +208,18 @@ class Reconstruction : public Engine {
 
   // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave
   // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
-  // (null: all). Sums of the probe without weights are kept: more is to come.
-  template <class Rule>
-  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
+  // (null: all). Sums of the probe without weights are kept: more is to come. keep(lane, scratch,
+  // batch) sees the residual as an exit wave.
+  template <class Rule, class Keep>
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule,
+                  const Keep& keep) {
     const auto work = [&](Lane& lane, int lane_number, int part, FrameRange range) {
       for_each_batch(lane, lane_number, part, range, waves, [&](Scratch& s, const Batch& b) {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        if (watch_positions_) positions_.find(lane, model_, s, b, p, model_.object(b, 0));
+        keep(lane, s, b);
+        if (watch_positions_) positions_.find(lane, model_, s, b, p);
         model_.back_through_slices(lane, s, b, object_sums_);
         if (probe_sums == ProbeSums::none)
           model_.add_object(lane, s, b, p, object_sums_.sum(part, 0));
@@ -222,6 +246,11 @@ class Reconstruction : public Engine {
       object_sums_.send_here(lane, part);
       if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
+  }
+
+  template <class Rule>
+  void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
+    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&) {});
   }
 
   // Makes sums that were sent whole wherever a part updates, and finds their largest weights.
@@ -278,6 +307,10 @@ class Reconstruction : public Engine {
   void apply_probe(Lane& lane, int part, const Body& change) {
     if (part >= state_.copies()) return;
     lane.map(state_.window(), state_.probe_modes(), change);
+    probe_stepped(lane, part);
+  }
+  // What follows a step of the probe, in a part that has one.
+  void probe_stepped(Lane& lane, int part) {
     probe_sums_.clear(lane, part);
     constraints_.restrict_probe(lane, part);
     state_.refresh(lane, part);
@@ -301,9 +334,10 @@ class Reconstruction : public Engine {
   }
 
   // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
-  auto modulus_residual(Scratch& s) {
-    return model_.sum_modes(kernels::ModulusResidual{s.measured(), s.wave.view(), model_.scale()},
-                            s);
+  template <class Sensor>
+  auto modulus_residual(Scratch& s, const Sensor& sensor) {
+    return model_.sum_modes(
+        kernels::ModulusResidual<Sensor>{s.measured(), s.wave.view(), model_.scale(), sensor}, s);
   }
   // Residual wave from the factor.
   auto scale_wave(Scratch& s) {
@@ -322,15 +356,16 @@ class Reconstruction : public Engine {
         [&](Lane& lane, int, int part) { totals_.clear(lane, part, found, count); });
   }
 
+  // Of what totals_ read, the sum over parts.
+  double found(const std::vector<double>& rows, int which) const {
+    return kernels::Across{rows.data() + which, totals_.row(), parts()}.sum();
+  }
   // What the iteration found out: the host's one look at the devices.
   IterationReport report() {
     const std::vector<double> rows = totals_.read();
-    const auto sum = [&](int found) {
-      return kernels::Across{rows.data() + found, totals_.row(), parts()}.sum();
-    };
     IterationReport report;
-    report.deviation = sum(kDeviation);
-    report.frames_in_bound = std::lround(sum(kInside));
+    report.deviation = found(rows, kDeviation);
+    report.frames_in_bound = std::lround(found(rows, kInside));
     // All copies of the probe are cut alike.
     const double of = rows[kCutOf];
     report.cut_power = of > 0 ? (rows[kUncut] - rows[kCut]) / of : 0;
@@ -348,6 +383,7 @@ class Reconstruction : public Engine {
   Totals<Backend> totals_;
   Constraints<Backend> constraints_;
   PositionSums<Backend> positions_;
+  Tangents<Backend> tangents_;
   bool watch_positions_ = false;
 
  private:
@@ -401,7 +437,9 @@ class Reconstruction : public Engine {
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
         model_.model(lane, s, b);
-        model_.detect(lane, s, b, make_operation(s));
+        problem_.with_sensor(part, [&](const auto& sensor) {
+          model_.detect(lane, s, b, make_operation(s, sensor));
+        });
         add_totals<1>(lane, s, b);
         after(lane, s, b);
       });

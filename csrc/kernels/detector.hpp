@@ -7,6 +7,7 @@
 #include "core/half.hpp"
 #include "core/sums.hpp"
 #include "core/view.hpp"
+#include "kernels/sensor.hpp"
 
 namespace exitwave::kernels {
 
@@ -39,29 +40,44 @@ EXITWAVE_HD Real root(Real x, Real y) {
 
 // Modulus constraint for partially coherent data (Thibault & Menzel, Nature 494, 68 (2013)):
 // factor = sqrt(I) / sqrt(sum_m |Psi_m|^2) - 1, so that factor * Psi leads from the model to the
-// measured modulus. Total: squared amplitude deviation over valid pixels.
+// measured modulus, I being what the counts say of the waves. Total: squared amplitude deviation of
+// counts and model over valid pixels.
+template <class Sensor>
 struct ModulusResidual {
   static constexpr int kSums = 1;
-  static constexpr int kRoots = 2;
+  static constexpr int kRoots = Sensor::kPlain ? 2 : 4;
   static constexpr int kTotals = 1;
 
   BatchView<Real> measured;        // (frames, 1, ny, nx): counts; factor on return
   BatchView<const Complex> model;  // (frames, modes, ny, nx)
   Real scale;                      // |model|^2 to counts
+  Sensor sensor;
 
   EXITWAVE_HD Sums<1> term(Pixel p) const { return {{norm(model(p))}}; }
 
-  EXITWAVE_HD Sums<2> root_of(Pixel p, Sums<1> sum) const {
+  EXITWAVE_HD Sums<kRoots> root_of(Pixel p, Sums<1> sum) const {
     const Real counts = measured(p);
-    return {{scale * sum.v[0] + kDark, (counts < 0 ? Real(0) : counts) + kDark}};
+    const Real known = counts < 0 ? Real(0) : counts;
+    const Real waves = scale * sum.v[0];
+    if constexpr (Sensor::kPlain)
+      return {{waves + kDark, known + kDark}};
+    else
+      return {{waves + kDark, sensor.of_waves(p, known) + kDark, sensor.measured(p, waves) + kDark,
+               known + kDark}};
   }
 
-  EXITWAVE_HD Sums<1> finish(Pixel p, Sums<1> sum, Sums<2> inverse) const {
+  EXITWAVE_HD Sums<1> finish(Pixel p, Sums<1> sum, Sums<kRoots> inverse) const {
     const Real counts = measured(p);
-    const Real valid = counts < 0 ? Real(0) : Real(1);
-    const Real amplitude = root(valid * counts + kDark, inverse.v[1]);
-    const Real deviation = valid * (amplitude - root(scale * sum.v[0] + kDark, inverse.v[0]));
-    measured(p) = deviation * inverse.v[0];
+    const Real waves = scale * sum.v[0];
+    const Real model_counts = sensor.measured(p, waves);
+    const Real valid = counts < 0 || sensor.silent(counts, model_counts) ? Real(0) : Real(1);
+    const Real amplitude = root(sensor.of_waves(p, valid * counts) + kDark, inverse.v[1]);
+    const Real residual = valid * (amplitude - root(waves + kDark, inverse.v[0]));
+    measured(p) = residual * inverse.v[0];
+    Real deviation = residual;
+    if constexpr (!Sensor::kPlain)
+      deviation = valid * (root(valid * counts + kDark, inverse.v[3]) -
+                           root(model_counts + kDark, inverse.v[2]));
     return {{deviation * deviation}};
   }
 };
@@ -105,16 +121,17 @@ struct KeptWaves {
 // Modulus constraint on the reflected wave 2 model - stored; ratio = sqrt(I) / |reflected|, 1 where
 // the pixel is invalid. Totals: squared amplitude deviation of the model, and of the reflected
 // wave.
-template <class T>
+template <class T, class Sensor>
 struct ReflectedModulus {
   static constexpr int kSums = 2;
-  static constexpr int kRoots = 3;
+  static constexpr int kRoots = Sensor::kPlain ? 3 : 5;
   static constexpr int kTotals = 2;
 
   BatchView<Real> measured;        // (frames, 1, ny, nx): counts; ratio on return
   BatchView<const Complex> model;  // (frames, modes, ny, nx)
   KeptWaves<T> stored;
   Real scale;  // |model|^2 to counts
+  Sensor sensor;
 
   EXITWAVE_HD Sums<2> term(Pixel p) const {
     const Complex wave = model(p);
@@ -122,20 +139,38 @@ struct ReflectedModulus {
     return {{norm(wave), norm(reflected)}};
   }
 
-  EXITWAVE_HD Sums<3> root_of(Pixel p, Sums<2> sum) const {
+  EXITWAVE_HD Sums<kRoots> root_of(Pixel p, Sums<2> sum) const {
     const Real counts = measured(p);
-    return {{scale * sum.v[0] + kDark, scale * sum.v[1] + kDark,
-             (counts < 0 ? Real(0) : counts) + kDark}};
+    const Real known = counts < 0 ? Real(0) : counts;
+    const Real model_counts = sensor.measured(p, scale * sum.v[0]);
+    const Real reflected = scale * sum.v[1];
+    if constexpr (Sensor::kPlain)
+      return {{model_counts + kDark, reflected + kDark, known + kDark}};
+    else
+      return {{model_counts + kDark, reflected + kDark, known + kDark,
+               sensor.of_waves(p, known) + kDark, sensor.measured(p, reflected) + kDark}};
   }
 
-  EXITWAVE_HD Sums<2> finish(Pixel p, Sums<2> sum, Sums<3> inverse) const {
+  EXITWAVE_HD Sums<2> finish(Pixel p, Sums<2> sum, Sums<kRoots> inverse) const {
     const Real counts = measured(p);
     const Real valid = counts < 0 ? Real(0) : Real(1);
+    const Real model_counts = sensor.measured(p, scale * sum.v[0]);
+    const Real waves = scale * sum.v[1];
     const Real amplitude = root(valid * counts + kDark, inverse.v[2]);
-    const Real model = valid * (amplitude - root(scale * sum.v[0] + kDark, inverse.v[0]));
-    const Real reflected = valid * (amplitude - root(scale * sum.v[1] + kDark, inverse.v[1]));
-    measured(p) = 1 + valid * (amplitude * inverse.v[1] - 1);
-    return {{model * model, reflected * reflected}};
+    const Real model = amplitude - root(model_counts + kDark, inverse.v[0]);
+    if constexpr (Sensor::kPlain) {
+      const Real reflected = valid * (amplitude - root(waves + kDark, inverse.v[1]));
+      measured(p) = 1 + valid * (amplitude * inverse.v[1] - 1);
+      return {{(valid * model) * (valid * model), reflected * reflected}};
+    } else {
+      const Real reflected_counts = sensor.measured(p, waves);
+      const Real loud = sensor.silent(counts, reflected_counts) ? Real(0) : valid;
+      const Real unheard = sensor.silent(counts, model_counts) ? Real(0) : valid;
+      const Real target = root(sensor.of_waves(p, valid * counts) + kDark, inverse.v[3]);
+      const Real reflected = loud * (amplitude - root(reflected_counts + kDark, inverse.v[4]));
+      measured(p) = 1 + loud * (target * inverse.v[1] - 1);
+      return {{(unheard * model) * (unheard * model), reflected * reflected}};
+    }
   }
 };
 

@@ -39,6 +39,59 @@ struct PositionTerms {
   EXITWAVE_HD Sums<5> finish(Pixel, Sums<5> sum, Sums<0>) const { return sum; }
 };
 
+// Where an object has slices, P dO/ds is the change T of the wave behind the last one when all
+// slices move. In place, slice by slice: T_s <- O T_s + phi dO/ds, with phi the wave that meets the
+// slice; at the first there is no T yet. At the window's edge a neighbour inside stands for the one
+// outside.
+template <bool First>
+struct MoveThroughSlice {
+  BatchView<Complex> along_y;  // (frames, wave modes, ny, nx), changed
+  BatchView<Complex> along_x;  // as along_y
+  ProbeMode incoming;          // phi
+  ObjectWindow object;
+  int ny;
+  int nx;
+
+  EXITWAVE_HD void operator()(Pixel p) const {
+    const Complex* o = object.at(p);
+    const std::ptrdiff_t row = object.object.row_stride;
+    const std::ptrdiff_t down = p.y + 1 < ny ? row : 0;
+    const std::ptrdiff_t up = p.y > 0 ? row : 0;
+    const std::ptrdiff_t right = p.x + 1 < nx ? 1 : 0;
+    const std::ptrdiff_t left = p.x > 0 ? 1 : 0;
+    const Complex half = Real(0.5) * incoming(p);
+    const Complex dy = half * (load(o[down]) - load(o[-up]));
+    const Complex dx = half * (load(o[right]) - load(o[-left]));
+    if constexpr (First) {
+      store(along_y(p), dy);
+      store(along_x(p), dx);
+    } else {
+      const Complex here = load(*o);
+      store(along_y(p), here * load(along_y(p)) + dy);
+      store(along_x(p), here * load(along_x(p)) + dx);
+    }
+  }
+};
+
+// The same totals from T and the residual behind the last slice.
+struct ThickPositionTerms {
+  static constexpr int kSums = 5;
+  static constexpr int kRoots = 0;
+  static constexpr int kTotals = 5;
+
+  BatchView<const Complex> residual;  // chi (frames, wave modes, ny, nx)
+  BatchView<const Complex> along_y;   // T, as residual
+  BatchView<const Complex> along_x;
+
+  EXITWAVE_HD Sums<5> term(Pixel p) const {
+    const Complex y = along_y(p);
+    const Complex x = along_x(p);
+    const Complex chi = residual(p);
+    return {{norm(y), dot(y, x), norm(x), dot(y, chi), dot(x, chi)}};
+  }
+  EXITWAVE_HD Sums<5> finish(Pixel, Sums<5> sum, Sums<0>) const { return sum; }
+};
+
 // What a loss changes by when a wave moves by one pixel: its spectrum is multiplied by -2 pi i q
 // (q in cycles per pixel), so that with r the spectrum of the negative gradient
 //   totals: factor sum Re <r, -2 pi i q wave> along y, and along x.

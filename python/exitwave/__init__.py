@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from exitwave import metrics, plots, prepare, probes
-    from exitwave.chain import State
+    from exitwave.callbacks import Change, State
     from exitwave.config import show_config
     from exitwave.errors import (
         DeviceError,
@@ -37,14 +37,16 @@ _HOME = {
     "FileFormatError": "errors",
     "InvalidArgument": "errors",
     "OutOfMemory": "errors",
+    "Change": "callbacks",
     "Dataset": "io",
     "Geometry": "geometry",
     "LossGradients": "losses",
     "Losses": "losses",
     "Plan": "reconstruct",
     "Result": "result",
-    "State": "chain",
+    "State": "callbacks",
     "described_devices": "topology",
+    "hooks": "hooks",
     "load": "io",
     "load_result": "io",
     "loss_and_gradients": "losses",
@@ -61,6 +63,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Change",
     "Dataset",
     "DeviceError",
     "DivergenceError",
@@ -76,6 +79,7 @@ __all__ = [
     "State",
     "__version__",
     "described_devices",
+    "hooks",
     "load",
     "load_result",
     "loss_and_gradients",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exitwave import start
+from exitwave.callbacks import State, ask
 from exitwave.checkpoint import Checkpoint, Checkpoints, EngineStanding, Resumed, Source
 from exitwave.counts import Counts, fingerprint
 from exitwave.division import Division
@@ -17,6 +18,7 @@ from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError, InvalidArgument
 from exitwave.first_probe import gather_middle
+from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
@@ -26,39 +28,15 @@ from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
+from exitwave.propagate import frame_kernel
+from exitwave.refined import Refinements
 from exitwave.result import Result
+from exitwave.sensor import with_sensor
+from exitwave.slices import resampled_images
 from exitwave.slicing import Slicing, stacked
 from exitwave.start_probe import make_start_probe, placeholder, uses_data
 
 Complex64 = npt.NDArray[np.complex64]
-
-
-@dataclass(frozen=True)
-class State:
-    """What a callback sees after an iteration. Arrays are the run's own, read-only.
-
-    With output "device" object and probe are CuPy arrays, which must not be written to either.
-
-    Attributes
-    ----------
-    engine : str
-        Name of the engine, which is number ``engine_index`` of the chain.
-    iteration : int
-        Iteration of this engine that was just done, from 0.
-    error : float
-        Fourier error of the model that the iteration started from.
-    object : complex64, shape (K, A, B), or (K, S, A, B) with slices
-    probe : complex64, shape (M, Y, X)
-    positions : float64, shape (N, 2), pixels of ``object``
-    """
-
-    engine: str
-    engine_index: int
-    iteration: int
-    error: float
-    object: Complex64
-    probe: Complex64
-    positions: npt.NDArray[np.float64]
 
 
 class Chain:
@@ -89,7 +67,8 @@ class Chain:
         self._refiner: PositionRefiner | None = None
         self.box = division.box
         frame_shape = division.frame_shape
-        kernel = self.ranks.agree(lambda: near_field_kernel_of(params, frame_shape))
+        kernel = self.ranks.agree(lambda: frame_kernel(params.propagation, frame_shape))
+        counts = self.ranks.agree(partial(with_sensor, counts, params, planning))
         frames = len(division.positions)
         self.slicing = self.ranks.agree(lambda: Slicing.of(params, obj, frame_shape, frames))
         # Slices that the object has now, 1 where it is thin.
@@ -98,8 +77,6 @@ class Chain:
         self.start_object = start.StartObject(
             obj, division.object_shape, None if self.slicing is None else self.slices
         )
-        # What stands at pixels that no part holds.
-        self._outside = self.start_object
         self.object = self.ranks.agree(lambda: self.start_object.cut(self.box))
         if planning:
             self.probe = placeholder(probe, frame_shape)
@@ -127,6 +104,7 @@ class Chain:
         if params.scale_start and not planning and resumed is None:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start_probe = self.probe
+        self.refinements = Refinements()
         self.errors: list[npt.NDArray[np.float64]] = []
         self.stopped: str | None = None
         self._source = source
@@ -138,6 +116,7 @@ class Chain:
             self._fingerprint = self.ranks.agree(lambda: fingerprint(counts) if needed else {})
         if resumed is not None:
             self._go_back_to(resumed.checkpoint)
+        self._geometry = GeometryRefiner(params, self.problem, self.refinements)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
         self.ranks.agree(lambda: self._compare_with(checkpoint.fingerprint))
@@ -146,6 +125,7 @@ class Chain:
         self.object, self.probe = checkpoint.object, checkpoint.probe
         self.slices = self._slices_of(len(checkpoint.errors))
         self._present = checkpoint.positions
+        self.refinements = Refinements.from_standing(checkpoint.refined)
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
@@ -196,21 +176,20 @@ class Chain:
         return 1 if self.slicing is None else self.slicing.of_engine[number]
 
     def _resample(self, slices: int) -> None:
-        """Split or merge the slices of the object: all of it also where it is spread over ranks, so
-        that the phase is unwrapped alike everywhere."""
+        """Split or merge the slices; where ranks share the object, as a whole, so that the phase is
+        unwrapped alike everywhere."""
         if slices == self.slices:
             return
         assert self.slicing is not None
-        slicing, old = self.slicing, self.slices
-        assert slicing is not None
-        parts, obj = self._object_parts("all"), self.object
-        whole = obj if parts is None else parts.gather(obj)
+        old_m, new_m = self.slicing.distances(self.slices), self.slicing.distances(slices)
+        parts = self._object_parts("all")
+        whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
-        cut = self.ranks.agree(lambda: slicing.resampled(np.asarray(whole), old, slices))
+        cut = self.ranks.agree(lambda: resampled_images(np.asarray(whole), old_m, new_m))
+        y0, x0, y1, x1 = self.box
+        self.object = cut if parts is None else np.ascontiguousarray(cut[:, y0:y1, x0:x1])
+        self.start_object.growths.append({"from_m": old_m, "to_m": new_m})
         self.slices = slices
-        given = None if parts is None else stacked(cut, slices)
-        self._outside = start.StartObject(given, self.start_object.shape, slices)
-        self.object = cut if parts is None else self._outside.cut(self.box)
 
     @property
     def positions(self) -> npt.NDArray[np.float64]:
@@ -222,15 +201,18 @@ class Chain:
     ) -> PositionRefiner | None:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
-        if self.positions is not given:
+        if self.positions is not given or "distance_m" in self.refinements.histories:
+            self.problem.kernel = self._geometry.kernel
             self.problem.place(self.positions)
-        if params.position_start is None:
+        if params.position_start is None and params.map_start is None:
             return None
         bounds = Bounds.around(
             given, params.position_limit_px, division.object_shape, division.frame_shape
         )
         radius_px = None if standing is None else standing.search_radius_px
-        self._refiner = PositionRefiner(params, given, self.positions, bounds, radius_px)
+        self._refiner = PositionRefiner(
+            params, given, self.positions, bounds, radius_px, self.refinements
+        )
         return self._refiner
 
     def run(self) -> Result:
@@ -268,34 +250,30 @@ class Chain:
         resumed = self._resumed
         if resumed is not None and number == len(resumed.checkpoint.errors):
             standing = resumed.checkpoint.engine
-            refiner = self._place(params, standing)
-            engine = EngineRun(
-                number,
-                params,
-                self.problem,
-                self.object,
-                self.probe,
-                standing,
-                refiner,
-                self.slices,
-            )
+            engine = self._engine_run(number, standing)
             self.ranks.agree(lambda: resumed.restore(engine.core))
             self._resumed = None
             return engine
         self.probe = start.grown_probe(self.probe, params.probe_modes)
         self._resample(self._slices_of(number))
-        self.object = self._outside.grow(
-            self.object, params.object_modes, self.box, self.problem.random
+        self.object = self.start_object.grow(
+            self.object, params.object_modes, self.box, self.problem.random, self.slices
         )
-        refiner = self._place(params, None)
+        return self._engine_run(number, None)
+
+    def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
+        params = self.params.engines[number]
+        refiner = self._place(params, standing)
         return EngineRun(
             number,
             params,
             self.problem,
             self.object,
             self.probe,
-            refiner=refiner,
-            slices=self.slices,
+            standing,
+            refiner,
+            self.slices,
+            self._geometry,
         )
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
@@ -345,6 +323,7 @@ class Chain:
             object=engine.core.object,
             probe=engine.core.probe,
             positions=self.positions,
+            refined=self.refinements.standing(),
             errors=self.errors,
             engine=engine.standing,
             seconds=self._seconds(),
@@ -358,25 +337,35 @@ class Chain:
         callback = self.params.callback
         if callback is None or (iteration + 1) % self.params.callback_every != 0:
             return False
-        obj = self._gathered(engine.core.object_view) if self.ranks.size > 1 else None
+        core = engine.core
+        obj = self._gathered(core.object_view) if self.ranks.size > 1 else None
 
-        def call() -> bool:
-            state = State(
+        def state() -> State:
+            return State(
                 engine.name,
                 engine.number,
                 iteration,
                 engine.errors[-1],
-                self._with_slices(self._output.show(engine.core, "object"))
+                self._with_slices(self._output.show(core, "object"))
                 if obj is None
                 else _read_only(self._with_slices(obj)),
-                self._output.show(engine.core, "probe"),
+                self._output.show(core, "probe"),
                 _read_only(self.positions.view()),
             )
-            stops = callback(state) is True
-            self._output.finish()
-            return stops
 
-        return self.ranks.by_first(call)
+        whole = self.ranks.size == 1 or self.params.gather is not False
+        change = ask(callback, state, self.ranks, whole=whole)
+        self._output.finish()
+        if change.object is not None or change.probe is not None:
+            obj = core.object if change.object is None else self._cut(change.object, core.object)
+            core.set_fields(obj, core.probe if change.probe is None else change.probe)
+        return change.stop
+
+    def _cut(self, obj: Complex64, old: Complex64) -> Complex64:
+        """This rank's part of a whole object, (K S, A, B); as it was where no frame reaches."""
+        y0, x0, y1, x1 = self.box
+        images = obj.reshape(-1, *obj.shape[-2:])[:, y0:y1, x0:x1]
+        return np.where(self.problem.division.reached, images, old)
 
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = self._output.take(engine.core)
@@ -400,20 +389,18 @@ class Chain:
             seconds=self._seconds(),
             stopped=self.stopped,
             start=self._start(whole),
+            refined=self.refinements.results(),
             parts=parts,
         )
 
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
         """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
+        obj = np.asarray(self.start_object.cut(None if whole else self.box))
         return {
-            "object": self._start_values(whole),
+            "object": obj if self.slicing is None else stacked(obj, self.slicing.start),
             "probe": self.start_probe,
             "positions": self.given_positions,
         }
-
-    def _start_values(self, whole: bool) -> Complex64:
-        obj = np.asarray(self.start_object.cut(None if whole else self.box))
-        return obj if self.slicing is None else stacked(obj, self.slicing.start)
 
     def _with_slices(self, obj: Complex64) -> Complex64:
         """(K S, A, B) as (K, S, A, B) where the object is thick."""
@@ -427,7 +414,7 @@ class Chain:
             self.ranks,
             self.box,
             self.problem.scan.tiles,
-            self._outside,
+            self.start_object,
             gathered=self.params.gather if gathered is None else gathered,
         )
 
@@ -435,27 +422,6 @@ class Chain:
         """The whole object on the ranks that get it, else None."""
         parts = self._object_parts()
         return obj if parts is None else parts.gather(obj)
-
-
-def near_field_kernel_of(
-    params: Parameters, frame_shape: tuple[int, int]
-) -> npt.NDArray[Any] | None:
-    """Near-field propagator for the frames, zero frequency first; None in far field.
-
-    A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification
-    M = (f + d) / f, distance d / M. ``pixel_size_m`` is the object's pixel.
-    """
-    near = params.propagation
-    if near.regime == "far":
-        return None
-    from exitwave.propagate import near_field_kernel
-
-    distance = near.distance_m
-    if near.focus_distance_m is not None:
-        distance *= near.focus_distance_m / (near.focus_distance_m + near.distance_m)
-    return near_field_kernel(
-        frame_shape, near.wavelength_m, distance, near.pixel_size_m, near.method
-    )
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

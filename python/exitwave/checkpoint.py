@@ -95,6 +95,8 @@ class Checkpoint:
         The present engine, which is number ``len(errors)`` of the chain.
     seconds : float
         Wall time so far.
+    refined : dict
+        What is refined besides, see :class:`exitwave.refined.Refinements`.
     ranks : int
         That share the run.
     token : str
@@ -118,6 +120,7 @@ class Checkpoint:
     errors: list[npt.NDArray[np.float64]]
     engine: EngineStanding
     seconds: float
+    refined: dict[str, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)
     ranks: int = 1
     token: str = ""
     version: str = exitwave.__version__

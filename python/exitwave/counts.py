@@ -27,6 +27,7 @@ from exitwave.errors import FileFormatError, InvalidArgument
 from exitwave.file_watch import FileWatch
 from exitwave.ranks import ALONE
 from exitwave.read_ahead import ReadAhead
+from exitwave.sensor import Sensor
 
 if TYPE_CHECKING:
     from exitwave.division import Division
@@ -64,6 +65,8 @@ class Counts:
         Frames that this rank has looked at, in order; None: all.
     place : int64, shape (frames,), or None
         Of each frame in ``data``; None: they lie there as they are numbered.
+    sensor : Sensor
+        That made them.
     """
 
     data: Any
@@ -75,11 +78,17 @@ class Counts:
     frames: int
     held: Index | None = None
     place: Index | None = None
+    sensor: Sensor = Sensor()  # noqa: RUF009  frozen
 
     @property
     def total(self) -> float:
         """Counts of all frames at valid pixels."""
         return float(self.mean.sum()) * self.frames
+
+    @property
+    def mean_of_waves(self) -> npt.NDArray[np.float64]:
+        """Mean frame without what the detector adds; 0 at invalid pixels."""
+        return self.sensor.of_waves(self.mean)
 
     @property
     def bytes_in_memory(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,17 +59,19 @@ def find_probe(
         None of them gets anywhere.
     """
     if kernel is not None:
-        return start.probe_in_near_field(counts.mean, counts.mask, kernel)
+        return start.probe_in_near_field(counts.mean_of_waves, counts.mask, kernel)
     step_px = _step(positions)
     diameters = _DIAMETERS if step_px > 0 else _DIAMETERS[:1]
-    probes = [start.defocused_probe(counts.mean, counts.mask, d * step_px) for d in diameters]
+    probes = [
+        start.defocused_probe(counts.mean_of_waves, counts.mask, d * step_px) for d in diameters
+    ]
     if len(probes) == 1:
         return probes[0]
     taken = gather_middle(counts, positions, ALONE) if taken is None else taken
     middle = np.concatenate([numbers for numbers, _ in taken])
     order = np.argsort(middle)
     middle, stored = middle[order], np.concatenate([frames for _, frames in taken])[order]
-    part = read_counts(stored, counts.mask)
+    part = replace(read_counts(stored, counts.mask), sensor=counts.sensor)
     with ThreadPoolExecutor(available_threads()) as threads:
         errors = list(threads.map(lambda p: _error_after(part, positions[middle], p), probes))
     best = int(np.argmin(errors))

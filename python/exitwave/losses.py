@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave import start
-from exitwave.chain import near_field_kernel_of
 from exitwave.counts import read_counts
 from exitwave.device_arrays import on_host, take_arguments
 from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters, validate_params
 from exitwave.parameters.messages import show
 from exitwave.positions import Bounds
-from exitwave.problem import make_problem
+from exitwave.problem import Problem, make_problem
+from exitwave.propagate import frame_kernel
 from exitwave.reconstruct import divide_scan, memory_limits
+from exitwave.slicing import Slicing
 
 Complex64 = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
@@ -65,7 +66,7 @@ class Losses:
     ----------
     data, mask
         As for :func:`exitwave.ptychography`.
-    obj : complex64, shape (A, B) or (K, A, B)
+    obj : complex64, shape (A, B) or (K, A, B); thick (S, A, B) or (K, S, A, B)
     probe : complex64, shape (Y, X) or (M, Y, X)
         Their shapes are those of all calls; the values do not matter.
     pos : float64, shape (N, 2), pixels
@@ -100,12 +101,25 @@ class Losses:
         limits = memory_limits(checked)
         counts = read_counts(data, mask, limits.host, division)
         self._shapes = (np.shape(obj), np.shape(probe))
+        slicing = Slicing.of(checked, obj, division.frame_shape, len(division.positions))
+        slices = 1 if slicing is None else slicing.start
+        if slices > 1 and position_limit_px is not None:
+            raise InvalidArgument(
+                f"position_limit_px is {position_limit_px}, but slopes along positions are those "
+                f"of one slice, not of {slices}; set it to None."
+            )
         obj = start.StartObject(obj, division.object_shape).cut()
         probe = start.checked_probe(probe, division.frame_shape)
-        kernel = near_field_kernel_of(checked, division.frame_shape)
+        kernel = frame_kernel(checked.propagation, division.frame_shape)
         arrays_bytes = 2 * (obj.nbytes + probe.nbytes)
         self._problem = make_problem(
-            counts, division, kernel, checked.seed, limits, arrays_bytes=arrays_bytes
+            counts,
+            division,
+            kernel,
+            checked.seed,
+            limits,
+            arrays_bytes=arrays_bytes,
+            slicing=slicing,
         )
         self._bounds = None
         if position_limit_px is not None:
@@ -113,7 +127,7 @@ class Losses:
                 division.positions, position_limit_px, division.object_shape, division.frame_shape
             )
         self._core, self.plan = self._problem.engine(
-            _options(noise, len(obj), len(probe)), obj, probe
+            _options(noise, self._problem, len(obj) // slices, len(probe)), obj, probe
         )
 
     def __call__(
@@ -216,13 +230,15 @@ def _checked(
     return noise, validate_params(given | {"engines": [engine]})
 
 
-def _options(noise: str, object_modes: int, probe_modes: int) -> Any:
+def _options(noise: str, problem: Problem, object_modes: int, probe_modes: int) -> Any:
     from exitwave import _core
 
     options = _core.EngineOptions()
     options.name = "losses"
     options.noise = getattr(_core.Noise, noise)
     options.object_modes, options.probe_modes = object_modes, probe_modes
+    if problem.slicing is not None:
+        problem.slicing.set_slices(options, problem.slicing.start)
     return options
 
 

@@ -76,6 +76,8 @@ class Problem:
             [] if self.counts.place is None else self.counts.place.tolist(),
             start.corners_and_fractions(division.positions)[0],
             division.margin_px,
+            self.counts.sensor.for_core(near_field=self.near_field),
+            self.counts.sensor.saturation,
         )
 
     @cached_property
@@ -212,12 +214,12 @@ def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex6
     options.name = "ePIE"
     slices = 1 if problem.slicing is None else problem.slicing.start
     options.object_modes, options.probe_modes = len(obj) // slices, len(probe)
-    if slices > 1:
-        assert problem.slicing is not None
-        options.set_slices(*problem.slicing.between(slices))
+    if problem.slicing is not None:
+        problem.slicing.set_slices(options, slices)
     power = problem.engine(options, obj, probe)[0].model_power()
     problem.ranks.agree(lambda: _check_power(power))
-    return np.asarray(probe * np.float32(np.sqrt(problem.energy / power)))
+    energy = float(problem.counts.mean_of_waves.sum()) * problem.counts.frames
+    return np.asarray(probe * np.float32(np.sqrt(energy / power)))
 
 
 def _check_power(power: float) -> None:

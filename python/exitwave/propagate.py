@@ -98,6 +98,27 @@ def split_position(position_px: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], F
     return corner.astype(np.int64), position - corner
 
 
+def frame_kernel(propagation: Any, frame_shape: tuple[int, int]) -> Complex | None:
+    """Near-field propagator of the parameters ``propagation``, zero frequency first; None: far.
+
+    A diverging beam is a parallel one with effective lengths (Fresnel scaling): magnification
+    M = (f + d) / f, distance d / M. ``pixel_size_m`` is the object's pixel.
+    """
+    if propagation.regime == "far":
+        return None
+    distance = propagation.distance_m
+    if propagation.focus_distance_m is not None:
+        focus = propagation.focus_distance_m
+        distance *= focus / (focus + distance)
+    return near_field_kernel(
+        frame_shape,
+        propagation.wavelength_m,
+        distance,
+        propagation.pixel_size_m,
+        propagation.method,
+    )
+
+
 @dataclass(frozen=True)
 class Detector:
     """Propagator D_j from the sample to the detector, as in params["propagation"].

@@ -1,4 +1,4 @@
-"""What a reconstruction returns."""
+"""What a reconstruction returns, and what it shows on the way."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from exitwave.refined import Refined
 
 if TYPE_CHECKING:
     from exitwave.object_parts import ObjectParts
@@ -47,6 +49,9 @@ class Result:
         File the data came from.
     start : dict of arrays
         Start values: "object", "probe", "positions".
+    refined : dict of Refined
+        What was refined besides: "distance_m", "defocus_m", and "scan_map", the (2, 2) map of the
+        given positions on the refined ones. Each has ``value``, ``uncertainty`` and ``history``.
     parts : ObjectParts or None
         None, or, under MPI, which part of the object this process has (``parts.box``); its object
         is that part unless ``parts.whole_here``.
@@ -64,7 +69,14 @@ class Result:
     pixel_size_m: tuple[float, float] | None = None
     source: str | None = None
     start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    refined: dict[str, Refined] = field(default_factory=dict)
     parts: ObjectParts | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def transmission(self) -> Complex64:
+        """The object, (A, B) or (K, A, B); of a thick one the product of its slices."""
+        thick = self.params.get("propagation", {}).get("slice_distances_m") is not None
+        return np.asarray(self.object.prod(axis=-3) if thick else self.object)
 
     def on_host(self) -> Result:
         """The same with NumPy arrays, where ``output`` has left object and probe on a GPU."""

@@ -194,6 +194,10 @@ def simulate(
     if flaws.distance_error:
         wrong = optics["distance_m"] * (1 + flaws.distance_error)
         optics = make_optics(*lengths, wrong, *lens)
+    if between:
+        lengths_of_slices = {key: optics[key] for key in ("wavelength_m", "pixel_size_m")}
+        thick = lengths_of_slices | {"slice_distances_m": between}
+        optics = optics | {"propagation": optics["propagation"] | thick}
     reported = flaws.reported_positions(points, seed) * np.divide(pixel, optics["pixel_size_m"])
     return Simulation(
         data=data,

@@ -64,6 +64,16 @@ def resample_slices(
     return np.asarray(np.exp(np.moveaxis(mixed, 0, -3)), array.dtype)
 
 
+def resampled_images(
+    images: npt.NDArray[np.complex64], from_m: Sequence[float], to_m: Sequence[float]
+) -> npt.NDArray[np.complex64]:
+    """(K S, A, B), mode by mode, with the distances between its slices and between the new ones."""
+    size = images.shape[-2:]
+    modes = images.reshape(-1, len(from_m) + 1, *size)
+    cut = resample_slices(modes, from_m, len(to_m) + 1, to_m)
+    return np.ascontiguousarray(cut.reshape(-1, *size), np.complex64)
+
+
 def _shares(old_m: tuple[float, ...], new_m: tuple[float, ...]) -> Float:
     """(new, old): the part of each old slice that each new one takes; columns sum to 1."""
     new = _edges(new_m)

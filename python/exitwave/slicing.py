@@ -11,10 +11,16 @@ import numpy.typing as npt
 
 from exitwave.errors import InvalidArgument
 from exitwave.multislice import Slices
-from exitwave.slices import resample_slices
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters, Parameters
+
+# Refinements that look at the object as if it were thin.
+_ONE_SLICE = {
+    "map_start": "the map is",
+    "distance_start": "the distance is",
+    "defocus_start": "the defocus is",
+}
 
 Complex64 = npt.NDArray[np.complex64]
 
@@ -116,13 +122,10 @@ class Slicing:
         depth = sum(given) + (given[0] + given[-1]) / 2
         return (depth / slices,) * (slices - 1)
 
-    def resampled(self, obj: Complex64, old: int, new: int) -> Complex64:
-        """The object (K * old, A, B) with ``new`` slices, (K * new, A, B)."""
-        if old == new:
-            return obj
-        modes = obj.reshape(-1, old, *obj.shape[-2:])
-        cut = resample_slices(modes, self.distances(old), new, self.distances(new))
-        return np.ascontiguousarray(cut.reshape(-1, *obj.shape[-2:]), np.complex64)
+    def set_slices(self, options: Any, slices: int) -> None:
+        """Tell the core's options of an engine."""
+        if slices > 1:
+            options.set_slices(*self.between(slices))
 
     def between(self, slices: int) -> tuple[Complex64, npt.NDArray[np.float32]]:
         """Transfer functions (S - 1, Y, X), and moves (S - 1, N, 2) in pixels of each frame's beam,
@@ -164,11 +167,13 @@ def _check_engine(number: int, engine: EngineParameters, slices: int) -> None:
             f"engines[{number}] is {engine.name}, which works with one slice, but the object has "
             f"{slices} there; use rPIE or ML, or an engine before it with slices = 1."
         )
-    if engine.position_start is not None:
-        raise InvalidArgument(
-            f"engines[{number}].position_start is {engine.position_start}, but positions are "
-            f"refined with one slice only, not with {slices}; set it to None."
-        )
+    for key, what in _ONE_SLICE.items():
+        value = getattr(engine, key)
+        if value is not None:
+            raise InvalidArgument(
+                f"engines[{number}].{key} is {value}, but {what} refined with one slice only, not "
+                f"with {slices}; set it to None."
+            )
 
 
 def stacked(obj: Complex64, slices: int) -> Complex64:

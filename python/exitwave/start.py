@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from exitwave.device_arrays import field_on_gpu, on_gpu
 from exitwave.errors import InvalidArgument
+from exitwave.slices import resampled_images
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters
@@ -91,19 +92,21 @@ class StartObject:
     shape : (int, int)
     slices : int or None
         Of each mode; the slices of the first mode come first. None: the object is thin.
-    growths : list of (int, dict)
-        Modes, and the state of the random generator that their phases were drawn from.
+    growths : list of dicts
+        "modes", and the state "random" of the generator that their phases were drawn from; or
+        distances of slices, "from_m" and "to_m".
     """
 
     given: Any
     shape: tuple[int, int]
     slices: int | None = None
-    growths: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    growths: list[dict[str, Any]] = field(default_factory=list)
 
     def whole(self) -> Any:
         """An array of the values before any growth; ones take no memory."""
         if self.given is None:
-            return np.broadcast_to(np.complex64(1), (1, *self.shape))
+            slices = () if self.slices is None else (self.slices,)
+            return np.broadcast_to(np.complex64(1), (1, *slices, *self.shape))
         return self.given
 
     def cut(self, box: Box | None = None, *, grown: bool = False) -> Complex64:
@@ -120,21 +123,30 @@ class StartObject:
             obj = np.ones((self.slices or 1, y1 - y0, x1 - x0), np.complex64)
         else:
             obj = _checked_field("obj", _as_array("obj", self.given)[..., y0:y1, x0:x1])
-        for modes, state in self.growths if grown else ():
-            random = np.random.default_rng()
-            random.bit_generator.state = state
-            obj = grown_object(obj, modes, random, self.shape, box, self.slices or 1)
+        slices = self.slices or 1
+        for growth in self.growths if grown else ():
+            if "modes" in growth:
+                random = np.random.default_rng()
+                random.bit_generator.state = growth["random"]
+                obj = grown_object(obj, growth["modes"], random, self.shape, box, slices)
+            else:
+                obj = resampled_images(obj, growth["from_m"], growth["to_m"])
+                slices = len(growth["to_m"]) + 1
         return obj
 
     def values(self) -> dict[str, Any]:
         """The attributes, as a file holds them."""
-        return vars(self) | {"given": None if self.given is None else np.asarray(self.cut())}
+        given = None if self.given is None else self.cut()
+        if given is not None and self.slices is not None:
+            given = given.reshape(-1, self.slices, *self.shape)
+        return vars(self) | {"given": given}
 
-    def grow(self, obj: Complex64, modes: int | None, box: Box, random: Any) -> Complex64:
+    def grow(
+        self, obj: Complex64, modes: int | None, box: Box, random: Any, slices: int = 1
+    ) -> Complex64:
         """The object in a box with more modes; all boxes fit together."""
-        slices = self.slices or 1
         if modes is not None and modes * slices != len(obj):
-            self.growths.append((modes, random.bit_generator.state))
+            self.growths.append({"modes": modes, "random": random.bit_generator.state})
         return grown_object(obj, modes, random, self.shape, box, slices)
 
 

@@ -1,5 +1,6 @@
 #include "engine_runs.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -82,7 +83,20 @@ EngineOptions options_of(const std::string& name, const SampleKind& kind) {
     o.momentum = 0.5;
     o.momentum_period = 4;
   }
-  if (name == "ML") o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "ML" || name == "LSQML" || name == "gradient")
+    o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "gradient") {
+    o.probe_optimiser = OptimiserKind::momentum;
+    o.step_memory = 0.8;
+    o.square_memory = 0.9;
+    o.object_step = 0.05;
+  }
+  if (name == "LSQML") {
+    o.group_size = 3;
+    o.object_step = o.probe_step = 0.7;
+    o.momentum = 0.5;
+    o.noise = Noise::amplitude;
+  }
   return o;
 }
 
@@ -105,6 +119,22 @@ void check_close(const Outcome& got, const Outcome& expected, double tolerance,
   check(relative(got.object, expected.object) < tolerance, what + ", object");
   check(relative(got.probe, expected.probe) < tolerance, what + ", probe");
   check(std::abs(got.error.back() / expected.error.back() - 1) < 10 * tolerance, what + ", error");
+}
+
+EngineOptions with_slices(EngineOptions options, const Sample& sample) {
+  const Scan& scan = sample.scan;
+  options.slices = 3;
+  for (int gap = 1; gap < options.slices; ++gap)
+    for (int y = 0; y < scan.ny; ++y)
+      for (int x = 0; x < scan.nx; ++x) {
+        const int v = std::min(y, scan.ny - y);
+        const int u = std::min(x, scan.nx - x);
+        const double phase = 0.02 * gap * (v * v + u * u);
+        options.slice_kernels.push_back({Real(std::cos(phase)), Real(-std::sin(phase))});
+      }
+  for (int i = 0; i < 2 * (options.slices - 1) * scan.frames; ++i)
+    options.slice_shifts.push_back(Real(i % 7) / 10);
+  return options;
 }
 
 Outcome iterate(Engine& engine, const Sample& sample, int iterations,

@@ -114,6 +114,22 @@ TEST("batches, threads and repetition change no bit") {
   }
 }
 
+TEST("slices give in parts, batches and on the emulated device what they give in one") {
+  for (const std::string name : {"ePIE", "rPIE", "mPIE", "ML"}) {
+    Sample sample({true, false, 2, 2});
+    const EngineOptions options = test::with_slices(options_of(name, sample.kind), sample);
+    const std::vector<Complex> start(3 * sample.ones.size(), Complex{1, 0});
+    const Outcome one = run(sample, options, on_threads(1), 3, start);
+    sample.cut_in_parts(3);
+    const Outcome three = run(sample, options, on_threads(2), 3, start);
+    test::check(test::relative(three.object, one.object) < 1e-5, name + ", object");
+    const Outcome emulated = run(sample, options, kEmulated, 3, start);
+    test::check(test::relative(emulated.object, one.object) < 1e-5, name + ", emulated");
+    test::check(same_bits(three, run(sample, options, on_threads(2, 4), 3, start)),
+                name + ", batch of 4");
+  }
+}
+
 TEST("every noise model runs in parts") {
   for (const Noise noise : {Noise::poisson, Noise::amplitude, Noise::gaussian, Noise::anscombe}) {
     Sample sample({true, false, 1, 1});

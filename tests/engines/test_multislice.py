@@ -11,10 +11,17 @@ import pytest
 from scipy import fft, ndimage
 
 import exitwave
+import exitwave.plots
+import reference as ref
 from exitwave.multislice import band_limit
 from reference.detector import intensity
 from reference.multislice import slice_kernels, thick_forward
-from reference.thick_engines import thick_ml_update, thick_pie_update
+from reference.thick_engines import (
+    thick_loss_gradients,
+    thick_ml_update,
+    thick_pie_update,
+    thick_position_sums,
+)
 from short_memory import SHORT, plan_of, short_limit
 from small_scan import (
     FRAME,
@@ -29,7 +36,7 @@ from small_scan import (
     small_scan,
 )
 
-ENGINES = ["ePIE", "rPIE", "mPIE", "ML"]
+ENGINES = ["ePIE", "rPIE", "mPIE", "ML", "gradient"]
 LENGTHS = {"wavelength_m": 5e-7, "pixel_size_m": (1e-6, 1.3e-6)}
 DISTANCES = (4e-6, 6e-6)
 TILTS: dict[str, Any] = {
@@ -83,7 +90,8 @@ def thick_scan(
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
-    step = {} if name == "ML" else {"object_step": 0.8, "group_size": FRAMES}
+    step: dict[str, Any] = {} if name == "ML" else {"group_size": FRAMES}
+    step |= {} if name in ("ML", "gradient") else {"object_step": 0.8}
     return {"name": name, "iterations": 1, "probe_power": "free"} | step | options
 
 
@@ -127,6 +135,22 @@ def test_a_step_of_ml_is_the_oracles(regime, m, k, tilt, fractional, noise):
     assert relative(got.probe - scan.probe, probe - start[1]) < 2e-3
 
 
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize(("regime", "m", "k", "tilt", "fractional"), CASES)
+def test_loss_and_gradients_are_the_oracles(regime, m, k, tilt, fractional, noise):
+    scan = thick_scan(regime, m, k, tilt, fractional)
+    fields = scan.obj.astype(complex), scan.probe.astype(complex)
+    expected = thick_loss_gradients(scan.reference(), *fields, kernels_of(TILTS[tilt]), noise)
+
+    got = exitwave.loss_and_gradients(
+        scan.data, scan.obj, scan.probe, scan.positions, scan.mask,
+        {"noise": noise, "propagation": thick(regime, TILTS[tilt])},
+    )  # fmt: skip
+
+    assert relative(got.object, expected[0]) < FIELD
+    assert relative(got.probe, expected[1]) < FIELD
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("regime", ["far", "near"])
 def test_the_truth_is_a_fixed_point(name, regime):
@@ -148,6 +172,18 @@ def test_the_error_falls(name):
     )
 
     assert got.error < 0.1 * got.errors[0][0]
+
+
+def test_metrics_and_pictures_know_slices():
+    scan = thick_scan("far", 2, 1, "tilted apart")
+    got = scan.run(engine("ePIE"), propagation=thick("far", TILTS["tilted apart"]))
+
+    error = exitwave.metrics.fourier_error(
+        scan.data, got.object, got.probe, scan.positions, scan.mask, got.params["propagation"]
+    )
+
+    assert got.error == pytest.approx(error, rel=1e-4)
+    assert exitwave.plots.plot_result(got) is not None
 
 
 @pytest.mark.parametrize("device", devices("cpu:2", "emulated", "emulated:1"))
@@ -219,25 +255,45 @@ def test_splitting_and_merging_keep_the_total_phase():
     assert relative(seen.object.prod(axis=0), obj) < 1e-4
 
 
-@pytest.mark.parametrize("name", ["rPIE", "ML"])
+@pytest.mark.parametrize("name", ["rPIE", "ML", "gradient"])
 def test_slices_are_found_from_ones(name):
     s = exitwave.simulate((24, 32), 40, slices=3, counts_per_frame=1e6, overlap=0.8)
-    propagation = {
-        "regime": "far",
-        "wavelength_m": s.wavelength_m,
-        "pixel_size_m": s.pixel_size_m,
-        "slice_distances_m": s.slice_distances_m[0],
-    }
     chain = [{"name": "rPIE", "iterations": 10, "slices": 3}, {"name": name, "iterations": 20}]
 
-    got = exitwave.ptychography(*s, {"engines": chain, "propagation": propagation})
+    got = exitwave.ptychography(*s, {"engines": chain, "propagation": s.propagation})
 
     assert got.object.shape == s.object.shape
     assert got.error < 0.1 * got.errors[0][0]
 
 
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
+@pytest.mark.parametrize(("regime", "m", "k", "tilt", "fractional"), CASES)
+def test_positions_move_as_all_slices_say(regime, m, k, tilt, fractional, device):
+    scan = thick_scan(regime, m, k, tilt, fractional)
+    scan = replace(
+        scan,
+        obj=np.pad(scan.obj, ((0, 0), (0, 0), (3, 3), (3, 3)), constant_values=1),
+        positions=scan.positions + 3,
+    )
+    exact, kernels = scan.reference(), kernels_of(TILTS[tilt])
+    fields = scan.obj.astype(complex), scan.probe.astype(complex)
+    sums = np.array(
+        [thick_position_sums(exact, j, *fields, kernels[j]) for j in range(len(scan.data))]
+    )
+    moved = ref.moved_positions(scan.positions, sums, 1.0, 0.05)
+
+    got = scan.run(
+        engine("ePIE", position_start=0, position_max_step_px=0.05),
+        propagation=thick(regime, TILTS[tilt]),
+        device=device,
+    )
+
+    assert got.positions == pytest.approx(moved, abs=2e-5)
+    assert np.abs(got.positions - scan.positions).max() > 0.01
+
+
 @pytest.mark.parametrize("kind", SHORT)
-@pytest.mark.parametrize("name", ["mPIE", "ML"])
+@pytest.mark.parametrize("name", ["mPIE", "ML", "gradient"])
 def test_blocks_do_not_change_a_bit_and_keep_to_the_plan(name, kind):
     device, parts, whose, counts, _ = SHORT[kind]
     scan = small_scan("far", 2, noise=True, frames=31)
@@ -256,7 +312,7 @@ def test_blocks_do_not_change_a_bit_and_keep_to_the_plan(name, kind):
     assert planned.counts == counts
 
 
-@pytest.mark.parametrize("name", ["mPIE", "ML"])
+@pytest.mark.parametrize("name", ["mPIE", "ML", "gradient"])
 def test_a_stopped_run_goes_on_to_the_bit(name, tmp_path):
     scan = thick_scan("far", 1, 2)
     chain = [engine("ePIE", slices=2), engine(name, iterations=6, slices=4, probe_start=None)]
@@ -297,10 +353,6 @@ REFUSED = [
     (
         {"propagation": thick("far"), "engines": [engine("ePIE"), {"name": "DM"}]},
         "engines[1] is DM, which works with one slice, but the object has 3 there",
-    ),
-    (
-        {"propagation": thick("far"), "engines": [engine("ePIE", position_start=1)]},
-        "engines[0].position_start is 1, but positions are refined with one slice only, not with 3",
     ),
 ]
 

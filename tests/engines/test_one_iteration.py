@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 import reference as ref
+from exitwave.parameters.models import Gradient
 from exitwave.partition import draw_groups, spatial_order
+from exitwave.schedules import rate, schedule_factors
+from reference import lsqml
 from small_scan import (
     ENGINES,
     FRAME,
+    IN_GROUPS,
     NOISES,
     OBJECT,
     PIES,
@@ -45,7 +49,7 @@ OFF_CENTRE = np.roll(ref.disc(FRAME, 0.9), (1, -2), (0, 1))
 GROUP_SIZE = 4
 
 
-def pie_groups(scan: SmallScan, size: int, iterations: int, seed: int) -> list[list[list[int]]]:
+def drawn_groups(scan: SmallScan, size: int, iterations: int, seed: int) -> list[list[list[int]]]:
     """The groups that a run with this seed draws."""
     rng, order = np.random.default_rng(seed), spatial_order(scan.positions)
     return [draw_groups(order, size, rng) for _ in range(iterations)]
@@ -70,14 +74,23 @@ def expected_run(
     probe = ref.constraints.apply_supports(probe, common["support"], common["fourier"])
     power = ref.probe_power(probe)
     touched = ref.reached(ref.residual_pass(exact, obj, probe, range(len(scan.data)), _nothing))
-    groups = pie_groups(scan, given.pop("group_size"), iterations, seed) if name in PIES else [None]
+    groups: list[Any] = [None]
+    if name in IN_GROUPS:
+        groups = drawn_groups(scan, given.pop("group_size"), iterations, seed)
     momentum = None
     if name == "mPIE":
         momentum = ref.Momentum.start(obj, given.pop("momentum"), given.pop("momentum_period"))
+    if name == "LSQML":
+        momentum = lsqml.Momentum(given.pop("momentum"))
     known = ref.known_of(given, ref.under_windows(exact, obj), in_loss=name == "ML")
+    optimisers = None
+    if name == "gradient":
+        settings = Gradient(name=name, iterations=iterations, probe_start=start, **given)
+        optimisers = optimisers_of(settings)
     waves, memory, errors = None, None, []
     for iteration in range(iterations):
         moves = start is not None and iteration >= start and (iteration - start) % every == 0
+        moves = moves and iteration < given.get("probe_stop", iterations)
         here = common | {"update_probe": moves}
         if name in PROJECTIONS:
             constants = ref.projection_constants(name, given.get("beta", 1.0))
@@ -92,6 +105,19 @@ def expected_run(
                 clip=clip,
                 **here,
             )
+        elif name == "LSQML":
+            obj, probe, error = lsqml.lsqml_iteration(
+                exact,
+                obj,
+                probe,
+                groups[iteration],
+                momentum,
+                touched=touched,
+                power=power if held else None,
+                clip=clip,
+                **given,
+                **here,
+            )
         elif name in PIES:
             obj, probe, error = ref.pie_iteration(
                 exact,
@@ -104,6 +130,19 @@ def expected_run(
                 **given,
                 **here,
             )
+        elif optimisers is not None:
+            obj, probe, error = ref.gradient_iteration(
+                exact,
+                obj,
+                probe,
+                groups[iteration],
+                optimisers,
+                schedules=schedule_factors(settings, iteration),
+                noise=settings.noise,
+                power=power if held else None,
+                clip=clip,
+                **here,
+            )
         else:
             obj, probe, memory, _, error = ref.ml_iteration(
                 exact, obj, probe, memory, **given, **here, **known.in_loss(power, len(scan.data))
@@ -112,11 +151,24 @@ def expected_run(
                 obj, probe = ref.hold_power(obj, probe, power, touched)
             obj = _clipped(obj, clip, touched)
         obj, probe = known.applied(obj, probe, moves)
+        if name == "LSQML":
+            momentum.after(obj, probe, error)
         errors.append(error)
     if name == "ML" and held:
         obj, probe = ref.hold_power(obj, probe, power, touched)
         obj = _clipped(known.limited(obj), clip, touched)
     return obj, probe, [*errors, ref.fourier_error(exact, obj, probe)]
+
+
+def optimisers_of(settings: Gradient) -> tuple[ref.Optimiser, ref.Optimiser]:
+    of_object, of_probe = (
+        ref.Optimiser(kind, rate(kind, given), settings.step_memory, settings.square_memory)
+        for kind, given in (
+            (settings.object_optimiser, settings.object_rate),
+            (settings.probe_optimiser, settings.probe_rate),
+        )
+    )
+    return of_object, of_probe
 
 
 def _nothing(_: int, model: np.ndarray) -> np.ndarray:
@@ -142,8 +194,14 @@ def defaults(name: str, **options: Any) -> dict[str, Any]:
     }
     if name in ("DM", "RAAR"):
         given |= {"beta": 0.8}
-    if name in PIES:
-        given |= {"group_size": GROUP_SIZE, "object_step": 0.9, "probe_step": 0.7}
+    if name in IN_GROUPS:
+        given |= {"group_size": GROUP_SIZE}
+    if name in (*PIES, "LSQML"):
+        given |= {"object_step": 0.9, "probe_step": 0.7}
+    if name == "gradient":
+        given |= {"object_rate": 0.08, "probe_rate": 0.06, "step_memory": 0.8, "square_memory": 0.7}
+    if name == "LSQML":
+        given |= {"noise": "amplitude", "momentum": 0.4}
     if name in ("rPIE", "mPIE"):
         given |= {"object_alpha": 0.3, "probe_alpha": 0.4}
     if name == "mPIE":
@@ -282,7 +340,7 @@ def deviation_of_frames(scan: SmallScan) -> np.ndarray:
 
 @pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("group_size", [1, 3, 13, 50])
-@pytest.mark.parametrize("name", PIES)
+@pytest.mark.parametrize("name", IN_GROUPS)
 def test_groups_of_any_size(name, group_size, device):
     """One frame, some, all, and more than there are."""
     scan = scan_of("far", (1, 1))
@@ -307,12 +365,32 @@ def test_noise_models_and_smoothness(noise, smoothness, modes, device):
     assert_as_oracle(scan_of("far", modes), options, device)
 
 
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("noise", NOISES)
-def test_counts_with_poisson_noise_and_zeros(noise):
+@pytest.mark.parametrize("modes", [(1, 1), (2, 2)], ids=str)
+def test_noise_models_of_least_squares(noise, modes, device):
+    """Each frame's own step along the slope of its loss."""
+    assert_as_oracle(scan_of("far", modes), defaults("LSQML", noise=noise, iterations=3), device)
+
+
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
+def test_momentum_rests_when_the_error_does_not_fall(device):
+    """Steps that are too long: the error rises and falls."""
+    options = defaults("LSQML", momentum=0.5, object_step=1.5, probe_step=1.0, iterations=5)
+    scan = scan_of("far", (1, 1))
+    errors = _expected(scan, options)[2]
+    assert (np.diff(errors[:-2]) > 0).any()
+    assert (np.diff(errors[:-2]) < 0).any()
+    assert_as_oracle(scan, options, device)
+
+
+@pytest.mark.parametrize("name", ["ML", "LSQML"])
+@pytest.mark.parametrize("noise", NOISES)
+def test_counts_with_poisson_noise_and_zeros(noise, name):
     """uint16 counts with pixels of no count at all."""
     scan = small_scan("far", noise=True)
     assert (scan.data == 0).any()
-    assert_as_oracle(scan, defaults("ML", noise=noise))
+    assert_as_oracle(scan, defaults(name, noise=noise))
 
 
 @cache

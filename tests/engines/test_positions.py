@@ -16,7 +16,7 @@ from exitwave.metrics import position_error
 from exitwave.positions import PositionRefiner
 from small_scan import (
     ENGINES,
-    PIES,
+    IN_GROUPS,
     PROJECTIONS,
     PROPAGATIONS,
     SmallScan,
@@ -46,7 +46,7 @@ def scan_of(regime: str, modes: tuple[int, int], fractional: bool = True) -> Sma
 
 def refining(name: str, **options: Any) -> dict[str, Any]:
     given = {"name": name, "iterations": 1, "probe_start": 0, "position_start": 0}
-    return given | ({"group_size": 4} if name in PIES else {}) | options
+    return given | ({"group_size": 4} if name in IN_GROUPS else {}) | options
 
 
 # Every engine by the gradient; the search is the same for all of them.
@@ -108,7 +108,7 @@ def test_sums_and_moves_are_the_oracle_s(name, regime, fractional, modes, device
     moved = ref.moved_positions(scan.positions, expected, step, 0.05, slope)
 
     options: dict[str, Any] = {"position_max_step_px": 0.05}
-    if name in PIES:
+    if name in IN_GROUPS:
         options["group_size"] = len(scan.data)
     if name in ("DM", "RAAR"):
         options |= {"power_bound": None}

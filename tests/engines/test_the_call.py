@@ -13,7 +13,7 @@ from exitwave import metrics
 from small_scan import (
     ENGINES,
     FRAME,
-    PIES,
+    IN_GROUPS,
     SmallScan,
     assert_same_bits,
     devices,
@@ -183,7 +183,7 @@ def test_result_unpacks_and_tells_what_was_done(scan):
 def test_errors_are_those_of_the_model(name, scan):
     """errors[0] of the start values, error of what is returned - also where modes were mixed."""
     engine = {"name": name, "iterations": 4}
-    if name in PIES:
+    if name in IN_GROUPS:
         engine["group_size"] = 13
 
     one = scan.run(engine, orthogonalise=True)

@@ -21,10 +21,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import exitwave
 from exitwave.mpi import find_ranks
-from small_scan import ENGINES, OBJECT, PIES, SmallScan, everything, relative, small_scan
+from small_scan import (
+    ENGINES,
+    IN_GROUPS,
+    OBJECT,
+    SmallScan,
+    everything,
+    relative,
+    small_scan,
+)
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
+SLICED = ["ePIE", "ML"]
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
@@ -72,9 +81,23 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
     for name in ENGINES:
         chain = [engine(name, position_start=0, object_flat=flat), engine("AP", iterations=2)]
         yield f"{name} positions", small_scan(), chain, several | {"device": "emulated"}
+    thick = {
+        "regime": "far",
+        "wavelength_m": 5e-7,
+        "pixel_size_m": 1e-6,
+        "slice_distances_m": 2e-6,
+        "beam_tilt_rad": np.random.default_rng(0).uniform(-0.1, 0.1, (13, 2)),
+    }
+    for name in SLICED:
+        chain = [engine("ePIE", slices=2), engine(name, slices=4, position_start=1)]
+        given = {"device": "emulated", "parts": 2, "propagation": thick}
+        yield f"{name} slices", replace(small_scan(), obj=None), chain, given
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
-        given = engine(name, iterations=3) | ({"group_size": 100} if name in PIES else {})
+        given = engine(name, iterations=3)
+        if name in IN_GROUPS:
+            # LSQML keeps the residuals of a group.
+            given["group_size"] = 10 if name == "LSQML" else 100
         yield f"{name} file", stored, [given], several
         limit = {"memory_limit": LIMIT, "scratch_folder": folder}
         yield f"{name} streamed", stored, [given], several | limit
@@ -85,7 +108,8 @@ def compare(folder: str) -> dict[str, Any]:
     ranks = find_ranks("world")
     found = {}
     for name, scan, engines, params in cases(folder):
-        one = scan.run(*engines, device="cpu:1", parts=1, comm=False)
+        same = {key: params[key] for key in ("propagation",) if key in params}
+        one = scan.run(*engines, device="cpu:1", parts=1, comm=False, **same)
         recorded = isinstance(scan.data, Recorded)
         if recorded:
             scan.data.reads[:] = 0
@@ -139,6 +163,22 @@ def callbacks(folder: str) -> dict[str, Any]:
     return {"ranks": list(ranks.collect([mine])), "shape": result.object.shape}
 
 
+def changes(folder: str) -> dict[str, Any]:
+    """A callback that changes object and probe, by two processes and by each alone."""
+
+    def callback(state: Any) -> exitwave.Change:
+        ramp = np.linspace(0.99, 1.01, state.object.shape[-1])
+        return exitwave.Change(object=state.object * ramp, probe=1.001 * state.probe)
+
+    off = []
+    for name in ENGINES:
+        scan, options = small_scan("far", 2), engine(name)
+        alone = scan.run(options, callback=callback, comm=False)
+        result = scan.run(options, callback=callback, gather="all")
+        off.append(max(relative(result.object, alone.object), relative(result.probe, alone.probe)))
+    return {"off": off}
+
+
 def refusals(folder: str) -> dict[str, Any]:
     """What is wrong on one rank only fails on all, with the same message."""
     ranks = find_ranks("world")
@@ -176,6 +216,17 @@ def fails_alone(folder: str) -> dict[str, Any]:
                 raise OSError("the disk has gone")
             return super().__getitem__(key)
 
+    thick = {
+        "regime": "far",
+        "wavelength_m": 5e-7,
+        "pixel_size_m": 1e-6,
+        "slice_distances_m": 2e-6,
+        "beam_tilt_rad": np.random.default_rng(0).uniform(-0.1, 0.1, (13, 2)),
+    }
+    for name in SLICED:
+        chain = [engine("ePIE", slices=2), engine(name, slices=4, position_start=1)]
+        given = {"device": "emulated", "parts": 2, "propagation": thick}
+        yield f"{name} slices", replace(small_scan(), obj=None), chain, given
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "lost")
     lost = replace(stored, data=Lost(stored.data.data))
     lost.run(engine("AP", iterations=1000), parts=2, memory_limit=LIMIT)
@@ -207,6 +258,7 @@ JOBS: tuple[Callable[[str], dict[str, Any]], ...] = (
     compare,
     shares,
     callbacks,
+    changes,
     refusals,
     fails_alone,
     interrupted,

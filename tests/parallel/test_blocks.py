@@ -13,12 +13,12 @@ import pytest
 import exitwave
 from exitwave.engine_run import EngineRun
 from short_memory import SHORT, plan_of, short_limit
-from small_scan import ENGINES, PIES, SmallScan, assert_same_bits, small_scan
+from small_scan import ENGINES, IN_GROUPS, SmallScan, assert_same_bits, small_scan
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"name": name, "iterations": 4, "probe_start": 1, "probe_centring": 2}
-    if name in PIES:
+    if name in IN_GROUPS:
         given["group_size"] = 5
     return given | options
 
@@ -78,7 +78,7 @@ def test_counts_may_stay_in_their_file(name, device, dtype, tmp_path: Path, engi
     data = scan.data.astype(dtype)
     if dtype == "int64":
         data[:, ~scan.mask] = -5
-    options = engine(name, group_size=40) if name in PIES else engine(name)
+    options = engine(name, group_size=40) if name in IN_GROUPS else engine(name)
     resident = scan.run(options, device=device, parts=3)
     with h5py.File(tmp_path / "counts.h5", "w") as file:
         stored = file.create_dataset("counts", data=data, chunks=(2, 7, 32), shuffle=True)

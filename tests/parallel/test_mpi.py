@@ -51,6 +51,18 @@ def test_ranks_do_not_change_the_result(processes, name, kind, folder):
     assert found["fell"] < 0.7
 
 
+@pytest.mark.parametrize("name", ["ePIE", "ML"])
+@pytest.mark.parametrize("processes", [2, 4])
+def test_ranks_do_not_change_slices(processes, name, folder):
+    """Two of them, split into four on the way; the beams of the frames have tilts of their own."""
+    found = compared(processes, folder)[f"{name} slices"]
+
+    assert found["object"] < TOLERANCE
+    assert found["probe"] < TOLERANCE
+    assert found["error"] < 1e-4
+    assert found["same_bits"]
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("processes", [2, 4])
 def test_blocks_change_no_bit_on_several_ranks(processes, name, folder):
@@ -79,6 +91,10 @@ def test_callbacks_run_on_the_first_rank_and_stop_all(folder):
     assert second["calls"] == []
     assert first["iterations"] == second["iterations"] == 2
     assert first["stopped"] == second["stopped"] == "callback"
+
+
+def test_callbacks_that_change_arrays_change_those_of_all_ranks(folder):
+    assert max(run(2, JOBS, "changes", folder)["off"]) < TOLERANCE
 
 
 def test_bad_input_of_one_rank_is_refused_by_all(folder):

@@ -49,10 +49,12 @@ def test_a_full_disk_of_one_rank_is_named_by_all_and_the_last_checkpoint_kept(tm
 
     first, *others = found["ranks"]
     assert all(other == first for other in others)
-    assert [message.split(": ")[0] for message in first] == [
-        f"rank {rank} of 3" for rank in (1, 1, 0, 0)
+    *of_ranks, of_name = first
+    assert [message.split(": ")[0] for message in of_ranks] == [
+        f"rank {rank} of 3" for rank in (1, 1, 0)
     ]
-    assert all("cannot be written (File too large); free space" in message for message in first)
+    assert all("cannot be written (File too large); free space" in message for message in of_ranks)
+    assert of_name.startswith("/full cannot be written (No space left on device); free space")
 
 
 def test_what_other_ranks_wrote_is_refused_by_all(tmp_path):
@@ -80,7 +82,7 @@ def test_killed_at_many_moments(tmp_path):
     place = tmp_path / "run"
     moments = random.Random(1)
     last = 0
-    for kill in range(8):
+    for kill in range(6):
         job = start(2, JOBS, "to_be_killed", tmp_path)
         assert job.stdout is not None
         pids = [int(pid) for pid in job.stdout.readline().split()]
@@ -97,7 +99,7 @@ def test_killed_at_many_moments(tmp_path):
         assert now >= last
         last = now
 
-    assert last >= 6
+    assert last >= 5
     (tmp_path / "enough").touch()
     assert run(2, JOBS, "to_be_killed", tmp_path) == {"same": True}
     assert [path.name for path in tmp_path.iterdir()] == ["enough"]

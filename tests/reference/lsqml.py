@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from reference.constraints import largest
-from reference.detector import SMALLEST_INTENSITY, fourier_terms, intensity, loss_factor
+from reference.constraints import apply_supports, clip_amplitude, hold_power, largest
+from reference.detector import fourier_terms, intensity, loss_curvature, loss_factor
 from reference.model import (
     Complex,
     Real,
@@ -18,41 +19,41 @@ from reference.model import (
     shifted_probe,
     window,
 )
+from reference.projections import guarded_ratio
 
-DAMPING = 0.1
-APPLIED = 0.9
+INERTIA = 0.1
+STEP = 0.9
 TRIM = 0.1
+# Of the normal equations of a frame.
+DAMPING = 0.1
+# Added to model and data of Poisson's loss.
+HALF_A_COUNT = 0.5
+# Where Newton's step along the slope starts from.
+NEWTON_START = {"poisson": 0.5, "gaussian": 0.0}
 
 
-def line_step(model: Real, counts: Real, mask, noise: str, iterations: int = 8) -> float:
-    """alpha that minimises a frame's loss along Psi (1 - alpha xi), xi = L'(I) at alpha = 0.
+def offset_of(noise: str) -> float:
+    return HALF_A_COUNT if noise == "poisson" else 0.0
 
-    amplitude: 1, the modulus constraint, exactly; anscombe: 1, up to its offset.
-    poisson: sum xi [I (1 - alpha xi) - n / (1 - alpha xi)] = 0, which is the fixed point
-        alpha = sum xi (I - n / (1 - alpha xi)) / sum xi^2 I, near 1/2; the map's slope is near -1
-        there, so that going half way each time converges.
-    gaussian: Newton's method, from 0.
+
+def line_step(model: Real, counts: Real, mask, noise: str) -> float:
+    """alpha along Psi (1 - alpha xi), xi = L'(I): towards the minimum of a frame's loss.
+
+    amplitude, anscombe: 1, the modulus constraint, exactly (anscombe up to its offset).
+    poisson, gaussian: one step of Newton's method from 1/2 and from 0, within [0, 1].
     """
-    if noise in ("amplitude", "anscombe"):
+    if noise not in NEWTON_START:
         return 1.0
-    light, n = np.maximum(model[mask], SMALLEST_INTENSITY), counts[mask]
-    xi = loss_factor(light, n, noise)
-    if not xi.any():
-        return 0.0
-    if noise == "poisson":
-        alpha = 0.5
-        for _ in range(iterations):
-            goal = (xi * (light - n / (1 - alpha * xi))).sum() / (xi**2 * light).sum()
-            alpha = (alpha + goal) / 2
-        return float(alpha)
-    alpha = 0.0
-    for _ in range(iterations):
-        scale = 1 - alpha * xi
-        now, slope = light * scale**2, -2 * light * xi * scale  # I and dI / dalpha
-        first = ((now - n) / (n + 1) * slope).sum()
-        second = (slope**2 / (n + 1) + (now - n) / (n + 1) * 2 * light * xi**2).sum()
-        alpha -= first / second
-    return float(alpha)
+    offset, start = offset_of(noise), NEWTON_START[noise]
+    light, n = model[mask], counts[mask] + offset
+    xi = loss_factor(light + offset, n, noise)
+    left = 1 - start * xi
+    here = light * left**2  # I, with dI / dalpha and its second derivative
+    along, twice = -2 * light * left * xi, 2 * light * xi**2
+    slope = loss_factor(here + offset, n, noise)
+    first = (slope * along).sum()
+    second = (loss_curvature(here + offset, n, noise) * along**2 + slope * twice).sum()
+    return float(np.clip(start - first / second, 0, 1)) if second > 0 else start
 
 
 def exit_residual(scan: Scan, j: int, obj, probe, noise: str) -> tuple[Complex, tuple]:
@@ -62,17 +63,21 @@ def exit_residual(scan: Scan, j: int, obj, probe, noise: str) -> tuple[Complex, 
     counts = np.where(scan.mask, scan.counts[j], 0.0)
     model = intensity(wave)
     alpha = line_step(model, counts, scan.mask, noise)
-    xi = np.where(scan.mask, loss_factor(model, counts, noise), 0.0)
+    offset = offset_of(noise)
+    xi = np.where(scan.mask, loss_factor(model + offset, counts + offset, noise), 0.0)
     fraction = corner_and_fraction(position)[1]
     chi = scan.propagator.backward(-alpha * xi * wave, fraction)
     return chi, fourier_terms(wave, counts, scan.mask)
 
 
-def directions(scan: Scan, obj, probe, frames: Sequence[int], chi) -> tuple[Complex, Complex]:
-    """dO = sum_jm conj(P_jm) chi / sqrt(G^2 + (0.1 max G)^2), G = sum_jm |P_jm|^2;
-    dP_m = mean_j S(-f_j)[sum_k conj(O_kj) chi]."""
+def directions(
+    scan: Scan, obj, probe, frames: Sequence[int], chi, inertia=(INERTIA, INERTIA)
+) -> tuple[Complex, Complex]:
+    """dO = sum_jm conj(P_jm) chi / sqrt(G^2 + (c max G)^2), G = sum_jm |P_jm|^2;
+    dP_m = sum_j S(-f_j)[sum_k conj(O_kj) chi] / (W + c max W), W = sum_jk |O_kj|^2."""
     shape = probe.shape[-2:]
-    d_obj, weight, d_probe = np.zeros_like(obj), np.zeros(obj.shape[-2:]), np.zeros_like(probe)
+    d_obj, weight = np.zeros_like(obj), np.zeros(obj.shape[-2:])
+    d_probe, weight_probe = np.zeros_like(probe), np.zeros(shape)
     for j, residual in zip(frames, chi, strict=True):
         position = scan.positions[j]
         fraction = corner_and_fraction(position)[1]
@@ -80,21 +85,28 @@ def directions(scan: Scan, obj, probe, frames: Sequence[int], chi) -> tuple[Comp
         window(d_obj, position, shape)[...] += (np.conj(p)[:, None] * residual).sum(0)
         window(weight, position, shape)[...] += (np.abs(p) ** 2).sum(0)
         d_probe += shift((np.conj(o)[None] * residual).sum(1), -fraction)
-    return d_obj / np.hypot(weight, DAMPING * largest(weight)), d_probe / len(frames)
+        weight_probe += (np.abs(o) ** 2).sum(0)
+    return (
+        guarded_ratio(d_obj, np.hypot(weight, inertia[0] * largest(weight))),
+        guarded_ratio(d_probe, weight_probe + inertia[1] * largest(weight_probe)),
+    )
 
 
-def frame_steps(obj, probe, d_obj, d_probe, position: Real, chi: Complex) -> tuple[float, float]:
+def frame_steps(
+    obj, probe, d_obj, d_probe, position: Real, chi: Complex, damping: float = DAMPING
+) -> tuple[float, float]:
     """(s_O, s_P), real, that minimise || chi - s_O P dO - s_P O dP ||^2 over all modes.
 
-    The 2 x 2 normal equations; where both directions are one, the shorter solution.
+    The 2 x 2 normal equations, their diagonal raised by `damping`; a direction that is zero has no
+    step.
     """
     shape = probe.shape[-2:]
     by_object = shifted_probe(probe, position)[:, None] * window(d_obj, position, shape)[None]
     by_probe = shifted_probe(d_probe, position)[:, None] * window(obj, position, shape)[None]
     cross = np.vdot(by_object, by_probe).real
     matrix = [
-        [np.vdot(by_object, by_object).real, cross],
-        [cross, np.vdot(by_probe, by_probe).real],
+        [(1 + damping) * np.vdot(by_object, by_object).real, cross],
+        [cross, (1 + damping) * np.vdot(by_probe, by_probe).real],
     ]
     right = [np.vdot(by_object, chi).real, np.vdot(by_probe, chi).real]
     steps = np.linalg.lstsq(matrix, right, rcond=1e-12)[0]
@@ -109,16 +121,28 @@ def trimmed_mean(values) -> float:
 
 
 def lsqml_group(
-    scan: Scan, obj, probe, frames: Sequence[int], noise: str = "amplitude", update_probe=True
+    scan: Scan,
+    obj,
+    probe,
+    frames: Sequence[int],
+    noise: str = "amplitude",
+    *,
+    object_step: float = STEP,
+    probe_step: float = STEP,
+    object_inertia: float = INERTIA,
+    probe_inertia: float = INERTIA,
+    update_probe: bool = True,
+    support=None,
+    fourier=None,
 ) -> tuple[Complex, Complex, list[tuple[float, float]]]:
     """One update from one group: object, probe, and the terms of the Fourier error.
 
-    Steps per frame, of which 0.9 of the trimmed mean over the group is applied. Without the probe's
-    update the steps are those of the object alone.
+    Steps per frame, of which a part of the trimmed mean over the group is applied. Without the
+    probe's update the steps are those of the object alone.
     """
     found = [exit_residual(scan, j, obj, probe, noise) for j in frames]
     chi, terms = [chi for chi, _ in found], [term for _, term in found]
-    d_obj, d_probe = directions(scan, obj, probe, frames, chi)
+    d_obj, d_probe = directions(scan, obj, probe, frames, chi, (object_inertia, probe_inertia))
     if not update_probe:
         d_probe = np.zeros_like(probe)
     steps = np.array(
@@ -127,5 +151,65 @@ def lsqml_group(
             for j, residual in zip(frames, chi, strict=True)
         ]
     )
-    s_obj, s_probe = APPLIED * trimmed_mean(steps[:, 0]), APPLIED * trimmed_mean(steps[:, 1])
-    return obj + s_obj * d_obj, probe + s_probe * d_probe, terms
+    obj = obj + object_step * trimmed_mean(steps[:, 0]) * d_obj
+    if update_probe:
+        probe = probe + probe_step * trimmed_mean(steps[:, 1]) * d_probe
+        probe = apply_supports(probe, support, fourier)
+    return obj, probe, terms
+
+
+@dataclass
+class Momentum:
+    """Before an iteration, if the error fell in the one before: v = eta v + (x - x_last);
+    x += eta v; x_last = x, for object and probe. If it did not fall, v = 0 and x_last = x after it.
+    """
+
+    eta: float
+    error: float | None = None
+    falling: bool = False
+    last: list[Complex] | None = None
+    velocity: list[Complex] | None = None
+
+    def before(self, obj: Complex, probe: Complex, update_probe: bool) -> tuple[Complex, Complex]:
+        if not self.falling:
+            return obj, probe
+        fields = [obj, probe]
+        for i in range(2 if update_probe else 1):
+            self.velocity[i] = self.eta * self.velocity[i] + (fields[i] - self.last[i])
+            fields[i] = fields[i] + self.eta * self.velocity[i]
+            self.last[i] = fields[i]
+        return fields[0], fields[1]
+
+    def after(self, obj: Complex, probe: Complex, error: float) -> None:
+        self.falling = self.error is not None and error < self.error
+        self.error = error
+        if not self.falling:
+            self.last = [obj, probe]
+            self.velocity = [np.zeros_like(obj), np.zeros_like(probe)]
+
+
+def lsqml_iteration(
+    scan: Scan,
+    obj,
+    probe,
+    groups: Sequence[Sequence[int]],
+    momentum: Momentum,
+    *,
+    touched,
+    power: float | None = None,
+    clip: tuple[float, float] | None = None,
+    **options,
+) -> tuple[Complex, Complex, float]:
+    """All groups once; power and clip at the end. Returns object, probe and the Fourier error of
+    the models met on the way. When nothing more follows, `momentum.after` is to be told."""
+    update_probe = options.get("update_probe", True)
+    obj, probe = momentum.before(obj, probe, update_probe)
+    terms = []
+    for frames in groups:
+        obj, probe, new = lsqml_group(scan, obj, probe, frames, **options)
+        terms += new
+    if power is not None and update_probe:
+        obj, probe = hold_power(obj, probe, power, touched)
+    obj = obj if clip is None else clip_amplitude(obj, clip, touched)
+    numerator, denominator = np.sum(terms, axis=0)
+    return obj, probe, float(numerator / denominator)

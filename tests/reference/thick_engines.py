@@ -14,7 +14,12 @@ from reference.constraints import largest
 from reference.detector import fourier_terms, intensity, loss, loss_factor, modulus_factor
 from reference.ml import masked
 from reference.model import Complex, Real, Scan, window
-from reference.multislice import incident_waves, thick_adjoint, thick_forward
+from reference.multislice import (
+    incident_waves,
+    thick_adjoint,
+    thick_forward,
+    thick_linear_forward,
+)
 from reference.pie import pie_denominator
 from reference.projections import guarded_ratio
 
@@ -64,17 +69,33 @@ def thick_pie_update(
     return new_obj, probe + guarded_ratio(n_probe, pie_denominator(d_probe, alpha, 0.0)), error
 
 
+def loss_sums(
+    scan: Scan, obj: Complex, probe: Complex, kernels: Sequence[Complex], noise: str
+) -> tuple[ThickSums, float]:
+    """Sums of the negative gradient of the loss, and the Fourier error."""
+
+    def rule(j: int, model: Complex) -> Complex:
+        counts = masked(scan.counts[j], scan.mask)
+        return -masked(loss_factor(intensity(model), counts, noise), scan.mask) * model
+
+    return thick_sums(scan, obj, probe, kernels, rule)
+
+
+def thick_loss_gradients(
+    scan: Scan, obj: Complex, probe: Complex, kernels: Sequence[Complex], noise: str
+) -> tuple[Complex, Complex]:
+    """dL / d conj(O), dL / d conj(P)."""
+    (n_obj, _, n_probe, _), _ = loss_sums(scan, obj, probe, kernels, noise)
+    return -n_obj, -n_probe
+
+
 def thick_ml_update(
     scan: Scan, obj: Complex, probe: Complex, kernels: Sequence[Complex], noise: str, damping: float
 ) -> tuple[Complex, Complex, float]:
     """First iteration of ML: a step down the preconditioned gradient, to where a parabola through
     the loss, with its slope and curvature there, is lowest."""
 
-    def rule(j: int, model: Complex) -> Complex:
-        counts = masked(scan.counts[j], scan.mask)
-        return -masked(loss_factor(intensity(model), counts, noise), scan.mask) * model
-
-    (n_obj, d_obj, n_probe, d_probe), error = thick_sums(scan, obj, probe, kernels, rule)
+    (n_obj, d_obj, n_probe, d_probe), error = loss_sums(scan, obj, probe, kernels, noise)
     slices = [weight + damping * largest(weight) for weight in d_obj]
     h_obj = guarded_ratio(n_obj, np.array(slices))
     h_probe = guarded_ratio(n_probe, d_probe + damping * largest(d_probe))
@@ -92,3 +113,27 @@ def thick_ml_update(
     slope, curvature = (up - down) / (2 * t), (up - 2 * here + down) / t**2
     length = -slope / curvature
     return obj + length * h_obj, probe + length * h_probe, error
+
+
+def thick_position_sums(scan: Scan, j: int, obj: Complex, probe: Complex, kernels: Complex) -> Real:
+    """(a_yy, a_yx, a_xx, b_y, b_x) of min_d ||X - d . T||^2 at the detector, X the PIE residual.
+
+    T is the change of the wave when the window moves over all slices: their central differences
+    inside the window, where at its edge a neighbour inside stands for the one outside.
+    """
+    position, shape = scan.positions[j], probe.shape[-2:]
+    along = []
+    for axis in (-2, -1):
+        d_obj = np.zeros_like(obj)
+        inside = window(obj, position, shape)
+        ahead = np.minimum(np.arange(shape[axis]) + 1, shape[axis] - 1)
+        behind = np.maximum(np.arange(shape[axis]) - 1, 0)
+        change = (np.take(inside, ahead, axis) - np.take(inside, behind, axis)) / 2
+        window(d_obj, position, shape)[...] = change
+        fields = obj, probe, d_obj, np.zeros_like(probe)
+        along.append(thick_linear_forward(*fields, position, scan.propagator, kernels))
+    model = thick_forward(obj, probe, position, scan.propagator, kernels)
+    residual = (modulus_factor(model, scan.counts[j], scan.mask) - 1) * model
+    y, x = along
+    pairs = [(y, y), (y, x), (x, x), (y, residual), (x, residual)]
+    return np.array([np.vdot(left, right).real for left, right in pairs])

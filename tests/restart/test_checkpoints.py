@@ -89,11 +89,24 @@ def test_a_signal_ends_the_run_after_the_iteration(number, reason, written, tmp_
     assert signal.getsignal(number) is before
 
 
-def test_a_second_signal_ends_the_process_at_once(tmp_path):
+def test_a_signal_that_arrives_twice_is_one(written, tmp_path):
+    """Batch systems send it to launchers and to processes."""
+
+    def send(state: exitwave.chain.State) -> None:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+
+    result = small_scan().run(FOREVER, checkpoint=tmp_path / "run", callback=send)
+
+    assert result.stopped == "terminated"
+    assert written == [1]
+
+
+def test_a_later_signal_ends_the_process_at_once(tmp_path):
     def send(state: exitwave.chain.State) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1.1)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)
 
     with pytest.raises(SystemExit) as left:
         small_scan().run(FOREVER, checkpoint=tmp_path / "run", callback=send)

@@ -13,8 +13,8 @@ import exitwave
 from short_memory import SHORT, short_limit
 from small_scan import (
     ENGINES,
+    IN_GROUPS,
     NOISES,
-    PIES,
     PROPAGATIONS,
     SmallScan,
     assert_same_bits,
@@ -24,7 +24,7 @@ from small_scan import (
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"name": name, "iterations": 3, "probe_start": 1, "probe_every": 2}
-    if name in PIES:
+    if name in IN_GROUPS:
         given["group_size"] = 5
     return given | options
 
@@ -75,7 +75,7 @@ def test_at_every_iteration_of_every_chain(name, regime, device, tmp_path):
 
 
 @pytest.mark.parametrize("kind", SHORT)
-@pytest.mark.parametrize("name", ["DM", "RAAR", "mPIE", "ML"])
+@pytest.mark.parametrize("name", ["DM", "RAAR", "mPIE", "ML", "gradient"])
 def test_with_frames_that_come_and_go(name, kind, tmp_path):
     device, parts, whose, *_ = SHORT[kind]
     scan = small_scan("far", 2, 2, noise=True, frames=31)

@@ -199,6 +199,8 @@ def test_time_of_an_exchange_is_that_of_its_slowest_port(tmp_path):
         ("levels", 2 * (5.0 / 6 / 2 / (2.0 / 6) + 1e-3), 2 * 2 * (5.0 / 3 / 100 + 1e-5)),
         # Six devices of the other node to the first one, and back; two neighbours on its switch.
         ("star", 2 * (30.0 + 1e-3 + 5 * 1.5e-6), 2 * (10.0 / 100 + 1e-5 + 1.5e-6)),
+        # A twelfth of each of six devices to each of the other node; two neighbours on a switch.
+        ("shares", 2 * (15.0 / 2.0 + 1e-3 + 5 * 1.5e-6), 2 * (5.0 / 6 / 100 + 1e-5 + 1.5e-6)),
     ],
 )
 def test_sums_over_all_devices(tmp_path, how, network, switch):
@@ -213,7 +215,7 @@ def test_every_way_of_a_sum_moves_the_same_bytes_at_least(tmp_path):
     machine = machine_of(tmp_path)
 
     for devices in (2, 3, 6, 12, 17):
-        for how in ("levels", "tree", "ring", "star"):
+        for how in ("levels", "tree", "ring", "star", "shares"):
             moved = all_reduce(machine, devices, 1000, how).bytes.sum()
             assert moved == pytest.approx(2 * (devices - 1) * 1000)
     assert all_reduce(machine, 1, 1000).bytes.sum() == 0
@@ -271,7 +273,7 @@ def test_halo_of_groups_is_about_what_random_groups_exchange():
     assert prediction.object_traffic.bytes.sum() == pytest.approx(2 * 12 * exchanged, rel=0.15)
 
 
-@pytest.mark.parametrize("engine", ["AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML"])
+@pytest.mark.parametrize("engine", ["AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML", "gradient"])
 @pytest.mark.parametrize("fractional", [False, True])
 @pytest.mark.parametrize("parts", [1, 4])
 def test_memory_is_what_the_core_holds(engine, fractional, parts):

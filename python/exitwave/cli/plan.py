@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @click.option("--devices", type=int, help="Of all nodes together; left out: all.")
 @click.option(
     "--reduction",
-    type=click.Choice(["levels", "tree", "ring", "star"]),
+    type=click.Choice(["levels", "tree", "ring", "star", "shares"]),
     default="levels",
     show_default=True,
     help="How the sums of the probe meet on the machine.",

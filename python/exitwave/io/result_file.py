@@ -26,6 +26,7 @@ from exitwave.io.atomic import new_hdf5
 from exitwave.io.dataset import Dataset
 from exitwave.io.marked import MarkedFile
 from exitwave.io.plain import geometry_attributes, geometry_entries
+from exitwave.io.refined import read_refined, write_refined
 from exitwave.io.trees import read_tree, write_tree
 from exitwave.result import Result
 from exitwave.start import Box
@@ -118,6 +119,7 @@ def _write(
         _write_images(entry, result, pixel, tiles)
         _write_sample(entry, result, pixel)
         _write_errors(entry, result)
+        write_refined(entry, result.refined)
         _write_process(entry, result, dataset)
         _write_instrument(entry, known, dataset)
         start = _group(entry, "start", "NXcollection")
@@ -378,6 +380,7 @@ def _read_result(file: h5py.File) -> Result:
         pixel_size_m=None if pixel is None else (float(pixel[0]), float(pixel[1])),
         source=_string(process, "source"),
         start={name: _array(start, name) for name in start},
+        refined=read_refined(entry),
     )
 
 

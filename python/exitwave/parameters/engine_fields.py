@@ -300,8 +300,9 @@ Momentum = Annotated[
     StrictFloat,
     parameter(
         "a number of at least 0 and below 1",
-        "Part of the velocity of the object that is kept from one momentum step to the next.",
-        0.7,
+        "Part of the velocity of the object (LSQML: and the probe) that is kept from one momentum "
+        "step to the next.",
+        0.6,
         ge=0,
         lt=1,
     ),

@@ -11,7 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from exitwave.parameters import call_fields as call
+from exitwave.parameters import detector_fields as detector
 from exitwave.parameters import engine_fields as engine
+from exitwave.parameters import geometry_fields as geometry
+from exitwave.parameters import gradient_fields as gradient
 from exitwave.parameters import object_fields as known
 from exitwave.parameters.base import Model
 
@@ -54,6 +57,11 @@ class EngineParameters(Model):
     position_search_px: engine.PositionSearchPx = None
     position_limit_px: engine.PositionLimitPx = 10.0
     position_affine: engine.PositionAffine = 0.0
+    map_start: geometry.MapStart = None
+    distance_start: geometry.DistanceStart = None
+    defocus_start: geometry.DefocusStart = None
+    geometry_every: geometry.GeometryEvery = 5
+    geometry_step: geometry.GeometryStep = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
@@ -136,14 +144,53 @@ class ML(EngineParameters):
     noise: engine.Noise = "poisson"
 
 
-Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML, Field(discriminator="name")]
+class Gradient(EngineParameters):
+    """Descent along the gradient of a loss, group by group, with an optimiser for each unknown."""
+
+    name: Literal["gradient"] = "gradient"
+    slices: engine.Slices = None
+    object_inertia: engine.ObjectInertia = 0.1
+    probe_inertia: engine.ProbeInertia = 0.1
+    group_size: engine.GroupSize = None
+    noise: engine.Noise = "amplitude"
+    object_optimiser: gradient.ObjectOptimiser = "adam"
+    probe_optimiser: gradient.ProbeOptimiser = "adam"
+    object_rate: gradient.ObjectRate = None
+    probe_rate: gradient.ProbeRate = None
+    object_schedule: gradient.ObjectSchedule = "cosine"
+    probe_schedule: gradient.ProbeSchedule = "cosine"
+    object_start: gradient.ObjectStart = 0
+    object_stop: gradient.ObjectStop = None
+    probe_stop: gradient.ProbeStop = None
+    step_memory: gradient.StepMemory = 0.9
+    square_memory: gradient.SquareMemory = 0.99
+
+
+class LSQML(EngineParameters):
+    """Least-squares maximum likelihood."""
+
+    name: Literal["LSQML"] = "LSQML"
+    group_size: engine.GroupSize = None
+    object_inertia: engine.ObjectInertia = 0.1
+    probe_inertia: engine.ProbeInertia = 0.1
+    object_step: engine.ObjectStep = 0.7
+    probe_step: engine.ProbeStep = 0.7
+    noise: engine.Noise = "amplitude"
+    momentum: engine.Momentum = 0.7
+
+
+_MODELS = (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, LSQML, Gradient)
+Engine = Annotated[
+    AP | DM | RAAR | EPIE | RPIE | MPIE | ML | LSQML | Gradient, Field(discriminator="name")
+]
 ENGINES: dict[str, type[EngineParameters]] = {
-    model.model_fields["name"].default: model for model in (AP, DM, RAAR, EPIE, RPIE, MPIE, ML)
+    model.model_fields["name"].default: model for model in _MODELS
 }
 
 
 class FarField(Model):
-    """Detector in the far field: one Fourier transform; only a thick object needs lengths."""
+    """Detector in the far field: one Fourier transform; only a thick object and a refined
+    defocus need lengths."""
 
     regime: Literal["far"] = "far"
     wavelength_m: call.WavelengthOfSlicesM = None
@@ -174,6 +221,8 @@ class Parameters(Model):
 
     engines: list[Engine] = Field(min_length=1, strict=True)
     propagation: Propagation = FarField()
+    background: detector.Background = None
+    saturation: detector.Saturation = None
     device: call.Device = "auto"
     parts: call.Parts = None
     batch: call.Batch = None

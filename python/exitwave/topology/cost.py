@@ -20,7 +20,7 @@ from exitwave.topology.work import Job, Memory, memory_of
 Index = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-REDUCTIONS = ("levels", "tree", "ring", "star")
+REDUCTIONS = ("levels", "tree", "ring", "star", "shares")
 # Of a message while others are under way: non-blocking messages overlap all but their posting.
 MESSAGE_S = 1.5e-6
 # Memory of a device or node that the run does not get.
@@ -139,7 +139,7 @@ def predict(
     parts : list of int64, or None
         Frames of each device; None: :func:`exitwave.partition.split_in_parts` down the machine's
         levels.
-    reduction : "levels", "tree", "ring" or "star"
+    reduction : "levels", "tree", "ring", "star" or "shares"
         How the sums of the probe meet, see :func:`all_reduce`.
 
     Raises
@@ -275,6 +275,8 @@ def all_reduce(machine: Machine, devices: int, size: float, how: str = "levels")
         tree    2 ceil(log2 m) (size / bandwidth + latency) on each level, one device of each member
         ring    2 (P - 1) (size / P / (slowest bandwidth) + (largest latency)), through all devices
         star    all send to the first device and get the total from it, as the parts of one process
+        shares  each device adds up one P-th, which all others send it, and gives it back to all, as
+                ranks with a device each
 
     One way is enough where memory is shared. Every way moves 2 (P - 1) size bytes in all.
 
@@ -283,7 +285,7 @@ def all_reduce(machine: Machine, devices: int, size: float, how: str = "levels")
     machine : Machine
     devices : int
     size : float, bytes
-    how : "levels", "tree", "ring" or "star"
+    how : "levels", "tree", "ring", "star" or "shares"
     """
     checks.choice("reduction", how, REDUCTIONS)
     if devices == 1:
@@ -292,6 +294,8 @@ def all_reduce(machine: Machine, devices: int, size: float, how: str = "levels")
         return _star(machine, devices, size)
     if how == "ring":
         return _ring(machine, devices, size)
+    if how == "shares":
+        return _shares(machine, devices, size)
     traffic = _no_traffic(machine)
     groups, pieces = devices, 1
     for depth in reversed(range(len(machine.levels))):
@@ -330,6 +334,26 @@ def _ring(machine: Machine, devices: int, size: float) -> Traffic:
     used = [level for level, count in zip(machine.levels, links, strict=True) if count]
     step = size / devices / min(map(_device_rate, used)) + max(level.latency_s for level in used)
     traffic.seconds[int(np.flatnonzero(links)[0])] = 2 * (devices - 1) * step
+    return traffic
+
+
+def _shares(machine: Machine, devices: int, size: float) -> Traffic:
+    """What :func:`send` would say of all pairs of devices."""
+    traffic = _no_traffic(machine)
+    here = np.arange(devices)
+    outside = np.zeros_like(here)
+    for depth, level in enumerate(machine.levels):
+        inside = here // machine.units[depth]
+        others = np.bincount(outside)[outside] - np.bincount(inside)[inside]
+        outside = inside
+        if not others.any():
+            continue
+        ways = 1 if level.shared_memory else 2
+        moved = others * (size / devices)
+        member = np.bincount(inside, moved).max() / _member_rate(level)
+        latency = level.latency_s + (others.max() - 1) * MESSAGE_S
+        traffic.bytes[depth] = ways * moved.sum()
+        traffic.seconds[depth] = ways * (max(member, moved.max() / _device_rate(level)) + latency)
     return traffic
 
 

@@ -18,11 +18,18 @@ Index = npt.NDArray[np.int64]
 
 PROJECTIONS = ("AP", "DM", "RAAR")
 PIES = ("ePIE", "rPIE", "mPIE")
-ENGINES = (*PROJECTIONS, *PIES, "ML")
+# Engines that update object and probe after each group of frames.
+IN_GROUPS = (*PIES, "LSQML", "gradient")
+ENGINES = (*PROJECTIONS, *PIES, "ML", "LSQML", "gradient")
 # Engines whose detector step reads and writes exit waves that are kept.
 STORES_WAVES = ("DM", "RAAR")
 # Engines whose sum of |O|^2 is taken in the pass itself.
-WEIGHS_PROBE = (*PIES, "ML")
+WEIGHS_PROBE = (*IN_GROUPS, "ML")
+# Engines that need the probe and its direction under each frame once more.
+SHIFTS_DIRECTION = ("ML", "LSQML")
+
+# What Adam keeps of a pixel: mean and mean square of past steps, and how much of them was seen.
+ADAM_BYTES = 20
 
 # A transform goes over rows and over columns, and reads and writes 8 bytes per pixel in each.
 TRANSFORM_BYTES = 32
@@ -34,17 +41,17 @@ def transforms_per_frame(
     near: bool = False,
     fractional: bool = False,
     object_modes: int = 1,
+    slices: int = 1,
 ) -> int:
     """Transforms of a frame in an iteration that updates the probe.
 
     To the detector and back for each wave; ML's line search sends three more waves there. In the
-    near field each way takes two. A fraction of a position shifts the probe under the frame, and in
-    the line search once more with its direction, and brings the probe's sum back: one transform
-    each.
+    near field each way takes two. A fraction of a position shifts the probe under the frame, and
+    where ML and LSQML look for their steps once more with its direction, and brings the probe's sum
+    back: one transform each. From slice to slice each way takes two.
     """
-    search = engine == "ML"
-    ways = (5 if search else 2) * (2 if near else 1)
-    shifts = (4 if search else 2) if fractional else 0
+    ways = (5 if engine == "ML" else 2) * ((2 if near else 1) + 2 * (slices - 1))
+    shifts = (4 if engine in SHIFTS_DIRECTION else 2) if fractional else 0
     return modes * (object_modes * ways + shifts)
 
 
@@ -70,6 +77,8 @@ def bytes_per_pixel(
     if engine == "ML":
         stages["line search"] = count_bytes + 1 + (24 + 40 + 24 + 24) * waves
         memory += count_bytes
+    if engine == "LSQML":
+        stages["steps"] = (16 + 40) * waves
     return stages | {"total": sum(stages.values()), "memory": memory}
 
 
@@ -87,7 +96,7 @@ class Job:
         1, 2 or 4 bytes of a detector count.
     near_field : bool
     group_size : int or None
-        Frames per update of PIE engines; None: as the engine chooses it.
+        Frames per update of engines that work in groups; None: as the engine chooses it.
     batch : int
         Frames that a device takes through a step together.
     """
@@ -112,9 +121,9 @@ class Job:
             raise InvalidArgument(f"count_bytes was {self.count_bytes}, but must be 1, 2 or 4.")
         if self.group_size is not None:
             checks.whole("group_size", self.group_size)
-            if self.engine not in PIES:
+            if self.engine not in IN_GROUPS:
                 raise InvalidArgument(
-                    f"group_size is not used by {self.engine}, only by {', '.join(PIES)}; "
+                    f"group_size is not used by {self.engine}, only by {', '.join(IN_GROUPS)}; "
                     "leave it out."
                 )
 
@@ -132,8 +141,8 @@ class Job:
 
     @cached_property
     def frames_per_update(self) -> int:
-        """All frames, but for PIE engines."""
-        if self.engine not in PIES:
+        """All frames, but for engines that work in groups."""
+        if self.engine not in IN_GROUPS:
             return self.frames
         from exitwave.engine_run import automatic_group_size
 
@@ -167,16 +176,18 @@ class Job:
         )
         stages = bytes_per_pixel(self.engine, self.probe_modes, self.count_bytes, self.object_modes)
         shifts = 32 * self.probe_modes * (2 if self.fractional else 0)
-        # An update of PIE goes once over what its group reaches: object, sums and weight, in and
-        # out.
-        update = 2 * (8 + 8) * self.object_modes + 8 if self.engine in PIES else 0
+        # An update of a group goes once over what the group reaches: object, sums and weight, in
+        # and out; LSQML also over the direction, and gradient over what Adam keeps.
+        update = 2 * (8 + 8) * self.object_modes + 8 if self.engine in IN_GROUPS else 0
+        update += 2 * 8 * self.object_modes if self.engine == "LSQML" else 0
+        update += 2 * ADAM_BYTES * self.object_modes if self.engine == "gradient" else 0
         per_pixel = stages["total"] + TRANSFORM_BYTES * transforms + shifts + update
         return float(per_pixel * self.frame_pixels)
 
     @property
     def tile_bytes_moved(self) -> int:
         """Bytes that the update of all frames together moves per tile pixel."""
-        if self.engine in PIES:
+        if self.engine in IN_GROUPS:
             return 0
         if self.engine == "ML":
             return 2 * (5 * 8) * self.object_modes + 8
@@ -227,29 +238,36 @@ def memory_of(job: Job, halo: Halo, parts: Sequence[Index]) -> Memory:
     ======= =======================================================================================
     counts  count_bytes n F
     waves   8 M K n F with DM and RAAR
-    object  (8 K + 8 K + 4) T; AP, DM, RAAR 12 T, ML and mPIE 16 K T more
+    object  (8 K + 8 K + 4) T; AP, DM, RAAR 12 T, ML and mPIE 16 K T, LSQML 24 K T, gradient (Adam)
+            20 K T more
     probe   (8 M + sums + 1) F; 16 M F more with fractions of positions (spectrum, work), else 4 F;
-            ML 24 M F more for directions, and 8 M F with fractions; near field 8 F; phases of
-            fractions 8 n (Y + X)
+            ML and LSQML 24 M F more for directions, and 8 M F with fractions; gradient (Adam)
+            20 M F; near field 8 F; phases of fractions 8 n (Y + X)
     halo    (8 K + 4) for each pixel sent, and received as owner
     scratch (8 M K + 4) F for each frame of a batch; fractions 16 M F, ML 16 M K F (fractions 8 M F)
-            more
+            more; LSQML 8 M F with fractions, and residuals 8 M K F for each frame of a group
     ======= =======================================================================================
     """
     M, K, F = job.probe_modes, job.object_modes, job.frame_pixels
     n = np.array([len(frames) for frames in parts], dtype=np.float64)
     tile = halo.tile_pixels.astype(np.float64)
     fractional, search = job.fractional, job.engine == "ML"
+    directs = job.engine in SHIFTS_DIRECTION
 
     per_tile = 16 * K + 4
     per_tile += 12 if job.engine in PROJECTIONS else 0
     per_tile += 16 * K if job.engine in ("ML", "mPIE") else 0
+    per_tile += 24 * K if job.engine == "LSQML" else 0
+    per_tile += ADAM_BYTES * K if job.engine == "gradient" else 0
     probe = job.probe_sum_bytes + (8 * M + 1) * F
     probe += 16 * M * F if fractional else 4 * F
-    probe += (24 + 8 * fractional) * M * F if search else 0
+    probe += (24 + 8 * fractional) * M * F if directs else 0
+    probe += ADAM_BYTES * M * F if job.engine == "gradient" else 0
     probe += 8 * F if job.near_field else 0
     wave = 8 * M * K + 4 + 16 * M * fractional
-    wave += 16 * M * K + 8 * M * fractional if search else 0
+    wave += 16 * M * K if search else 0
+    wave += 8 * M * fractional if directs else 0
+    residuals = 8.0 * M * K * F * np.minimum(n, job.frames_per_update)
     sent, received = halo.pixels_of_parts()
     return Memory(
         counts=job.count_bytes * F * n,
@@ -257,5 +275,5 @@ def memory_of(job: Job, halo: Halo, parts: Sequence[Index]) -> Memory:
         object=per_tile * tile,
         probe=probe + (8.0 * sum(job.frame_shape) * n if fractional else np.zeros_like(n)),
         halo=job.object_sum_bytes * (sent + received).astype(np.float64),
-        scratch=np.full_like(n, job.batch * wave * F),
+        scratch=job.batch * wave * F + (residuals if job.engine == "LSQML" else np.zeros_like(n)),
     )

@@ -115,6 +115,22 @@ TEST("deterministic runs have the same bits, in every batch") {
   }
 }
 
+TEST("slices and tilted beams work on GPUs") {
+  for (const std::string name : {"ePIE", "mPIE", "ML"})
+    for (const bool near_field : {false, true}) {
+      Sample sample({true, near_field, 2, 2});
+      const EngineOptions options = test::with_slices(options_of(name, sample.kind), sample);
+      const Field start(sample.ones.size() * std::size_t(options.slices), Complex{1, 0});
+      const Outcome expected = on_cpu(sample, options, start);
+      sample.cut_in_parts(3);
+      check_close(on_gpu(sample, options, settings(1, 2, 3), start), expected, name + ", one");
+      check_close(on_gpu(sample, options, settings(2, 2, 3), start), expected, name + ", two");
+      test::check(same_bits(on_gpu(sample, options, settings(1, 2, 3, true), start),
+                            on_gpu(sample, options, settings(1, 1, 2, true), start)),
+                  name + ", bits");
+    }
+}
+
 TEST("deterministic runs on several devices have the same bits, in every batch") {
   for (const std::string& name : kEngines) {
     const SampleKind kind{true, false, 2, 1};

@@ -93,8 +93,8 @@ Numbers detect(Lane& lane, Arrays& arrays, Extent n, bool together) {
       n.ny / 2,
       n.nx / 2,
       {batch(measured, frames), seen(counts, frames), repeated(valid, frames), counts_at.data()}};
-  const typename Lane::template SumModes<kernels::ModulusResidual> modulus{
-      n.modes, {batch(measured, frames), seen(wave, n), Real(1.5)}, totals.data()};
+  const typename Lane::template SumModes<kernels::ModulusResidual<kernels::PlainSensor>> modulus{
+      n.modes, {batch(measured, frames), seen(wave, n), Real(1.5), {}}, totals.data()};
   const typename Lane::template Map<kernels::ScaleWave> change{
       n.modes, {batch(wave, n), seen(measured, frames), keep.data(), Real(0.7)}};
   if (together) {
