@@ -116,7 +116,9 @@ void bind_options(py::module_& m) {
       .def_readwrite("emulated", &CpuSettings::emulated)
       .def_readwrite("memory_limit", &CpuSettings::memory_limit)
       .def_readwrite("host_limit", &CpuSettings::host_limit)
-      .def_readwrite("planning", &CpuSettings::planning);
+      .def_readwrite("planning", &CpuSettings::planning)
+      .def_readwrite("gpu_lanes", &CpuSettings::gpu_lanes)
+      .def_readwrite("wave_bytes", &CpuSettings::wave_bytes);
   py::class_<CudaSettings>(m, "CudaSettings")
       .def(py::init<>())
       .def_readwrite("devices", &CudaSettings::devices)
