@@ -115,7 +115,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
 
   // object_sums_ and probe_sums_ <- s, whole.
   void gradient(bool update_probe) {
-    this->set_all_frames();
+    this->pass_.take_all();
     this->template sum_gradients<kernels::LossResidual>(
         update_probe, nullptr, Base::kDeviation, [&](Lane& lane, int part) {
           add_smoothness_gradient(lane, part);

@@ -65,7 +65,7 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
 
   void update(const std::vector<int>& frames, bool update_probe) {
     Group group = split_group(problem_, frames);
-    this->set_frames(std::move(group.numbers));
+    this->pass_.take(std::move(group.numbers));
     this->template sum_gradients<kernels::LossResidual>(update_probe, &group.touched,
                                                         Base::kDeviation, [](Lane&, int) {});
     this->backend_.for_each_part([&](Lane& lane, int, int part) {

@@ -80,4 +80,16 @@ Rect Layout::around(int first_part, int end_part) const {
   return all;
 }
 
+std::vector<Region> probe_owners(const Scan& scan) {
+  const int parts = int(scan.parts.size());
+  const bool alone = scan.ranks.communicator == nullptr;
+  const std::vector<int> first = alone ? std::vector<int>{0, parts} : scan.ranks.first_part;
+  const int ranks = int(first.size()) - 1;
+  std::vector<Region> owners(scan.parts.size());
+  for (int rank = 0; rank < ranks; ++rank)
+    owners[std::size_t(first[std::size_t(rank)])] =
+        Region(Rect{scan.ny * rank / ranks, 0, scan.ny * (rank + 1) / ranks, scan.nx});
+  return owners;
+}
+
 }  // namespace exitwave

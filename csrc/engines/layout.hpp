@@ -31,4 +31,8 @@ class Layout {
   std::vector<Region> owned_;
 };
 
+// Who owns the sums of the probe: the first part, or, where there are ranks, the first parts of all
+// of them by rows, so that no rank gets, and gives back, more than another.
+std::vector<Region> probe_owners(const Scan& scan);
+
 }  // namespace exitwave

@@ -126,8 +126,8 @@ class LeastSquares final : public Reconstruction<Backend> {
 
   void update(const std::vector<int>& group, bool update_probe) {
     Group frames = split_group(problem_, group);
-    this->set_frames(std::move(frames.numbers));
-    steps_.set_group(this->frames_of_pass());
+    this->pass_.take(std::move(frames.numbers));
+    steps_.set_group(this->pass_.frames());
     find_residuals(frames.touched, update_probe);
     this->complete(true, update_probe);
     find_directions(update_probe);
@@ -191,7 +191,7 @@ class LeastSquares final : public Reconstruction<Backend> {
 
   void find_directions(bool update_probe) {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      this->for_each_object_mode([&](auto, auto last, int mode) {
+      state_.for_each_object_mode([&](auto, auto last, int mode) {
         lane.map(object_sums_.active(part), 1,
                  kernels::ObjectDirection<last>{object_direction_.view(part),
                                                 object_sums_.sum(part), object_sums_.weight(part),

@@ -30,10 +30,10 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
 
   IterationReport iterate(const std::vector<std::vector<int>>& groups, bool) override {
     Region touched = problem_.layout().reached();
-    this->set_all_frames();
+    this->pass_.take_all();
     if (!groups.empty()) {
       Group group = split_group(problem_, groups.front());
-      this->set_frames(std::move(group.numbers));
+      this->pass_.take(std::move(group.numbers));
       touched = std::move(group.touched);
     }
     this->forget(Base::kLoss, 2);

@@ -56,7 +56,7 @@ class Pie final : public Reconstruction<Backend> {
   void update(const std::vector<int>& group, bool update_probe) {
     Group frames = split_group(problem_, group);
     const Region& touched = frames.touched;
-    this->set_frames(std::move(frames.numbers));
+    this->pass_.take(std::move(frames.numbers));
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(sums, &touched, {}, [&](Lane& lane, Scratch& s, const Batch& b) {
       problem_.with_sensor(b.part, [&](const auto& sensor) {
@@ -83,7 +83,7 @@ class Pie final : public Reconstruction<Backend> {
     // All slices together take the step of one.
     const Real step = Real(options_.object_step / state_.slices());
     for (int slice = 0; slice < state_.slices(); ++slice)
-      this->for_each_object_mode([&](auto, auto last, int mode) {
+      state_.for_each_object_mode([&](auto, auto last, int mode) {
         lane.map(this->object_sums_.active(part), 1,
                  kernels::ObjectStep<last>{
                      state_.object(part, slice), this->object_sums_.sum(part, slice),

@@ -51,7 +51,7 @@ class Projections final : public Reconstruction<Backend> {
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>&, bool update_probe) override {
-    this->set_all_frames();
+    this->pass_.take_all();
     this->forget(Base::kDeviation, 3);
     const auto sums = update_probe ? Base::ProbeSums::terms : Base::ProbeSums::none;
     const WaveAccess change{reflects_, reflects_};
@@ -66,7 +66,7 @@ class Projections final : public Reconstruction<Backend> {
 
   void move_probe(int dy, int dx) override {
     Base::move_probe(dy, dx);
-    this->set_all_frames();
+    this->pass_.take_all();
     if (reflects_) move_stored(dy, dx);
   }
 
@@ -86,7 +86,7 @@ class Projections final : public Reconstruction<Backend> {
 
   // E <- D[P O]
   void fill_stored() {
-    this->set_all_frames();
+    this->pass_.take_all();
     this->backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       this->for_each_batch(lane, lane_number, part, {false, true}, [&](Scratch& s, const Batch& b) {
         model_.model(lane, s, b);
@@ -167,7 +167,7 @@ class Projections final : public Reconstruction<Backend> {
       numbers[std::size_t(slot.part)].push_back(slot.number);
     }
     for (auto& [move, numbers] : moved) {
-      this->set_frames(std::move(numbers));
+      this->pass_.take(std::move(numbers));
       move_stored(-move.first, -move.second);
     }
   }
@@ -198,7 +198,7 @@ class Projections final : public Reconstruction<Backend> {
   void update_object() {
     this->complete(true, false);
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      this->for_each_object_mode([&](auto first, auto last, int mode) {
+      state_.for_each_object_mode([&](auto first, auto last, int mode) {
         lane.map(
             this->object_sums_.updated(part), 1,
             kernels::RecordedStep<first, last>{

@@ -2,15 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <type_traits>
 #include <vector>
 
 #include "engines/constraints.hpp"
 #include "engines/engine.hpp"
+#include "engines/layout.hpp"
 #include "engines/model.hpp"
 #include "engines/moving.hpp"
 #include "engines/partial_sums.hpp"
+#include "engines/pass.hpp"
 #include "engines/positions.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
@@ -44,20 +44,13 @@ class Reconstruction : public Engine {
         model_(backend_, problem_, state_, options),
         object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
                      options.object_images(), options.slices),
-        probe_sums_(backend_, state_.windows(), probe_owners(),
+        probe_sums_(backend_, state_.windows(), probe_owners(scan),
                     options.probe_modes + extra_probe_sums),
         totals_(backend_, problem_.parts(), options.slices),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_),
-        tangents_(backend_, problem_, model_, options.needs_tangents) {
-    for (int part = 0; part < parts(); ++part) {
-      std::vector<int> all(std::size_t(problem_.frames_of(part)));
-      std::iota(all.begin(), all.end(), 0);
-      all_frames_.push_back(std::move(all));
-      touches_others_.push_back(find_touching(part));
-    }
-    set_all_frames();
-  }
+        tangents_(backend_, problem_, model_, options.needs_tangents),
+        pass_(backend_, problem_, object_sums_) {}
 
   void start() override { constraints_.start(); }
 
@@ -74,7 +67,7 @@ class Reconstruction : public Engine {
   }
 
   NormalEquation look_along(Unknown unknown, const kernels::Along& along) override {
-    set_all_frames();
+    pass_.take_all();
     forget(kLoss, 2);
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
@@ -146,33 +139,13 @@ class Reconstruction : public Engine {
 
   int parts() const { return problem_.parts(); }
 
-  // Frames of the next pass, as numbers in their parts. Those whose sums go to other
-  // memories, of ranks or devices, come first, so that these travel while the others are worked on.
-  void set_frames(std::vector<std::vector<int>> numbers) {
-    frames_ = std::move(numbers);
-    for (int part = 0; part < parts() && !backend_.shared(); ++part) {
-      const std::vector<bool>& touches = touches_others_[std::size_t(part)];
-      std::vector<int>& frames = frames_[std::size_t(part)];
-      if (touches.empty()) continue;
-      std::vector<int> ordered;
-      ordered.reserve(frames.size());
-      for (const bool first : {true, false})
-        for (const int number : frames)
-          if (touches[std::size_t(number)] == first) ordered.push_back(number);
-      frames = std::move(ordered);
-    }
-  }
-  void set_all_frames() { set_frames(all_frames_); }
-  // Of each part, in their order.
-  const std::vector<std::vector<int>>& frames_of_pass() const { return frames_; }
-
   // f(scratch, batch) over the part's frames of the pass, or some of them
   template <class F>
   void for_each_batch(Lane& lane, int lane_number, int part, FrameRange range, WaveAccess waves,
                       F&& f) {
     Scratch& scratch = model_.scratch(lane_number);
     blocks_.for_each(
-        lane, lane_number, part, frames_[std::size_t(part)], range, waves, [&](const Block& block) {
+        lane, lane_number, part, pass_.frames(part), range, waves, [&](const Block& block) {
           for (int first = 0; first < block.count; first += model_.batch())
             f(scratch,
               Batch{part, block.frame + first, std::min(model_.batch(), block.count - first),
@@ -181,7 +154,7 @@ class Reconstruction : public Engine {
   }
   template <class F>
   void for_each_batch(Lane& lane, int lane_number, int part, WaveAccess waves, F&& f) {
-    for_each_batch(lane, lane_number, part, whole_pass(part), waves, f);
+    for_each_batch(lane, lane_number, part, pass_.whole(part), waves, f);
   }
   template <class F>
   void for_each_batch(Lane& lane, int lane_number, int part, F&& f) {
@@ -189,13 +162,12 @@ class Reconstruction : public Engine {
   }
 
   // All frames of the pass at once, for operations that need no scratch.
-  Batch all_frames(int part) { return some_frames(part, whole_pass(part)); }
+  Batch all_frames(int part) { return some_frames(part, pass_.whole(part)); }
   Batch some_frames(int part, FrameRange range) {
     return {part, blocks_.order(part) + range.begin, range.end - range.begin};
   }
   // Of the first frame of a batch.
   std::ptrdiff_t place_in_pass(const Batch& b) const { return b.frame - blocks_.order(b.part); }
-  FrameRange whole_pass(int part) const { return {0, int(frames_[std::size_t(part)].size())}; }
 
   // f(lane, part) for every part that holds a probe of its own
   template <class F>
@@ -232,7 +204,7 @@ class Reconstruction : public Engine {
     if (!backend_.shared()) {
       backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
         object_sums_.restrict(part, touched);
-        work(lane, lane_number, part, {0, touching(part)});
+        work(lane, lane_number, part, pass_.first(part));
         object_sums_.pack_away(lane, part);
       });
       if (backend_.ranks().communicator != nullptr) object_sums_.post(true);
@@ -240,7 +212,7 @@ class Reconstruction : public Engine {
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       if (backend_.shared()) object_sums_.restrict(part, touched);
       object_sums_.pass_away(lane, part);
-      work(lane, lane_number, part, {touching(part), whole_pass(part).end});
+      work(lane, lane_number, part, pass_.rest(part));
       if (probe_sums == ProbeSums::terms_and_weights)
         model_.add_probe_weights(lane, all_frames(part), probe_sums_.weight(part));
       object_sums_.send_here(lane, part);
@@ -315,16 +287,6 @@ class Reconstruction : public Engine {
     constraints_.restrict_probe(lane, part);
     state_.refresh(lane, part);
   }
-  // f(first, last, mode) for the object modes; first and last are compile-time constants.
-  template <class F>
-  void for_each_object_mode(const F& f) {
-    const int modes = state_.object_modes();
-    if (modes == 1) return f(std::true_type{}, std::true_type{}, 0);
-    f(std::true_type{}, std::false_type{}, 0);
-    for (int mode = 1; mode < modes - 1; ++mode) f(std::false_type{}, std::false_type{}, mode);
-    f(std::false_type{}, std::true_type{}, modes - 1);
-  }
-
   // End of an iteration.
   void constrain(bool update_probe) {
     if (update_probe && options_.hold_power) constraints_.hold_power();
@@ -385,31 +347,10 @@ class Reconstruction : public Engine {
   Constraints<Backend> constraints_;
   PositionSums<Backend> positions_;
   Tangents<Backend> tangents_;
+  Pass<Backend> pass_;
   bool watch_positions_ = false;
 
  private:
-  // Which frames of a part reach pixels whose sums go to other memories, wherever they may move.
-  std::vector<bool> find_touching(int part) const {
-    if (backend_.shared() || !backend_.holds(part)) return {};
-    const Region away = object_sums_.sent_away(part);
-    std::vector<bool> touching;
-    for (const int frame : problem_.scan().parts[std::size_t(part)]) {
-      const Scan& scan = problem_.scan();
-      const Corner c = scan.reach(frame);
-      const Rect window{c.y, c.x, c.y + scan.ny + 2 * scan.margin, c.x + scan.nx + 2 * scan.margin};
-      touching.push_back(!away.intersected(window).empty());
-    }
-    return touching;
-  }
-  // How many of the pass do, which come first; 0 where parts share memory.
-  int touching(int part) const {
-    const std::vector<bool>& touches = touches_others_[std::size_t(part)];
-    if (touches.empty()) return 0;
-    const std::vector<int>& frames = frames_[std::size_t(part)];
-    return int(std::count_if(frames.begin(), frames.end(),
-                             [&](int number) { return touches[std::size_t(number)]; }));
-  }
-
   // What goes to other ranks, and comes from them; the totals with the sums that return.
   void exchange(bool object, bool probe, bool to_owners) {
     Communicator* communicator = backend_.ranks().communicator;
@@ -433,7 +374,7 @@ class Reconstruction : public Engine {
   // scratch, batch)`: s.totals holds those of the batch.
   template <class MakeOperation, class After>
   double total_over_frames(const MakeOperation& make_operation, const After& after) {
-    set_all_frames();
+    pass_.take_all();
     forget(kDeviation, 1);
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
@@ -451,25 +392,6 @@ class Reconstruction : public Engine {
   double total_over_frames(const MakeOperation& make_operation) {
     return total_over_frames(make_operation, [](Lane&, Scratch&, const Batch&) {});
   }
-
-  // The first part owns the sums of the probe. Where there are ranks, the first parts of all share
-  // them by rows, so that no rank gets, and gives back, more than another.
-  std::vector<Region> probe_owners() const {
-    std::vector<Region> owners(std::size_t(problem_.parts()));
-    std::vector<int> first = backend_.ranks().first_part;
-    if (backend_.ranks().communicator == nullptr) first = {0, problem_.parts()};
-    const Rect window = problem_.window();
-    const int ranks = int(first.size()) - 1;
-    const auto row = [&](int rank) { return window.y0 + window.ny() * rank / ranks; };
-    for (int rank = 0; rank < ranks; ++rank)
-      owners[std::size_t(first[std::size_t(rank)])] =
-          Region(Rect{row(rank), window.x0, row(rank + 1), window.x1});
-    return owners;
-  }
-
-  std::vector<std::vector<int>> all_frames_;
-  std::vector<std::vector<bool>> touches_others_;
-  std::vector<std::vector<int>> frames_;  // of the next pass
 };
 
 }  // namespace exitwave

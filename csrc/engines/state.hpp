@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "core/direction.hpp"
@@ -53,6 +54,15 @@ class State {
     backend.for_each_part([&](Lane& lane, int, int part) {
       if (part < copies()) f(lane, part);
     });
+  }
+  // f(first, last, mode) for the object modes; first and last are compile-time constants.
+  template <class F>
+  void for_each_object_mode(const F& f) const {
+    const int modes = object_modes_;
+    if (modes == 1) return f(std::true_type{}, std::true_type{}, 0);
+    f(std::true_type{}, std::false_type{}, 0);
+    for (int mode = 1; mode < modes - 1; ++mode) f(std::false_type{}, std::false_type{}, mode);
+    f(std::false_type{}, std::true_type{}, modes - 1);
   }
   std::vector<Rect> windows() const {
     return std::vector<Rect>(std::size_t(problem_.parts()), problem_.window());
