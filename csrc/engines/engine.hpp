@@ -7,6 +7,7 @@
 
 #include "core/complex.hpp"
 #include "core/error.hpp"
+#include "core/place.hpp"
 #include "core/scan.hpp"
 #include "kernels/tangents.hpp"
 #include "storage/archive.hpp"
@@ -50,6 +51,7 @@ struct EngineOptions {
   double square_memory = 0;
   bool needs_tangents = false;
   double smoothness = 0;
+  double slice_smoothness = 0;
   double object_tv = 0;
   double object_l1 = 0;
   double object_reweighted_l1 = 0;
@@ -101,8 +103,8 @@ struct MemoryUse {
   std::map<std::string, std::size_t> uses;  // allocated for what
 };
 
-// A reconstruction under way on some device. All arrays are in host memory, C order, one after the
-// other: object (object modes, slices, ny, nx), probe (probe modes, ny, nx).
+// A reconstruction under way on some device. All arrays are in C order, one after the other: object
+// (object modes, slices, ny, nx), probe (probe modes, ny, nx).
 class Engine {
   static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
 
@@ -152,11 +154,12 @@ class Engine {
   // and parts, and gets this back, goes on as if it had never stopped.
   virtual void state(Archive& archive) = 0;
 
+  // To the host's memory or, on GPUs, to that of any GPU.
   virtual void get_object(Complex* target) = 0;
   virtual void get_probe(Complex* target) = 0;
-  // The array itself where the host can see it, else null.
-  virtual Complex* object_in_place() = 0;
-  virtual Complex* probe_in_place() = 0;
+  // The array itself where all lanes work on one that others can see, else null.
+  virtual Placed<Complex> object_in_place() = 0;
+  virtual Placed<Complex> probe_in_place() = 0;
   // Of each device, then of the host where that is another.
   virtual std::vector<MemoryUse> memory() = 0;
 };

@@ -29,7 +29,8 @@ std::unique_ptr<Engine> with_noise(Noise noise, const F& make) {
 }
 
 // The engine that the options name, on one backend. `object` (object modes, ny, nx) and `probe`
-// (probe modes, ny, nx) are start values in host memory; `scan` must outlive the engine.
+// (probe modes, ny, nx) are start values, the host's or, on GPUs, those of any GPU; `scan` must
+// outlive the engine.
 template <class Backend>
 std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& settings, const Scan& scan,
                                        const EngineOptions& options, const Complex* object,

@@ -16,13 +16,14 @@ from exitwave.counts import Counts, fingerprint
 from exitwave.division import Division
 from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
-from exitwave.errors import DivergenceError, InvalidArgument
+from exitwave.errors import DivergenceError
 from exitwave.first_probe import gather_middle
 from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
 from exitwave.object_parts import ObjectParts
+from exitwave.output import Output
 from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
@@ -97,7 +98,9 @@ class Chain:
             self.arrays_bytes,
             planning,
             self.slicing,
+            device_arrays_bytes=self.arrays_bytes if params.output == "device" else 0,
         )
+        self._output = Output.of(params.output, division.lanes)
         if params.scale_start and not planning and resumed is None:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start_probe = self.probe
@@ -116,7 +119,7 @@ class Chain:
         self._geometry = GeometryRefiner(params, self.problem, self.refinements)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
-        self.ranks.agree(lambda: self._compare_with(checkpoint.fingerprint))
+        self.ranks.agree(lambda: checkpoint.check_data(self._fingerprint))
         self.start_object = checkpoint.start_object
         self.squeeze = checkpoint.squeeze
         self.object, self.probe = checkpoint.object, checkpoint.probe
@@ -126,13 +129,6 @@ class Chain:
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
-
-    def _compare_with(self, fingerprint: dict[str, Any]) -> None:
-        if self._fingerprint != fingerprint:
-            raise InvalidArgument(
-                "data are not those that the checkpoint was made with: their shape, type or counts "
-                "differ; give the same data."
-            )
 
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
@@ -182,7 +178,7 @@ class Chain:
         parts = self._object_parts("all")
         whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
-        cut = self.ranks.agree(lambda: resampled_images(whole, old_m, new_m))
+        cut = self.ranks.agree(lambda: resampled_images(np.asarray(whole), old_m, new_m))
         y0, x0, y1, x1 = self.box
         self.object = cut if parts is None else np.ascontiguousarray(cut[:, y0:y1, x0:x1])
         self.start_object.growths.append({"from_m": old_m, "to_m": new_m})
@@ -303,9 +299,7 @@ class Chain:
     def _keep(self, engine: EngineRun) -> None:
         """Write a checkpoint where one is due, or the run stops."""
         iterations = len(engine.errors) + sum(map(len, self.errors))
-        if not self._checkpoints.wanted:
-            return
-        if self.stopped is None and not self._checkpoints.due(iterations):
+        if not self._checkpoints.due(iterations, stopping=self.stopped is not None):
             return
         checkpoint = Checkpoint(
             params=self.params.to_dict(),
@@ -343,13 +337,16 @@ class Chain:
                 engine.number,
                 iteration,
                 engine.errors[-1],
-                _read_only(self._with_slices(core.object_view if obj is None else obj)),
-                _read_only(core.probe_view),
+                self._with_slices(self._output.show(core, "object"))
+                if obj is None
+                else _read_only(self._with_slices(obj)),
+                self._output.show(core, "probe"),
                 _read_only(self.positions.view()),
             )
 
         whole = self.ranks.size == 1 or self.params.gather is not False
         change = ask(callback, state, self.ranks, whole=whole)
+        self._output.finish()
         if change.object is not None or change.probe is not None:
             obj = core.object if change.object is None else self._cut(change.object, core.object)
             core.set_fields(obj, core.probe if change.probe is None else change.probe)
@@ -362,7 +359,7 @@ class Chain:
         return np.where(self.problem.division.reached, images, old)
 
     def _take(self, engine: EngineRun) -> None:
-        self.object, self.probe = engine.core.object, engine.core.probe
+        self.object, self.probe = self._output.take(engine.core)
         self.errors.append(np.array(engine.errors))
 
     def _result(self, error: float) -> Result:
@@ -373,8 +370,8 @@ class Chain:
         obj = self._with_slices(self.object if obj is None else obj)
         squeeze = self.squeeze and len(obj) == 1
         return Result(
-            object=obj[0] if squeeze else obj,
-            probe=probe,
+            object=self._output.hand_out(obj[0] if squeeze else obj),
+            probe=self._output.hand_out(probe),
             positions=self.positions,
             errors=self.errors,
             error=float(error),
@@ -389,7 +386,7 @@ class Chain:
 
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
         """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
-        obj = self.start_object.cut(None if whole else self.box)
+        obj = np.asarray(self.start_object.cut(None if whole else self.box))
         return {
             "object": obj if self.slicing is None else stacked(obj, self.slicing.start),
             "probe": self.start_probe,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Result:
     object : complex64, shape as given, or (A, B), or (K, A, B) for K object modes;
         (S, A, B) or (K, S, A, B) of a thick object
     probe : complex64, shape (M, Y, X), square root of counts per pixel
+        NumPy arrays, or with output "device" CuPy arrays.
     positions : float64, shape (N, 2), pixels
         (row, column) of each window's top-left corner in ``object``.
     errors : list of float64 arrays
@@ -76,6 +77,15 @@ class Result:
         """The object, (A, B) or (K, A, B); of a thick one the product of its slices."""
         thick = self.params.get("propagation", {}).get("slice_distances_m") is not None
         return np.asarray(self.object.prod(axis=-3) if thick else self.object)
+
+    def on_host(self) -> Result:
+        """The same with NumPy arrays, where ``output`` has left object and probe on a GPU."""
+        if all(isinstance(array, np.ndarray) for array in self):
+            return self
+        from exitwave.device_arrays import on_host
+
+        obj, probe = on_host("object", self.object), on_host("probe", self.probe)
+        return replace(self, object=obj, probe=probe)
 
     def __iter__(self) -> Iterator[Complex64]:
         yield self.object

@@ -76,6 +76,7 @@ def save_result(
     ExitwaveError
         The operating system refuses to write; nothing is left behind.
     """
+    result = result.on_host()
     parts = result.parts
     if parts is None or parts.gathered is not False:
         if parts is None or parts.ranks.first:
