@@ -46,4 +46,7 @@ def short_limit(scan: SmallScan, options: dict[str, Any], whose: str, **params: 
     limit = {"device": least_bytes(scan, options, "device", **params) + frame_bytes}
     if whose == "device":
         return limit
-    return limit | {"host": plan_of(scan, options, **params).arrays_bytes + 2 * frame_bytes}
+    resident = plan_of(scan, options, **params)
+    return limit | {
+        "host": resident.arrays_bytes + resident.engines[0].host_bytes + 2 * frame_bytes
+    }

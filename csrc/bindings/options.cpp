@@ -89,6 +89,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("square_memory", &EngineOptions::square_memory)
       .def_readwrite("needs_tangents", &EngineOptions::needs_tangents)
       .def_readwrite("smoothness", &EngineOptions::smoothness)
+      .def_readwrite("slice_smoothness", &EngineOptions::slice_smoothness)
       .def_readwrite("object_tv", &EngineOptions::object_tv)
       .def_readwrite("object_l1", &EngineOptions::object_l1)
       .def_readwrite("object_reweighted_l1", &EngineOptions::object_reweighted_l1)
@@ -115,7 +116,9 @@ void bind_options(py::module_& m) {
       .def_readwrite("emulated", &CpuSettings::emulated)
       .def_readwrite("memory_limit", &CpuSettings::memory_limit)
       .def_readwrite("host_limit", &CpuSettings::host_limit)
-      .def_readwrite("planning", &CpuSettings::planning);
+      .def_readwrite("planning", &CpuSettings::planning)
+      .def_readwrite("gpu_lanes", &CpuSettings::gpu_lanes)
+      .def_readwrite("wave_bytes", &CpuSettings::wave_bytes);
   py::class_<CudaSettings>(m, "CudaSettings")
       .def(py::init<>())
       .def_readwrite("devices", &CudaSettings::devices)

@@ -40,6 +40,8 @@ class Memory {
   // Aligned to 64 bytes. Throws OutOfMemory, which names the bytes asked for.
   void* allocate(std::size_t bytes);
   void deallocate(void* pointer, std::size_t bytes) noexcept;
+  // Counts what is taken elsewhere until this goes.
+  void reserve(const char* use, std::size_t bytes);
   void copy_from_host(void* target, const void* source, std::size_t bytes) {
     if (!planning_) write(target, source, bytes);
   }
@@ -92,6 +94,10 @@ class Memory {
   virtual void read_rows(void* target, const void* source, const Rows& rows) = 0;
 
  private:
+  // Throws OutOfMemory where it goes beyond the limit.
+  void count(std::size_t bytes);
+  void note(std::size_t bytes);
+
   std::string name_;
   bool shared_;
   std::size_t limit_;

@@ -26,9 +26,6 @@ namespace exitwave {
 // that the compiler knows that no store changes them.
 class CpuLane {
  public:
-  // Operations that run together see a row of each other's results, not more.
-  static constexpr bool kRowByRow = true;
-
   // --- operations -------------------------------------------------------------------------------
 
   // body(pixel)

@@ -88,7 +88,7 @@ FftPlans::FftPlans(Memory& memory, cudaStream_t stream, int ny, int nx, std::siz
     throw DeviceError(
         "cuFFT: no library is bound; install nvidia-cufft or name cuFFT's library in "
         "EXITWAVE_CUFFT");
-  work_area_.at_least(std::max<std::size_t>(work_bytes, 1));
+  work_area_.at_least(work_bytes);
 }
 
 FftPlans::~FftPlans() = default;

@@ -51,6 +51,7 @@ struct EngineOptions {
   double square_memory = 0;
   bool needs_tangents = false;
   double smoothness = 0;
+  double slice_smoothness = 0;
   double object_tv = 0;
   double object_l1 = 0;
   double object_reweighted_l1 = 0;

@@ -330,6 +330,7 @@ class Reconstruction : public Engine {
     if (update_probe && options_.hold_power) constraints_.hold_power();
     if (update_probe) constraints_.smooth_probe();
     constraints_.prior().step();
+    constraints_.smooth_slices();
     constraints_.limit_object();
   }
 

@@ -16,7 +16,7 @@ from exitwave.counts import Counts, fingerprint
 from exitwave.division import Division
 from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
-from exitwave.errors import DivergenceError, InvalidArgument
+from exitwave.errors import DivergenceError
 from exitwave.first_probe import gather_middle
 from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.interruption import Interruption
@@ -119,7 +119,7 @@ class Chain:
         self._geometry = GeometryRefiner(params, self.problem, self.refinements)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
-        self.ranks.agree(lambda: self._compare_with(checkpoint.fingerprint))
+        self.ranks.agree(lambda: checkpoint.check_data(self._fingerprint))
         self.start_object = checkpoint.start_object
         self.squeeze = checkpoint.squeeze
         self.object, self.probe = checkpoint.object, checkpoint.probe
@@ -129,13 +129,6 @@ class Chain:
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
-
-    def _compare_with(self, fingerprint: dict[str, Any]) -> None:
-        if self._fingerprint != fingerprint:
-            raise InvalidArgument(
-                "data are not those that the checkpoint was made with: their shape, type or counts "
-                "differ; give the same data."
-            )
 
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
@@ -306,9 +299,7 @@ class Chain:
     def _keep(self, engine: EngineRun) -> None:
         """Write a checkpoint where one is due, or the run stops."""
         iterations = len(engine.errors) + sum(map(len, self.errors))
-        if not self._checkpoints.wanted:
-            return
-        if self.stopped is None and not self._checkpoints.due(iterations):
+        if not self._checkpoints.due(iterations, stopping=self.stopped is not None):
             return
         checkpoint = Checkpoint(
             params=self.params.to_dict(),

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exitwave.cuda_library import why_no_gpu
+from exitwave.cuda_library import has_cuda_module, why_no_gpu
 from exitwave.errors import DeviceError, InvalidArgument
 from exitwave.memory_limit import MemoryLimits
 
@@ -40,8 +40,14 @@ class DescribedDevices:
         """As a run on such devices would be spread."""
         from exitwave import _core
 
-        settings = _core.CpuSettings()
-        settings.emulated = self.count
+        # As the CUDA module of this build plans, else by the same count of bytes without one.
+        with_cuda = has_cuda_module()
+        settings: Any = _core.CudaSettings() if with_cuda else _core.CpuSettings()
+        if with_cuda:
+            settings.devices = list(range(self.count))
+            settings.streams = LANES_PER_GPU
+        else:
+            settings.emulated, settings.gpu_lanes = self.count, LANES_PER_GPU
         settings.batch = batch or 1
         spread = parts or min(frames, self.count * LANES_PER_GPU)
         return Lanes(spread, settings, False, self.cache_bytes if batch is None else None)
@@ -78,11 +84,10 @@ class Lanes:
 
         on_gpus = isinstance(self.settings, _core.CudaSettings)
         settings = type(self.settings)()
-        keys = ("devices", "streams", "deterministic") if on_gpus else ("threads", "emulated")
-        for key in ("batch", *keys):
+        of_cpu = ("threads", "emulated", "gpu_lanes")
+        for key in ("batch", *(("devices", "streams", "deterministic") if on_gpus else of_cpu)):
             setattr(settings, key, getattr(self.settings, key))
-        if on_gpus:
-            settings.wave_bytes = wave_bytes
+        settings.wave_bytes = wave_bytes
         if self.cache_bytes is not None:
             settings.batch = max(1, self.cache_bytes // (2 * LANES_PER_GPU * wave_bytes))
         settings.memory_limit = (limits.host if self.host_is_device else limits.device) or 0

@@ -329,6 +329,7 @@ _PLAIN = (
     "step_memory",
     "square_memory",
     "smoothness",
+    "slice_smoothness",
     "object_tv",
     "object_l1",
     "object_reweighted_l1",

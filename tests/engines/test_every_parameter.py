@@ -94,7 +94,7 @@ def acting_propagation(key: Key) -> dict[str, Any] | None:
     """Where there are slices; where lengths are refined, the near field with a wrong distance."""
     if key.name.startswith("geometry_") or key.name in ("distance_start", "defocus_start"):
         return PROPAGATIONS["near"] | {"distance_m": 2.03e-5}
-    return _THICK if key.name == "slices" else None
+    return _THICK if key.name.startswith("slice") else None
 
 
 @cache

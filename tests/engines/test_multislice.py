@@ -174,6 +174,26 @@ def test_the_error_falls(name):
     assert got.error < 0.1 * got.errors[0][0]
 
 
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
+def test_slices_are_drawn_towards_their_neighbours(device):
+    scan = thick_scan("far", 1, 2)
+    edge = np.concatenate([scan.obj[:, :1], scan.obj, scan.obj[:, -1:]], axis=1)
+    differing = edge[:, :-2] + edge[:, 2:] - 2 * scan.obj
+    reached = np.zeros(scan.obj.shape[-2:], bool)
+    for row, column in np.floor(scan.positions + 0.5).astype(int):
+        reached[row : row + FRAME[0], column : column + FRAME[1]] = True
+
+    got = scan.run(
+        engine("ePIE", slice_smoothness=0.7, object_step=1e-9, probe_start=None),
+        propagation=thick("far"),
+        device=device,
+        parts=3,
+    )
+
+    expected = scan.obj + 0.7 / 2.4 * differing * reached
+    assert relative(got.object, expected) < 1e-5
+
+
 def test_metrics_and_pictures_know_slices():
     scan = thick_scan("far", 2, 1, "tilted apart")
     got = scan.run(engine("ePIE"), propagation=thick("far", TILTS["tilted apart"]))

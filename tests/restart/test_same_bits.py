@@ -33,7 +33,7 @@ def stopped_after(scan: SmallScan, iterations: int, place: Path, *engines: Any, 
     """Run until so many iterations of the chain are done."""
     seen = []
 
-    def stop(state: exitwave.chain.State) -> bool:
+    def stop(state: exitwave.State) -> bool:
         seen.append(state.iteration)
         return len(seen) == iterations
 

@@ -69,7 +69,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "geometry_step"
     )
     projection = "power_bound"
-    pie = "slices group_size object_step probe_step"
+    pie = "slices slice_smoothness group_size object_step probe_step"
     alphas = "object_alpha probe_alpha"
     own = {
         "AP": [projection],
@@ -78,10 +78,11 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": ["slices noise"],
+        "ML": ["slices slice_smoothness noise"],
         "LSQML": ["group_size object_step probe_step noise momentum"],
         "gradient": [
-            "slices group_size noise object_optimiser probe_optimiser object_rate probe_rate",
+            "slices slice_smoothness group_size noise",
+            "object_optimiser probe_optimiser object_rate probe_rate",
             "object_schedule probe_schedule object_start object_stop probe_stop",
             "step_memory square_memory",
         ],
@@ -126,7 +127,9 @@ def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(k
     known |= {"probe_start": None} if key.name == "defocus_start" else {}
     params = engine(key.owner, **known, **{key.name: key.alternative})
     # Slices are refused in a thin object, and lengths along the beam where there are none.
-    thick = {"propagation": NEAR | {"slice_distances_m": 1e-6}} if key.name == "slices" else {}
+    thick = (
+        {"propagation": NEAR | {"slice_distances_m": 1e-6}} if key.name.startswith("slice") else {}
+    )
     near = {"propagation": NEAR} if key.name in ("distance_start", "defocus_start") else {}
 
     used = first_engine(params | thick | near)

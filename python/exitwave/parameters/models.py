@@ -103,10 +103,16 @@ class RAAR(ProjectionParameters):
     exit_wave_storage: engine.ExitWaveStorage = "single"
 
 
-class PieParameters(EngineParameters):
-    """Engines that update object and probe group by group."""
+class SlicedParameters(EngineParameters):
+    """Engines that work with the slices of a thick object."""
 
     slices: engine.Slices = None
+    slice_smoothness: engine.SliceSmoothness = 0.0
+
+
+class PieParameters(SlicedParameters):
+    """Engines that update object and probe group by group."""
+
     group_size: engine.GroupSize = None
     object_step: engine.ObjectStep = 1.0
     probe_step: engine.ProbeStep = 1.0
@@ -134,21 +140,19 @@ class MPIE(RPIE):
     momentum_period: engine.MomentumPeriod = None
 
 
-class ML(EngineParameters):
+class ML(SlicedParameters):
     """Maximum likelihood by preconditioned conjugate gradients."""
 
     name: Literal["ML"] = "ML"
-    slices: engine.Slices = None
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
 
 
-class Gradient(EngineParameters):
+class Gradient(SlicedParameters):
     """Descent along the gradient of a loss, group by group, with an optimiser for each unknown."""
 
     name: Literal["gradient"] = "gradient"
-    slices: engine.Slices = None
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     group_size: engine.GroupSize = None

@@ -152,12 +152,13 @@ def _check_slices(params: Parameters) -> None:
                 "out, or give slice_distances_m as well."
             )
     for index, engine in enumerate(params.engines):
-        slices = getattr(engine, "slices", None)
-        if slices is not None:
-            raise InvalidArgument(
-                f"engines[{index}].slices is {slices}, but nothing says how far they are "
-                "apart; give slice_distances_m in propagation as well, or leave slices out."
-            )
+        for key in ("slices", "slice_smoothness"):
+            value = getattr(engine, key, None)
+            if value:
+                raise InvalidArgument(
+                    f"engines[{index}].{key} is {value}, but nothing says how far slices are "
+                    f"apart; give slice_distances_m in propagation as well, or leave {key} out."
+                )
 
 
 def _check_checkpoint(params: Parameters) -> None:
