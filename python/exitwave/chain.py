@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Any
 
@@ -12,11 +11,11 @@ import numpy.typing as npt
 from exitwave import start
 from exitwave.callbacks import State, ask
 from exitwave.checkpoint import Checkpoint, Checkpoints, EngineStanding, Resumed, Source
-from exitwave.counts import Counts, fingerprint
+from exitwave.counts import Counts
 from exitwave.division import Division
-from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
 from exitwave.errors import DivergenceError
+from exitwave.fingerprint import fingerprint
 from exitwave.first_probe import gather_middle
 from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.interruption import Interruption
@@ -31,6 +30,7 @@ from exitwave.progress import progress_of
 from exitwave.propagate import frame_kernel
 from exitwave.refined import Refinements
 from exitwave.result import Result
+from exitwave.run_clock import RunClock
 from exitwave.sensor import with_sensor
 from exitwave.slices import resampled_images
 from exitwave.slicing import Slicing, stacked
@@ -59,7 +59,7 @@ class Chain:
         source: Source = Source(),  # noqa: B008  frozen
         resumed: Resumed | None = None,
     ) -> None:
-        self._began = time.perf_counter()
+        self._clock = RunClock(params.time_limit)
         self.params = params
         self.ranks = division.ranks
         self.given_positions = division.positions
@@ -82,11 +82,8 @@ class Chain:
             self.probe = placeholder(probe, frame_shape)
         else:
             self.probe = self._first_probe(probe, counts, kernel)
-        self.ranks.agree(
-            lambda: start.check_modes(
-                params.engines, len(self.probe), len(self.object) // self.slices
-            )
-        )
+        modes = len(self.probe), len(self.object) // self.slices
+        self.ranks.agree(lambda: start.check_modes(params.engines, *modes))
         self.arrays_bytes = self._arrays_bytes(params)
         self.problem = make_problem(
             counts,
@@ -109,7 +106,6 @@ class Chain:
         self.stopped: str | None = None
         self._source = source
         self._resumed = resumed
-        self._seconds_before = 0.0
         if not planning:
             self._checkpoints = Checkpoints(params, resumed, self.ranks)
             needed = self._checkpoints.wanted or resumed is not None
@@ -128,7 +124,7 @@ class Chain:
         self.refinements = Refinements.from_standing(checkpoint.refined)
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
-        self._seconds_before = checkpoint.seconds
+        self._clock.before_s = checkpoint.seconds
 
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
@@ -257,44 +253,29 @@ class Chain:
     def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
         params = self.params.engines[number]
         refiner = self._place(params, standing)
-        return EngineRun(
-            number,
-            params,
-            self.problem,
-            self.object,
-            self.probe,
-            standing,
-            refiner,
-            self.slices,
-            self._geometry,
-        )
+        begun = params, self.problem, self.object, self.probe, standing
+        return EngineRun(number, *begun, refiner, self.slices, self._geometry)
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
-        before = time.perf_counter()
-        longest = 0.0
+        self._clock.begin_laps()
         for iteration in engine.iterations():
-            now = time.perf_counter()
-            longest, before = max(longest, now - before), now
+            self._clock.lap()
             progress.advance(engine)
             if self._callback_stops(engine, iteration):
                 self.stopped = "callback"
             else:
-                late = "time_limit" if self._next_is_too_late(engine, longest) else None
+                late = "time_limit" if self._is_late(engine) else None
                 self.stopped = self.ranks.first_given(interruption.reason or late)
             self._keep(engine)
             if self.stopped:
                 return engine.finish()
         return None
 
-    def _next_is_too_late(self, engine: EngineRun, iteration_seconds: float) -> bool:
+    def _is_late(self, engine: EngineRun) -> bool:
         """Whether another iteration, and a checkpoint after it, would pass the time limit."""
         left = engine.params.iterations - len(engine.errors)
-        if self.params.time_limit is None or (
-            left == 0 and engine.number == len(self.params.engines) - 1
-        ):
-            return False
-        end = time.perf_counter() + iteration_seconds + self._checkpoints.seconds
-        return end - self._began > seconds_of(self.params.time_limit)
+        another = left > 0 or engine.number < len(self.params.engines) - 1
+        return another and self._clock.ends_before_next(self._checkpoints.seconds)
 
     def _keep(self, engine: EngineRun) -> None:
         """Write a checkpoint where one is due, or the run stops."""
@@ -317,12 +298,9 @@ class Chain:
             refined=self.refinements.standing(),
             errors=self.errors,
             engine=engine.standing,
-            seconds=self._seconds(),
+            seconds=self._clock.seconds,
         )
         self._checkpoints.write(checkpoint, engine.core)
-
-    def _seconds(self) -> float:
-        return self._seconds_before + time.perf_counter() - self._began
 
     def _callback_stops(self, engine: EngineRun, iteration: int) -> bool:
         callback = self.params.callback
@@ -377,7 +355,7 @@ class Chain:
             error=float(error),
             engines=[engine.name for engine in self.params.engines[: len(self.errors)]],
             params=self.params.to_dict(),
-            seconds=self._seconds(),
+            seconds=self._clock.seconds,
             stopped=self.stopped,
             start=self._start(whole),
             refined=self.refinements.results(),

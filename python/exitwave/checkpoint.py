@@ -74,7 +74,7 @@ class Checkpoint:
         Every parameter of the run.
     source : Source
     fingerprint : dict
-        Of the counts that this rank holds, see :func:`exitwave.counts.fingerprint`.
+        Of the counts that this rank holds, see :func:`exitwave.fingerprint.fingerprint`.
     mask : bool, shape (Y, X)
     start_object : StartObject
     start : dict of arrays

@@ -6,7 +6,6 @@ one array that the core works on - and that is the caller's own where its type a
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -38,8 +37,6 @@ Index = npt.NDArray[np.int64]
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
 # Small, so that the allocator gives the memory back.
 CHUNK_BYTES = 2 << 20
-# Frames that a fingerprint looks at one by one.
-_FINGERPRINT_FRAMES = 8
 
 
 @dataclass(frozen=True)
@@ -252,33 +249,6 @@ def _look_at(
         done += len(chunk)
     watch.check()
     return Counts(target, valid, total, largest, dtype, watch, frames, held, place)
-
-
-def fingerprint(counts: Counts) -> dict[str, Any]:
-    """What tells these counts from any others: shape, type, digests of their mean and of frames.
-
-    The frames are some of those that this rank has.
-    """
-    held = np.arange(counts.frames) if counts.held is None else counts.held
-    some = np.linspace(0, len(held) - 1, _FINGERPRINT_FRAMES).astype(np.int32)
-    chosen = held[np.unique(some)]
-    shape = tuple(int(n) for n in counts.data.shape[1:])
-    frames = np.empty((len(chosen), *shape), counts.dtype)
-    if counts.in_memory:
-        frames[:] = counts.take(chosen)[1]
-    else:
-        counts.read(chosen.astype(np.int32), frames)
-    frames[:, ~counts.mask] = 0
-    return {
-        "shape": (counts.frames, *shape),
-        "dtype": str(counts.dtype),
-        "mean": _digest(counts.mean),
-        "frames": _digest(frames),
-    }
-
-
-def _digest(array: npt.NDArray[Any]) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
 
 
 def counts_to_plan(

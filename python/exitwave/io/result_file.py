@@ -108,7 +108,8 @@ def _write(
     known = geometry or (dataset.geometry if dataset is not None else None)
     with new_hdf5(path, overwrite) as file:
         FILE.stamp(file)
-        file.attrs.update({"file_time": _now(), "NX_class": "NXroot", "default": "entry_1"})
+        file.attrs["file_time"] = datetime.now(UTC).isoformat(timespec="seconds")
+        file.attrs.update({"NX_class": "NXroot", "default": "entry_1"})
         file["cxi_version"] = CXI_VERSION
         entry = _group(file, "entry_1", "NXentry", default="object_phase")
         entry["title"] = (
@@ -165,10 +166,6 @@ def read_start_values(file: h5py.File, source: str) -> Dataset:
         format="result",
         notes=[f"a result holds start values and no counts; those came from {origin}."],
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _group(parent: h5py.Group, name: str, kind: str, default: str | None = None) -> h5py.Group:
@@ -311,7 +308,7 @@ def _write_process(entry: h5py.Group, result: Result, dataset: Dataset | None) -
     process = _group(entry, "process_1", "NXprocess")
     process["program"] = "exitwave"
     process["version"] = exitwave.__version__
-    process["date"] = _now()
+    process["date"] = process.file.attrs["file_time"]
     process["seconds"] = result.seconds
     process["seconds"].attrs["units"] = "s"
     process["engines"] = np.array(result.engines, dtype=h5py.string_dtype())
