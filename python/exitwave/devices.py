@@ -105,25 +105,21 @@ def choose_device(device: str, ranks: Ranks | None = None) -> str:
     """What "auto" stands for: a GPU where one can be used, else the CPU; others stay as they are.
 
     It is the first GPU that does a small piece of work without an error. Processes of an MPI job
-    share all such GPUs of their machines, if each process has one.
+    share the GPUs of their machines, if each process can use those that are its own.
     """
     if device != "auto":
         return device
-    usable = [] if why_no_gpu() else usable_gpus()
-    several = ranks is not None and ranks.size > 1
-    if ranks.any(not usable) if ranks is not None else not usable:
-        return "cpu"
-    if several:
-        return "cuda:" + ",".join(map(str, usable))
-    return f"cuda:{usable[0]}"
-
-
-def usable_gpus() -> list[int]:
-    """Numbers of those that do a small piece of work without an error."""
     from exitwave import _core
 
-    there = range(len(_core.cuda_devices()))
-    return [number for number in there if not _core.why_not_cuda_device(number)]
+    there = 0 if why_no_gpu() else len(_core.cuda_devices())
+    # Only those that are needed: each that is asked gets a context of this process.
+    if ranks is None or ranks.size == 1:
+        usable = (n for n in range(there) if not _core.why_not_cuda_device(n))
+        first = next(usable, None)
+        return "cpu" if first is None else f"cuda:{first}"
+    own = _own_gpus("cuda", there, ranks) if there else []
+    works = bool(own) and not any(_core.why_not_cuda_device(n) for n in own)
+    return "cpu" if ranks.any(not works) else "cuda"
 
 
 def is_gpu(device: str) -> bool:
