@@ -100,6 +100,8 @@ class Chain:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start_probe = self.probe
         self.errors: list[npt.NDArray[np.float64]] = []
+        # Of each frame, as the last engine left them; None: all the same.
+        self.intensities: npt.NDArray[np.float64] | None = None
         self.stopped: str | None = None
         self._source = source
         self._resumed = resumed
@@ -248,7 +250,9 @@ class Chain:
         self.object = self.start_object.grow(
             self.object, params.object_modes, self.box, self.problem.random, self.slices
         )
-        return self._engine_run(number, None)
+        engine = self._engine_run(number, None)
+        engine.start_from(self.intensities)
+        return engine
 
     def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
         params = self.params.engines[number]
@@ -345,6 +349,7 @@ class Chain:
 
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = engine.core.object, engine.core.probe
+        self.intensities = engine.intensities
         self.errors.append(np.array(engine.errors))
 
     def _result(self, error: float) -> Result:
@@ -365,6 +370,7 @@ class Chain:
             seconds=self._seconds(),
             stopped=self.stopped,
             start=self._start(whole),
+            intensities=self.intensities,
             parts=parts,
         )
 

@@ -46,6 +46,9 @@ class Result:
         File the data came from.
     start : dict of arrays
         Start values: "object", "probe", "positions".
+    intensities : float64, shape (N,), or None
+        Intensity of each frame relative to the model ``P O``, where the last engine refined it; the
+        mean of their square roots is 1.
     parts : ObjectParts or None
         None, or, under MPI, which part of the object this process has (``parts.box``); its object
         is that part unless ``parts.whole_here``.
@@ -63,6 +66,7 @@ class Result:
     pixel_size_m: tuple[float, float] | None = None
     source: str | None = None
     start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    intensities: Float64 | None = None
     parts: ObjectParts | None = field(default=None, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Complex64]:

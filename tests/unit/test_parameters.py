@@ -78,7 +78,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
         "ML": ["slices noise"],
-        "LSQML": ["group_size object_step probe_step noise momentum"],
+        "LSQML": ["group_size object_step probe_step noise momentum intensity_start"],
     }
     for name, groups in own.items():
         expected = set(" ".join([every, *groups]).split())
