@@ -52,7 +52,9 @@ struct FactorTerms {
 };
 
 // factor <- ratio factor, with the ratio that brings amplitudes, or counts where the noise is
-// Poisson's, closest to what was measured; 1 for frames without light.
+// Poisson's, closest to what was measured; 1 for frames without light. It must be what the noise
+// model of the residuals says as well: counts beside residuals of amplitudes, whose model has fewer
+// counts than were measured, made object and factors run away from each other.
 struct BringFactor {
   double* factor;        // (part's frames), changed
   double* ratio;         // (frames), written
