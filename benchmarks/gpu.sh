@@ -86,7 +86,8 @@ sanitizer() {
 
 python_tests() {
   "$python" -m pytest -q -x -W ignore::pytest.PytestConfigWarning -p no:cacheprovider -k 'cuda or GPU' -o addopts='--import-mode=importlib' \
-    tests/engines/test_one_iteration.py tests/parallel/test_parts.py tests/parallel/test_blocks.py
+    tests/engines/test_one_iteration.py tests/parallel/test_parts.py tests/parallel/test_blocks.py \
+    tests/engines/test_device_arrays.py tests/parallel/test_pinning.py
 }
 
 benchmark() {

@@ -1,9 +1,11 @@
 # The CUDA backend, target exitwave_cuda: for GPUs, or a stub that says why there is none, or on the
 # host stand-in for the CUDA runtime, with which tests run all of it without a GPU.
 
-set(EXITWAVE_CUDA_SOURCES check.cpp devices.cpp fft.cpp memory.cpp scratch.cpp spans.cpp staging.cpp
+set(EXITWAVE_CUDA_SOURCES arrays.cpp check.cpp devices.cpp fft.cpp memory.cpp scratch.cpp spans.cpp staging.cpp
   stream.cpp)
 list(TRANSFORM EXITWAVE_CUDA_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/csrc/cuda/)
+# What nvcc compiles; the others are the host compiler's.
+set(EXITWAVE_CUDA_KERNELS arrays.cu engine.cu)
 
 function(exitwave_finish_cuda target)
   target_link_libraries(${target} PUBLIC exitwave_core)
@@ -23,16 +25,22 @@ function(exitwave_add_cuda_on_host target)
     add_subdirectory(${PROJECT_SOURCE_DIR}/tests/cpp/cuda_on_host
       ${PROJECT_BINARY_DIR}/cuda_on_host)
   endif()
-  set(engine ${PROJECT_BINARY_DIR}/generated/cuda_engine_on_host.cpp)
-  file(CONFIGURE OUTPUT ${engine} CONTENT "#include \"cuda/engine.cu\"\n")
-  add_library(${target} STATIC ${EXITWAVE_CUDA_SOURCES} ${engine})
+  set(sources ${EXITWAVE_CUDA_SOURCES})
+  foreach(file ${EXITWAVE_CUDA_KERNELS})
+    set(source ${PROJECT_BINARY_DIR}/generated/cuda_on_host_${file}.cpp)
+    file(CONFIGURE OUTPUT ${source} CONTENT "#include \"cuda/${file}\"\n")
+    list(APPEND sources ${source})
+  endforeach()
+  add_library(${target} STATIC ${sources})
   target_compile_definitions(${target} PRIVATE EXITWAVE_CUDA_ON_HOST)
   target_link_libraries(${target} PUBLIC cuda_on_host)
   exitwave_finish_cuda(${target})
 endfunction()
 
 function(exitwave_add_cuda_for_devices target)
-  add_library(${target} STATIC ${EXITWAVE_CUDA_SOURCES} ${PROJECT_SOURCE_DIR}/csrc/cuda/engine.cu)
+  list(TRANSFORM EXITWAVE_CUDA_KERNELS PREPEND ${PROJECT_SOURCE_DIR}/csrc/cuda/
+    OUTPUT_VARIABLE kernels)
+  add_library(${target} STATIC ${EXITWAVE_CUDA_SOURCES} ${kernels})
   set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES "${EXITWAVE_CUDA_ARCHITECTURES}"
     CUDA_RUNTIME_LIBRARY Static)
   # cuFFT's header alone, because beside it may stand the runtime's of another version.

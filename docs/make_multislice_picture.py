@@ -11,13 +11,14 @@ from scipy.ndimage import gaussian_filter
 import exitwave
 from exitwave import specimens
 from exitwave.plots import new_figure, save_figure
+from exitwave.simulation import Simulation
 
 PICTURE = Path(__file__).parent / "images" / "slices.png"
 SLICES = 4
 SHARE = 100  # of the depth of focus of a pixel, pixel^2 / wavelength, from slice to slice
 
 
-def sample() -> exitwave.Simulation:
+def sample() -> Simulation:
     thin = exitwave.simulate(96, 4)
     options = {
         "slices": SLICES,

@@ -40,10 +40,13 @@ def least_bytes(scan: SmallScan, options: dict[str, Any], where: str, **params: 
 def short_limit(scan: SmallScan, options: dict[str, Any], whose: str, **params: Any) -> Any:
     """Room for blocks of two frames, and no more."""
     waves = 8 * len(scan.probe) * len(scan.obj) if options["name"] in ("DM", "RAAR") else 0
-    frame_bytes = 3 * scan.data[0].size * (scan.data.itemsize + waves)
+    frame_bytes = 3 * scan.probe[0].size * (4 + waves)
     if whose == "host":
         return {"host": least_bytes(scan, options, "host", **params) + frame_bytes}
     limit = {"device": least_bytes(scan, options, "device", **params) + frame_bytes}
     if whose == "device":
         return limit
-    return limit | {"host": plan_of(scan, options, **params).arrays_bytes + 2 * frame_bytes}
+    resident = plan_of(scan, options, **params)
+    return limit | {
+        "host": resident.arrays_bytes + resident.engines[0].host_bytes + 2 * frame_bytes
+    }

@@ -18,10 +18,12 @@ from exitwave.cuda_library import why_no_gpu
 FRAMES = 13
 FRAME = (12, 20)
 OBJECT = (22, 33)
-ENGINES = ["AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML", "LSQML"]
+ENGINES = ["AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML", "LSQML", "gradient"]
 PROJECTIONS = ["AP", "DM", "RAAR"]
 PIES = ["ePIE", "rPIE", "mPIE"]
-IN_GROUPS = [*PIES, "LSQML"]
+IN_GROUPS = [*PIES, "LSQML", "gradient"]
+# Engines whose rates follow the number of iterations, with rates that do not.
+STEADY = {"gradient": {"object_schedule": "constant", "probe_schedule": "constant"}}
 NOISES = ["poisson", "amplitude", "gaussian", "anscombe"]
 
 _LENGTHS = {"wavelength_m": 5e-7, "distance_m": 2e-5, "pixel_size_m": (1e-6, 1.3e-6)}

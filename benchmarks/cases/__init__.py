@@ -34,11 +34,11 @@ CaseFunction = Callable[[Settings], Iterator[Measurement]]
 
 def all_cases() -> dict[str, CaseFunction]:
     """Functions of all cases by "group/name", in the order in which they run."""
-    from cases import gpu, memory, multislice, quality, speed, streaming
+    from cases import gpu, memory, multislice, physics, quality, refinement, speed, streaming
 
     named = {}
     for group, functions in (
-        ("quality", quality.CASES | multislice.CASES),
+        ("quality", quality.CASES | physics.CASES | multislice.CASES | refinement.CASES),
         ("speed", speed.SPEED),
         ("threads", speed.THREADS),
         ("memory", memory.CASES),

@@ -10,10 +10,11 @@
 #include <variant>
 
 #include "bindings/bindings.hpp"
-#include "core/communicator.hpp"
+#include "bindings/device_array.hpp"
+#include "bindings/scan.hpp"
 #include "cpu/engine.hpp"
+#include "cuda/arrays.hpp"
 #include "cuda/engine.hpp"
-#include "engines/layout.hpp"
 
 namespace exitwave {
 
@@ -22,184 +23,28 @@ using namespace pybind11::literals;
 
 namespace {
 
-// noconvert() at the arguments refuses any other type, so that nothing is copied in silence.
-template <class T>
-using Array = py::array_t<T, py::array::c_style>;
 using ComplexArray = Array<std::complex<Real>>;
 using Release = py::call_guard<py::gil_scoped_release>;
 
-[[noreturn]] void wrong_shape(const char* argument, const std::string& expected) {
-  throw InvalidArgument(std::string(argument) + ": expected shape " + expected);
-}
-
-Counts counts_of(const py::array& data) {
-  const auto is = [&](auto zero) { return py::isinstance<py::array_t<decltype(zero)>>(data); };
-  if (data.ndim() != 3 || !(data.flags() & py::array::c_style))
-    wrong_shape("data", "(frames, ny, nx), contiguous");
-  if (is(std::uint8_t{})) return {data.data(), CountType::uint8};
-  if (is(std::uint16_t{})) return {data.data(), CountType::uint16};
-  if (is(std::uint32_t{})) return {data.data(), CountType::uint32};
-  if (is(float{})) return {data.data(), CountType::float32};
-  throw InvalidArgument("data: expected uint8, uint16, uint32 or float32");
-}
-
-// Frames that are not in memory: like `empty` (0, Y, X), which gives shape and type, and read by
-// read(frames, target) into target (len(frames), Y, X). Without read there is only a plan of them,
-// as if they were `lent` from memory or not.
-struct FrameSource {
-  int frames;
-  py::array empty;
-  py::object read;
-  bool lent;
-};
-
-// Calls Python, from whatever thread.
-ReadFrames reader_of(const FrameSource& source) {
-  if (source.read.is_none()) return {};
-  return [read = source.read, empty = source.empty](const std::vector<int>& frames, void* target) {
-    const py::gil_scoped_acquire acquire;
-    const py::array_t<int> numbers(py::ssize_t(frames.size()), frames.data());
-    const std::vector<py::ssize_t> shape{py::ssize_t(frames.size()), empty.shape(1),
-                                         empty.shape(2)};
-    // With a base, the array is a view.
-    read(numbers, py::array(empty.dtype(), shape, target, py::none()));
+// Start values, a NumPy or a DeviceArray.
+const Complex* field_data(const char* name, const py::object& given, int modes, int ny, int nx) {
+  const auto checked = [&](const auto& array) {
+    if (array.ndim() != 3 || array.shape(0) != modes || array.shape(1) != ny ||
+        array.shape(2) != nx)
+      wrong_shape(name, "(" + std::to_string(modes) + ", " + std::to_string(ny) + ", " +
+                            std::to_string(nx) + ")");
+    return static_cast<const Complex*>(static_cast<const void*>(array.data()));
   };
-}
-
-// A communicator whose methods are written in Python.
-class PythonCommunicator : public Communicator {
- public:
-  void start(const std::vector<Message>& messages) override {
-    const py::gil_scoped_acquire acquire;
-    py::list list;
-    for (const Message& m : messages)
-      list.append(py::make_tuple(m.rank, py::memoryview::from_memory(m.data, py::ssize_t(m.bytes)),
-                                 m.sent));
-    method("start")(list);
+  if (py::isinstance<DeviceArray>(given)) {
+    const auto& array = given.cast<const DeviceArray&>();
+    if (!array.dtype().equal(py::dtype::of<std::complex<Real>>()))
+      throw py::type_error(std::string(name) + ": expected complex64");
+    return checked(array);
   }
-  void finish() override {
-    const py::gil_scoped_acquire acquire;
-    method("finish")();
-  }
-  void gather(std::vector<double>& values, const std::vector<int>& counts) override {
-    const py::gil_scoped_acquire acquire;
-    // With a base, the array is a view.
-    method("gather")(py::array_t<double>(py::ssize_t(values.size()), values.data(), py::none()),
-                     counts);
-  }
-  bool reaches_devices() const override {
-    const py::gil_scoped_acquire acquire;
-    return method("reaches_devices")().cast<bool>();
-  }
-
- private:
-  py::function method(const char* name) const { return py::get_override(this, name); }
-};
-
-// A scan, what it borrows, and the part of the object that its ranks' parts here reach.
-struct BoundScan {
-  Scan scan;
-  py::object data;
-  py::object communicator;
-  Rect held;
-  std::vector<Rect> tiles;  // of the parts here
-};
-
-std::vector<Corner> corners_of(const char* name, const Array<int>& corner, int frames) {
-  if (corner.size() != 2 * frames) wrong_shape(name, "(frames, 2)");
-  std::vector<Corner> corners;
-  for (int j = 0; j < frames; ++j)
-    corners.push_back({corner.data()[2 * j], corner.data()[2 * j + 1]});
-  return corners;
-}
-
-// Windows lie in the object, and, where positions move, no farther from home than the margin.
-void check_corners(const Scan& s, const std::vector<Corner>& corners) {
-  for (int j = 0; j < s.frames; ++j) {
-    const Corner c = corners[std::size_t(j)];
-    if (c.y < 0 || c.x < 0 || c.y + s.ny > s.object_ny || c.x + s.nx > s.object_nx)
-      throw InvalidArgument("corner: frame " + std::to_string(j) + " leaves the object");
-    const Corner first = s.reach(j);
-    if (s.moves() && (c.y < first.y || c.x < first.x || c.y > first.y + 2 * s.margin ||
-                      c.x > first.x + 2 * s.margin))
-      throw InvalidArgument("corner: frame " + std::to_string(j) + " goes beyond the margin");
-  }
-}
-// y0, x0, y1, x1
-py::tuple box(const Rect& r) { return py::make_tuple(r.y0, r.x0, r.y1, r.x1); }
-
-std::unique_ptr<BoundScan> make_scan(
-    const py::object& data, const Array<bool>& mask, const Array<int>& corner,
-    const Array<Real>& fraction, std::pair<int, int> object_shape,
-    const std::optional<ComplexArray>& kernel, std::vector<std::vector<int>> parts,
-    const py::object& communicator, int rank, std::vector<int> first_part, std::vector<int> place,
-    const std::optional<Array<int>>& home, int margin, const std::optional<Array<Real>>& background,
-    Real saturation) {
-  auto bound = std::make_unique<BoundScan>();
-  Scan& s = bound->scan;
-  const bool in_memory = !py::isinstance<FrameSource>(data);
-  const py::array like = in_memory ? data.cast<py::array>() : data.cast<FrameSource>().empty;
-  s.counts = counts_of(like);
-  s.frames = int(corner.size() / 2);
-  const int counted = in_memory ? int(like.shape(0)) : data.cast<FrameSource>().frames;
-  s.ny = int(like.shape(1));
-  s.nx = int(like.shape(2));
-  if (!in_memory) {
-    // For a plan any address will do.
-    s.counts.data = data.cast<FrameSource>().lent ? like.data() : nullptr;
-    s.read_counts = reader_of(data.cast<FrameSource>());
-  }
-  s.object_ny = object_shape.first;
-  s.object_nx = object_shape.second;
-  if (mask.ndim() != 2 || mask.shape(0) != s.ny || mask.shape(1) != s.nx)
-    wrong_shape("mask", "(ny, nx)");
-  if (background) {
-    if (background->size() != s.ny * s.nx) wrong_shape("background", "(ny, nx)");
-    s.background.assign(background->data(), background->data() + background->size());
-  }
-  s.saturation = saturation;
-  s.valid.assign(mask.data(), mask.data() + mask.size());
-  if (place.empty() && counted != s.frames) wrong_shape("corner", "(frames, 2)");
-  if (fraction.size() != 2 * s.frames) wrong_shape("fraction", "(frames, 2)");
-  s.margin = margin;
-  if (margin > 0) s.home = corners_of("home", home ? *home : corner, s.frames);
-  s.corner = corners_of("corner", corner, s.frames);
-  check_corners(s, s.corner);
-  s.fraction.assign(fraction.data(), fraction.data() + fraction.size());
-  if (kernel) {
-    if (kernel->size() != mask.size()) wrong_shape("kernel", "(ny, nx)");
-    s.near_field = true;
-    const auto* values = reinterpret_cast<const Complex*>(kernel->data());
-    s.kernel.assign(values, values + kernel->size());
-  }
-  for (const std::vector<int>& part : parts)
-    for (const int frame : part)
-      if (frame < 0 || frame >= s.frames) throw InvalidArgument("parts: frame out of range");
-  s.parts = std::move(parts);
-  bound->data = data;
-  bound->held = {0, 0, s.object_ny, s.object_nx};
-  if (communicator.is_none()) return bound;
-  bound->communicator = communicator;
-  s.ranks = {communicator.cast<Communicator*>(), rank, std::move(first_part)};
-  if (rank < 0 || rank + 1 >= int(s.ranks.first_part.size()) ||
-      s.ranks.first_part.back() != int(s.parts.size()) || s.first_part() >= s.end_part())
-    throw InvalidArgument("first_part: each rank needs a part");
-  s.place = std::move(place);
-  if (!s.place.empty() && int(s.place.size()) != s.frames) wrong_shape("place", "(frames)");
-  for (const int place : s.place)
-    if (place < 0 || place >= counted) throw InvalidArgument("place: out of range");
-  const Layout layout(s);
-  bound->held = layout.around(s.first_part(), s.end_part());
-  for (int part = s.first_part(); part < s.end_part(); ++part)
-    bound->tiles.push_back(layout.tile(part));
-  return bound;
-}
-
-const Complex* field_data(const char* name, const ComplexArray& array, int modes, int ny, int nx) {
-  if (array.ndim() != 3 || array.shape(0) != modes || array.shape(1) != ny || array.shape(2) != nx)
-    wrong_shape(name, "(" + std::to_string(modes) + ", " + std::to_string(ny) + ", " +
-                          std::to_string(nx) + ")");
-  return reinterpret_cast<const Complex*>(array.data());
+  // Of any other type, a copy would be made in silence.
+  if (!py::isinstance<ComplexArray>(given))
+    throw py::type_error(std::string(name) + ": expected complex64, contiguous");
+  return checked(given.cast<ComplexArray>());
 }
 
 using Settings = std::variant<CpuSettings, CudaSettings>;
@@ -207,8 +52,8 @@ using Settings = std::variant<CpuSettings, CudaSettings>;
 // An engine, and the scan that it looks at.
 class BoundEngine {
  public:
-  BoundEngine(const py::object& scan, const EngineOptions& options, const ComplexArray& object,
-              const ComplexArray& probe, const Settings& settings)
+  BoundEngine(const py::object& scan, const EngineOptions& options, const py::object& object,
+              const py::object& probe, const Settings& settings)
       : scan_object_(scan), options_(options) {
     const Scan& s = scan.cast<const BoundScan&>().scan;
     object_ny_ = scan.cast<const BoundScan&>().held.ny();
@@ -225,8 +70,12 @@ class BoundEngine {
         field_data("object", object, options.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
     start_object_ = object;
+    const auto* cpu = std::get_if<CpuSettings>(&settings);
+    if (cpu != nullptr &&
+        (py::isinstance<DeviceArray>(object) || py::isinstance<DeviceArray>(probe)))
+      throw InvalidArgument("object, probe: on a GPU, but the engine is not");
     const py::gil_scoped_release release;
-    if (const auto* cpu = std::get_if<CpuSettings>(&settings))
+    if (cpu != nullptr)
       engine_ = make_cpu_engine(*cpu, s, options, o, p);
     else
       engine_ = make_cuda_engine(std::get<CudaSettings>(settings), s, options, o, p);
@@ -234,16 +83,35 @@ class BoundEngine {
 
   Engine& engine() { return *engine_; }
 
+  // Pixels outside all tiles are no part's; they keep the start value.
   ComplexArray object() const {
-    ComplexArray result({options_.object_images(), object_ny_, object_nx_});
-    // Pixels outside all tiles are no part's; they keep the start value.
-    std::copy_n(start_object_.data(), start_object_.size(), result.mutable_data());
+    const bool on_gpu = py::isinstance<DeviceArray>(start_object_);
+    ComplexArray result =
+        on_gpu ? start_object_.cast<const DeviceArray&>().on_host() : ComplexArray(object_shape());
+    if (!on_gpu) {
+      const auto start = start_object_.cast<ComplexArray>();
+      std::copy_n(start.data(), start.size(), result.mutable_data());
+    }
     engine_->get_object(reinterpret_cast<Complex*>(result.mutable_data()));
     return result;
   }
   ComplexArray probe() const {
-    ComplexArray result({options_.probe_modes, ny_, nx_});
+    ComplexArray result(probe_shape());
     engine_->get_probe(reinterpret_cast<Complex*>(result.mutable_data()));
+    return result;
+  }
+  DeviceArray object_on(int device) const {
+    DeviceArray result(device, py::dtype::of<std::complex<Real>>(), object_shape());
+    const void* start = py::isinstance<DeviceArray>(start_object_)
+                            ? start_object_.cast<const DeviceArray&>().data()
+                            : start_object_.cast<ComplexArray>().data();
+    copy_cuda_array(device, result.data(), start, result.bytes());
+    engine_->get_object(static_cast<Complex*>(result.data()));
+    return result;
+  }
+  DeviceArray probe_on(int device) const {
+    DeviceArray result(device, py::dtype::of<std::complex<Real>>(), probe_shape());
+    engine_->get_probe(static_cast<Complex*>(result.data()));
     return result;
   }
   py::array_t<double> position_sums() {
@@ -274,9 +142,13 @@ class BoundEngine {
     const Complex* o =
         field_data("object", object, options_.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options_.probe_modes, ny_, nx_);
-    start_object_ = object;
     const py::gil_scoped_release release;
     engine_->set_fields(o, p);
+  }
+  void set_kernel(const ComplexArray& kernel) {
+    if (!scan().near_field || kernel.size() != py::ssize_t(ny_) * nx_)
+      wrong_shape("kernel", "(ny, nx), in the near field");
+    engine_->set_kernel(reinterpret_cast<const Complex*>(kernel.data()));
   }
   py::tuple gradients() const {
     ComplexArray object({options_.object_images(), object_ny_, object_nx_});
@@ -299,17 +171,31 @@ class BoundEngine {
   }
   static py::object view(const py::object& self, bool of_object) {
     auto& bound = self.cast<BoundEngine&>();
-    Complex* data = of_object ? bound.engine_->object_in_place() : bound.engine_->probe_in_place();
-    if (data == nullptr) return of_object ? bound.object() : bound.probe();
-    const py::array::ShapeContainer shape =
-        of_object ? py::array::ShapeContainer{bound.options_.object_images(), bound.object_ny_,
-                                              bound.object_nx_}
-                  : py::array::ShapeContainer{bound.options_.probe_modes, bound.ny_, bound.nx_};
-    return ComplexArray(shape, reinterpret_cast<std::complex<Real>*>(data), self);
+    const Placed<Complex> at = bound.in_place(of_object);
+    if (at.data == nullptr || at.device != kOnHost)
+      return of_object ? bound.object() : bound.probe();
+    return ComplexArray(of_object ? bound.object_shape() : bound.probe_shape(),
+                        reinterpret_cast<std::complex<Real>*>(at.data), self);
+  }
+  // The array itself where all lanes work on one GPU, else a copy on this one.
+  static DeviceArray view_on(const py::object& self, bool of_object, int device) {
+    auto& bound = self.cast<BoundEngine&>();
+    const Placed<Complex> at = bound.in_place(of_object);
+    if (at.data == nullptr || at.device != device)
+      return of_object ? bound.object_on(device) : bound.probe_on(device);
+    return {self, at.data, py::dtype::of<std::complex<Real>>(),
+            of_object ? bound.object_shape() : bound.probe_shape()};
   }
 
  private:
   const Scan& scan() const { return scan_object_.cast<const BoundScan&>().scan; }
+  DeviceArray::Shape object_shape() const {
+    return {options_.object_images(), object_ny_, object_nx_};
+  }
+  DeviceArray::Shape probe_shape() const { return {options_.probe_modes, ny_, nx_}; }
+  Placed<Complex> in_place(bool of_object) {
+    return of_object ? engine_->object_in_place() : engine_->probe_in_place();
+  }
 
   // Where frames are to be, checked.
   std::pair<std::vector<Corner>, std::vector<Real>> places(const Array<int>& corner,
@@ -323,7 +209,7 @@ class BoundEngine {
 
   py::object scan_object_;
   EngineOptions options_;
-  ComplexArray start_object_;
+  py::object start_object_;
   int object_ny_;
   int object_nx_;
   int ny_;
@@ -362,41 +248,23 @@ void pass_state(Engine& engine, bool saving, const py::function& transfer) {
 }  // namespace
 
 void bind_engine(py::module_& m) {
-  py::class_<Communicator, PythonCommunicator>(
-      m, "Communicator", "Base of classes with start, finish, gather and reaches_devices.")
-      .def(py::init<>());
-  py::class_<FrameSource>(m, "FrameSource")
-      .def(py::init<int, py::array, py::object, bool>(), "frames"_a, "empty"_a, "read"_a, "lent"_a,
-           "Frames that read(numbers, target) reads; `empty` (0, Y, X) has their shape and type.");
-  py::class_<BoundScan>(m, "Scan")
-      .def(py::init(&make_scan), "data"_a, "mask"_a.noconvert(), "corner"_a.noconvert(),
-           "fraction"_a.noconvert(), "object_shape"_a, "kernel"_a.noconvert(), "parts"_a,
-           "communicator"_a = py::none(), "rank"_a = 0, "first_part"_a = std::vector<int>(),
-           "place"_a = std::vector<int>(), "home"_a.noconvert() = py::none(), "margin"_a = 0,
-           "background"_a.noconvert() = py::none(),
-           "saturation"_a = std::numeric_limits<Real>::infinity(),
-           "Counts (N, Y, X) or FrameSource, positions and parts of a scan; borrows the counts. "
-           "With a "
-           "communicator: parts of all ranks, counts of this one's, and the place of each frame "
-           "there. Engines may move frames by at most `margin` pixels from the corners `home`.")
-      .def_property_readonly(
-          "tiles",
-          [](const BoundScan& bound) {
-            py::list tiles;
-            for (const Rect& tile : bound.tiles) tiles.append(box(tile));
-            return tiles;
-          },
-          "With a communicator: rectangles of the parts that this rank holds.");
   py::class_<BoundEngine>(m, "Engine")
-      .def(py::init<const py::object&, const EngineOptions&, const ComplexArray&,
-                    const ComplexArray&, const Settings&>(),
-           "scan"_a, "options"_a, "object"_a.noconvert(), "probe"_a.noconvert(), "settings"_a)
+      .def(py::init<const py::object&, const EngineOptions&, const py::object&, const py::object&,
+                    const Settings&>(),
+           "scan"_a, "options"_a, "object"_a, "probe"_a, "settings"_a,
+           "Start values are NumPy arrays or, on GPUs, DeviceArrays.")
       .def(
           "iterate",
           [](BoundEngine& e, const std::vector<std::vector<int>>& groups, bool update_probe) {
             return e.engine().iterate(groups, update_probe);
           },
           "groups"_a, "update_probe"_a, Release(), "One iteration; frames of each group.")
+      .def(
+          "set_schedule",
+          [](BoundEngine& e, double object, double probe) {
+            e.engine().set_schedule(object, probe);
+          },
+          "object"_a, "probe"_a, "Factors on the steps of the next iterations.")
       .def(
           "finish", [](BoundEngine& e) { e.engine().finish(); }, Release())
       .def(
@@ -423,6 +291,13 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("intensity_factors", &BoundEngine::intensity_factors,
                              "Factor on the waves of each frame, (N,); 0 for frames of others.")
       .def("set_intensity_factors", &BoundEngine::set_intensity_factors, "factors"_a.noconvert())
+      .def("set_kernel", &BoundEngine::set_kernel, "kernel"_a.noconvert())
+      .def(
+          "look_along",
+          [](BoundEngine& e, Unknown unknown, Real yy, Real yx, Real xy, Real xx) {
+            return e.engine().look_along(unknown, {yy, yx, xy, xx});
+          },
+          Release(), "Normal equation of something that all frames have in common.")
       .def("set_fields", &BoundEngine::set_fields, "object"_a.noconvert(), "probe"_a.noconvert())
       .def_property_readonly("gradients", &BoundEngine::gradients,
                              "Of the engine 'losses': of the loss with respect to the conjugates.")
@@ -446,6 +321,20 @@ void bind_engine(py::module_& m) {
           "The array itself where the host can see it, else a copy.")
       .def_property_readonly("probe_view",
                              [](const py::object& self) { return BoundEngine::view(self, false); })
+      .def("object_on", &BoundEngine::object_on, "device"_a, "Copy, a DeviceArray on this GPU.")
+      .def("probe_on", &BoundEngine::probe_on, "device"_a)
+      .def(
+          "object_view_on",
+          [](const py::object& self, int device) {
+            return BoundEngine::view_on(self, true, device);
+          },
+          "device"_a, "The array itself where it is on this GPU in one piece, else a copy there.")
+      .def(
+          "probe_view_on",
+          [](const py::object& self, int device) {
+            return BoundEngine::view_on(self, false, device);
+          },
+          "device"_a)
       .def_property_readonly(
           "memory", [](BoundEngine& e) { return e.engine().memory(); },
           "MemoryUse of each device, then of the host where that is another.");

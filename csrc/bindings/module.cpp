@@ -34,5 +34,7 @@ PYBIND11_MODULE(_core, m) {
 
   exitwave::bind_build(m);
   exitwave::bind_options(m);
+  exitwave::bind_device_array(m);
+  exitwave::bind_scan(m);
   exitwave::bind_engine(m);
 }

@@ -37,6 +37,14 @@ void bind_options(py::module_& m) {
       .value("amplitude", Noise::amplitude)
       .value("gaussian", Noise::gaussian)
       .value("anscombe", Noise::anscombe);
+  py::enum_<OptimiserKind>(m, "Optimiser")
+      .value("adam", OptimiserKind::adam)
+      .value("momentum", OptimiserKind::momentum)
+      .value("sgd", OptimiserKind::sgd);
+  py::enum_<Unknown>(m, "Unknown")
+      .value("distance", Unknown::distance)
+      .value("defocus", Unknown::defocus)
+      .value("map", Unknown::map);
   py::enum_<Positivity>(m, "Positivity")
       .value("none", Positivity::none)
       .value("real", Positivity::real)
@@ -76,7 +84,13 @@ void bind_options(py::module_& m) {
       .def_readwrite("group_size", &EngineOptions::group_size)
       .def_readwrite("intensity_refinement", &EngineOptions::intensity_refinement)
       .def_readwrite("noise", &EngineOptions::noise)
+      .def_readwrite("object_optimiser", &EngineOptions::object_optimiser)
+      .def_readwrite("probe_optimiser", &EngineOptions::probe_optimiser)
+      .def_readwrite("step_memory", &EngineOptions::step_memory)
+      .def_readwrite("square_memory", &EngineOptions::square_memory)
+      .def_readwrite("needs_tangents", &EngineOptions::needs_tangents)
       .def_readwrite("smoothness", &EngineOptions::smoothness)
+      .def_readwrite("slice_smoothness", &EngineOptions::slice_smoothness)
       .def_readwrite("object_tv", &EngineOptions::object_tv)
       .def_readwrite("object_l1", &EngineOptions::object_l1)
       .def_readwrite("object_reweighted_l1", &EngineOptions::object_reweighted_l1)
@@ -103,7 +117,9 @@ void bind_options(py::module_& m) {
       .def_readwrite("emulated", &CpuSettings::emulated)
       .def_readwrite("memory_limit", &CpuSettings::memory_limit)
       .def_readwrite("host_limit", &CpuSettings::host_limit)
-      .def_readwrite("planning", &CpuSettings::planning);
+      .def_readwrite("planning", &CpuSettings::planning)
+      .def_readwrite("gpu_lanes", &CpuSettings::gpu_lanes)
+      .def_readwrite("wave_bytes", &CpuSettings::wave_bytes);
   py::class_<CudaSettings>(m, "CudaSettings")
       .def(py::init<>())
       .def_readwrite("devices", &CudaSettings::devices)
@@ -118,6 +134,9 @@ void bind_options(py::module_& m) {
       .def_readonly("name", &MemoryUse::name)
       .def_readonly("peak", &MemoryUse::peak)
       .def_readonly("uses", &MemoryUse::uses);
+  py::class_<NormalEquation>(m, "NormalEquation")
+      .def_readonly("curvature", &NormalEquation::curvature)
+      .def_readonly("slope", &NormalEquation::slope);
   py::class_<IterationReport>(m, "IterationReport")
       .def_readonly("deviation", &IterationReport::deviation)
       .def_readonly("loss", &IterationReport::loss)

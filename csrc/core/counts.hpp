@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/error.hpp"
+#include "core/place.hpp"
 
 namespace exitwave {
 
@@ -25,6 +26,7 @@ inline std::size_t bytes_of(CountType type) {
 struct Counts {
   const void* data = nullptr;
   CountType type = CountType::uint16;
+  int device = kOnHost;  // where they are: kOnHost, or the number of a GPU
 };
 
 // Calls f with a typed pointer to the counts.

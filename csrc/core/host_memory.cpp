@@ -45,4 +45,15 @@ void HostMemory::read(void* target, const void* source, std::size_t bytes) {
 
 void HostMemory::clear(void* target, std::size_t bytes) { std::memset(target, 0, bytes); }
 
+void HostMemory::write_rows(void* target, const void* source, const Rows& rows) {
+  auto* to = static_cast<unsigned char*>(target);
+  const auto* from = static_cast<const unsigned char*>(source);
+  for (std::size_t row = 0; row < rows.count; ++row)
+    std::memcpy(to + row * rows.target_pitch, from + row * rows.source_pitch, rows.bytes);
+}
+
+void HostMemory::read_rows(void* target, const void* source, const Rows& rows) {
+  write_rows(target, source, rows);
+}
+
 }  // namespace exitwave

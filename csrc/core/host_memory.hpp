@@ -20,6 +20,8 @@ class HostMemory : public Memory {
   void write(void* target, const void* source, std::size_t bytes) override;
   void read(void* target, const void* source, std::size_t bytes) override;
   void clear(void* target, std::size_t bytes) override;
+  void write_rows(void* target, const void* source, const Rows& rows) override;
+  void read_rows(void* target, const void* source, const Rows& rows) override;
 };
 
 }  // namespace exitwave

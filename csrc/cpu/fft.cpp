@@ -1,6 +1,5 @@
 #include "cpu/fft.hpp"
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/shared_library.hpp"
 
 namespace exitwave {
 
@@ -38,21 +38,6 @@ Library library;
 std::mutex mutex;  // guards the library, its planner and the table of plans
 std::map<std::tuple<int, int, FftMaker>, std::shared_ptr<const FftPlan>> plans;
 
-template <class F>
-void bind(void* handle, const std::string& path, const char* name, F& function) {
-  function = reinterpret_cast<F>(dlsym(handle, name));
-  if (function == nullptr)
-    throw DeviceError("FFT library " + path + ": has no " + name +
-                      "; name a library with the FFTW3 single-precision interface in EXITWAVE_FFT");
-}
-
-void* open_library(const std::string& path) {
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle != nullptr) return handle;
-  const char* reason = dlerror();
-  throw DeviceError("FFT library " + path + ": " + (reason ? reason : "cannot be opened"));
-}
-
 // Wisdom is written beside and renamed, so that processes that start together cannot spoil it.
 void save_wisdom() {
   if (library.wisdom_path.empty()) return;
@@ -67,14 +52,16 @@ void save_wisdom() {
 void load_fft_library(const std::string& library_path, const std::string& wisdom_path,
                       bool always) {
   const std::lock_guard lock(mutex);
-  void* handle = open_library(library_path);
+  const SharedLibrary file(
+      "FFT", library_path,
+      "name a library with the FFTW3 single-precision interface in EXITWAVE_FFT");
   Library loaded;
-  bind(handle, library_path, "fftwf_plan_dft_2d", loaded.plan_dft_2d);
-  bind(handle, library_path, "fftwf_execute_dft", loaded.execute_dft);
-  bind(handle, library_path, "fftwf_destroy_plan", loaded.destroy_plan);
-  bind(handle, library_path, "fftwf_import_wisdom_from_filename", loaded.import_wisdom);
-  bind(handle, library_path, "fftwf_export_wisdom_to_filename", loaded.export_wisdom);
-  bind(handle, library_path, "fftwf_version", loaded.version);
+  file.bind("fftwf_plan_dft_2d", loaded.plan_dft_2d);
+  file.bind("fftwf_execute_dft", loaded.execute_dft);
+  file.bind("fftwf_destroy_plan", loaded.destroy_plan);
+  file.bind("fftwf_import_wisdom_from_filename", loaded.import_wisdom);
+  file.bind("fftwf_export_wisdom_to_filename", loaded.export_wisdom);
+  file.bind("fftwf_version", loaded.version);
   loaded.wisdom_path = wisdom_path;
   loaded.always = always;
   plans.clear();

@@ -26,9 +26,6 @@ namespace exitwave {
 // that the compiler knows that no store changes them.
 class CpuLane {
  public:
-  // Operations that run together see a row of each other's results, not more.
-  static constexpr bool kRowByRow = true;
-
   // --- operations -------------------------------------------------------------------------------
 
   // body(pixel)
@@ -253,6 +250,9 @@ class CpuLane {
   void upload(void* target, const void* source, std::size_t bytes) {
     std::memcpy(target, source, bytes);
   }
+
+  // Beside the lane's work where that goes on at the same time.
+  void send(void* target, const void* source, std::size_t bytes) { copy(target, source, bytes); }
 
   // Copies between host and device on a thread beside the lane. Here they are made at once, and the
   // lane works at once, so that there is nothing to wait for.

@@ -14,6 +14,10 @@ struct CpuSettings {
   std::size_t memory_limit = 0;  // bytes of a device, 0: no limit
   std::size_t host_limit = 0;    // bytes that devices may take of the host's memory, 0: no limit
   bool planning = false;         // memory is only counted; the engine cannot run
+  // Emulated devices are planned as GPUs with so many lanes each, and waves of so many bytes for
+  // each frame; 0: they are what they are.
+  int gpu_lanes = 0;
+  std::size_t wave_bytes = 0;
 };
 
 }  // namespace exitwave

@@ -4,6 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include "core/device_sharing.hpp"
+#include "core/gpu_needs.hpp"
 #include "core/scan.hpp"
 #include "core/thread_pool.hpp"
 #include "cuda/check.hpp"
@@ -29,17 +31,15 @@ class CudaBackend {
       : ranks_(scan.ranks),
         first_part_(scan.first_part()),
         parts_(scan.end_part() - scan.first_part()),
-        batch_(batch_for(settings, scan)),
-        host_memory_(settings.host_limit, settings.planning),
-        pool_(settings.planning ? 1 : devices_for(settings, scan)) {
-    for (int i = 0; i < devices_for(settings, scan); ++i)
+        batch_(gpu::batch_for(settings.batch, scan)),
+        sharing_(parts_, int(settings.devices.size()), settings.streams),
+        host_memory_(settings.host_limit, settings.planning, settings.devices),
+        pool_(settings.planning ? 1 : sharing_.devices()) {
+    for (int i = 0; i < sharing_.devices(); ++i)
       devices_.push_back(make_device(settings, settings.devices[std::size_t(i)]));
-    for (int part = first_part_ + parts_ - 1; part >= first_part_; --part) {
-      ++device_of(part).parts;
-      device_of(part).first_part = part;
-    }
-    const Lane::Needs needs(scan, batch_, settings.wave_bytes);
-    for (const auto& device : devices_) add_lanes(*device, settings, scan, needs);
+    host_memory_.reserve("staging", gpu::staging_bytes(sharing_.devices(), sharing_.lanes()));
+    const gpu::LaneNeeds needs(scan, batch_, settings.wave_bytes);
+    for (int i = 0; i < sharing_.devices(); ++i) add_lanes(i, settings, scan, needs);
     if (settings.planning) return;
     for (const auto& one : devices_)
       for (const auto& other : devices_) see_each_other(one->number, other->number);
@@ -48,6 +48,8 @@ class CudaBackend {
   int lanes() const { return int(lanes_.size()); }
   // Frames that a lane takes through a step together.
   int batch() const { return batch_; }
+  // Operations that lanes run together see each other's results at the same pixel only.
+  bool row_by_row() const { return false; }
   const Ranks& ranks() const { return ranks_; }
   // Whether a part belongs to this process; only then has it lanes and memory.
   bool holds(int part) const { return part >= first_part_ && part < first_part_ + parts_; }
@@ -73,12 +75,11 @@ class CudaBackend {
   void for_each_part(F&& f) {
     fork();
     pool_.run([&](int member) {
-      const Device& device = *devices_[std::size_t(member)];
-      const cuda::OnDevice on(device.number);
-      for (int i = 0; i < device.parts; ++i) {
-        const int part = device.first_part + i;
-        const int lane = lane_of(part);
-        f(*lanes_[std::size_t(lane)].lane, lane, part);
+      const cuda::OnDevice on(devices_[std::size_t(member)]->number);
+      const DeviceSharing::Device& shares = sharing_.device(member);
+      for (int i = shares.first_part; i < shares.first_part + shares.parts; ++i) {
+        const int lane = sharing_.lane_of(i);
+        f(*lanes_[std::size_t(lane)].lane, lane, first_part_ + i);
       }
     });
     join();
@@ -97,10 +98,6 @@ class CudaBackend {
     std::unique_ptr<cuda::Stream> stream;
     std::unique_ptr<cuda::Event> start;
     CudaMemory memory;
-    int first_part = 0;
-    int parts = 0;
-    int first_lane = 0;
-    int lanes = 0;
   };
   // Without its lane where memory is only counted.
   struct OwnLane {
@@ -110,31 +107,19 @@ class CudaBackend {
     std::unique_ptr<Lane> lane;
   };
 
-  static int devices_for(const CudaSettings& settings, const Scan& scan) {
-    return std::min(int(settings.devices.size()), scan.end_part() - scan.first_part());
-  }
-
-  // A lane never gets more than the frames of a part.
-  static int batch_for(const CudaSettings& settings, const Scan& scan) {
-    std::size_t most = 1;
-    for (const auto& part : scan.parts) most = std::max(most, part.size());
-    return std::min(settings.batch, int(most));
-  }
-
   static std::unique_ptr<Device> make_device(const CudaSettings& settings, int number) {
     if (settings.planning) return std::make_unique<Device>(settings, number);
     const cuda::OnDevice on(number);
     return std::make_unique<Device>(settings, number);
   }
-  void add_lanes(Device& device, const CudaSettings& settings, const Scan& scan,
-                 const Lane::Needs& needs) {
-    device.first_lane = lanes();
-    device.lanes = std::min(settings.streams, device.parts);
-    for (int i = 0; i < device.lanes; ++i) {
+  void add_lanes(int number, const CudaSettings& settings, const Scan& scan,
+                 const gpu::LaneNeeds& needs) {
+    Device& device = *devices_[std::size_t(number)];
+    for (int i = 0; i < sharing_.device(number).lanes; ++i) {
       OwnLane own;
       own.memory = &device.memory;
       if (settings.planning) {
-        Lane::plan(device.memory, needs);
+        needs.plan(device.memory);
       } else {
         const cuda::OnDevice on(device.number);
         own.done = std::make_unique<cuda::Event>();
@@ -161,43 +146,44 @@ class CudaBackend {
       cuda::check(status, "enabling peer access");
   }
 
-  void fork() {
-    for (const auto& device : devices_) {
-      const cuda::OnDevice on(device->number);
-      device->start->record(*device->stream);
-      for (int i = 0; i < device->lanes; ++i)
-        lanes_[std::size_t(device->first_lane + i)].lane->begin(*device->start, i == 0);
+  // f(device, lane, whether it is the device's first)
+  template <class F>
+  void for_each_lane(F&& f) {
+    for (int number = 0; number < sharing_.devices(); ++number) {
+      Device& device = *devices_[std::size_t(number)];
+      const cuda::OnDevice on(device.number);
+      for (int i = 0; i < sharing_.device(number).lanes; ++i)
+        f(device, lanes_[std::size_t(sharing_.device(number).first_lane + i)], i == 0);
     }
   }
 
+  void fork() {
+    for_each_lane([](Device& device, OwnLane& own, bool first) {
+      if (first) device.start->record(*device.stream);
+      own.lane->begin(*device.start, first);
+    });
+  }
+
   void join() {
-    for (const auto& device : devices_) {
-      const cuda::OnDevice on(device->number);
-      for (int i = 0; i < device->lanes; ++i) {
-        OwnLane& own = lanes_[std::size_t(device->first_lane + i)];
-        own.lane->end();
-        // The only lane of the only device waits for nobody, and nobody for it.
-        if (lanes() > 1) own.done->record(own.lane->stream());
-      }
-    }
+    for_each_lane([&](Device&, OwnLane& own, bool) {
+      own.lane->end();
+      // The only lane of the only device waits for nobody, and nobody for it.
+      if (lanes() > 1) own.done->record(own.lane->stream());
+    });
     for (const auto& device : devices_)
       for (const OwnLane& own : lanes_)
         if (own.lane->stream() != *device->stream) own.done->wait_in(*device->stream);
   }
 
   Device& device_of(int part) {
-    const long number = part - first_part_;
-    return *devices_[std::size_t(number * long(devices_.size()) / parts_)];
-  }
-  int lane_of(int part) {
-    const Device& device = device_of(part);
-    return device.first_lane + int(long(part - device.first_part) * device.lanes / device.parts);
+    return *devices_[std::size_t(sharing_.device_of(part - first_part_))];
   }
 
   Ranks ranks_;
   int first_part_;
   int parts_;  // that are held here
   int batch_;
+  DeviceSharing sharing_;
   PinnedMemory host_memory_;
   ThreadPool pool_;
   std::vector<std::unique_ptr<Device>> devices_;

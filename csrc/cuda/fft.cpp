@@ -1,11 +1,10 @@
 #include "cuda/fft.hpp"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <mutex>
 
 #include "core/error.hpp"
+#include "core/shared_library.hpp"
 #include "cuda/check.hpp"
 
 namespace exitwave::cuda {
@@ -29,14 +28,6 @@ std::mutex mutex;
 // Numbers of pixels are ints in plans.
 constexpr std::ptrdiff_t kMostPixels = std::ptrdiff_t(1) << 30;
 
-template <class F>
-void bind(void* handle, const std::string& path, const char* name, F& function) {
-  function = reinterpret_cast<F>(dlsym(handle, name));
-  if (function == nullptr)
-    throw DeviceError("cuFFT library " + path + ": has no " + name +
-                      "; install nvidia-cufft, or name cuFFT's library in EXITWAVE_CUFFT");
-}
-
 void check_cufft(cufftResult status, const char* tried) {
   if (status == CUFFT_SUCCESS) return;
   cudaGetLastError();
@@ -51,20 +42,17 @@ void check_cufft(cufftResult status, const char* tried) {
 
 void load_cufft(const std::string& path) {
   const std::lock_guard lock(mutex);
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    const char* reason = dlerror();
-    throw DeviceError("cuFFT library " + path + ": " + (reason ? reason : "cannot be opened"));
-  }
+  const SharedLibrary file("cuFFT", path,
+                           "install nvidia-cufft, or name cuFFT's library in EXITWAVE_CUFFT");
   Library loaded;
-  bind(handle, path, "cufftCreate", loaded.create);
-  bind(handle, path, "cufftDestroy", loaded.destroy);
-  bind(handle, path, "cufftSetAutoAllocation", loaded.set_auto_allocation);
-  bind(handle, path, "cufftMakePlanMany", loaded.make_plan_many);
-  bind(handle, path, "cufftSetWorkArea", loaded.set_work_area);
-  bind(handle, path, "cufftSetStream", loaded.set_stream);
-  bind(handle, path, "cufftExecC2C", loaded.execute);
-  bind(handle, path, "cufftGetVersion", loaded.get_version);
+  file.bind("cufftCreate", loaded.create);
+  file.bind("cufftDestroy", loaded.destroy);
+  file.bind("cufftSetAutoAllocation", loaded.set_auto_allocation);
+  file.bind("cufftMakePlanMany", loaded.make_plan_many);
+  file.bind("cufftSetWorkArea", loaded.set_work_area);
+  file.bind("cufftSetStream", loaded.set_stream);
+  file.bind("cufftExecC2C", loaded.execute);
+  file.bind("cufftGetVersion", loaded.get_version);
   library = loaded;
 }
 
@@ -100,7 +88,7 @@ FftPlans::FftPlans(Memory& memory, cudaStream_t stream, int ny, int nx, std::siz
     throw DeviceError(
         "cuFFT: no library is bound; install nvidia-cufft or name cuFFT's library in "
         "EXITWAVE_CUFFT");
-  work_area_.at_least(std::max<std::size_t>(work_bytes, 1));
+  work_area_.at_least(work_bytes);
 }
 
 FftPlans::~FftPlans() = default;

@@ -8,6 +8,7 @@
 
 #include "core/complex.hpp"
 #include "core/direction.hpp"
+#include "core/gpu_needs.hpp"
 #include "core/memory.hpp"
 #include "core/region.hpp"
 #include "core/scan.hpp"
@@ -23,24 +24,7 @@ namespace exitwave {
 // One stream of a device, which must be the current one. Every call queues work and returns; all
 // pointers are the device's unless the argument's name says otherwise.
 class CudaLane {
- private:
-  // Threads that fill the largest device; sums over frames are split until there are so many.
-  static constexpr std::size_t kEnoughThreads = std::size_t(1) << 18;
-  static constexpr int kMostSplits = 16;
-  static constexpr std::size_t kBlocksOfSum = 1024;
-  static constexpr std::size_t kMostTotals = 4;
-  static constexpr std::size_t kRegions = 16;  // that a lane keeps
-
-  static int splits_for(Extent n) {
-    const std::size_t pixels = std::size_t(n.ny) * std::size_t(n.nx);
-    return int(
-        std::min({kEnoughThreads / pixels + 1, std::size_t(kMostSplits), std::size_t(n.frames)}));
-  }
-
  public:
-  // Operations that run together see each other's results at the same pixel only.
-  static constexpr bool kRowByRow = false;
-
   template <class Body>
   using Map = cuda::Map<Body>;
   template <class Body>
@@ -52,36 +36,9 @@ class CudaLane {
   template <class Body>
   using ScatterOverlap = cuda::ScatterOverlap<Body>;
 
-  // What a lane holds of its device's memory, from its beginning on.
-  struct Needs {
-    std::size_t transforms;
-    std::size_t spans;
-    std::size_t partials;  // of totals
-    std::size_t arrived;
-    std::size_t splits;  // of sums over frames
-
-    // For batches of so many frames, each with waves of so many bytes.
-    Needs(const Scan& scan, int batch, std::size_t wave_bytes) {
-      const std::size_t pixels = std::size_t(scan.ny) * std::size_t(scan.nx);
-      const auto blocks = std::size_t(batch) * cuda::blocks_for(pixels);
-      transforms = std::size_t(batch) * wave_bytes;
-      spans = kRegions * std::size_t(scan.object_ny) * sizeof(Span);
-      partials = kMostTotals * sizeof(double) * std::max(blocks, kBlocksOfSum);
-      arrived = std::size_t(batch) * sizeof(unsigned);
-      const int most = splits_for({kMostSplits, 1, scan.ny, scan.nx});
-      splits = most == 1 ? 0 : std::size_t(most) * wave_bytes;
-    }
-  };
-  static void plan(Memory& memory, const Needs& needs) {
-    memory.account("lanes");
-    for (const std::size_t bytes :
-         {needs.transforms, needs.spans, needs.partials, needs.arrived, needs.splits})
-      if (bytes > 0) memory.allocate(bytes);
-  }
-
   // `deterministic`: sums over frames in the order of the frames, whatever the batch.
-  CudaLane(Memory& memory, int device, cudaStream_t stream, const Scan& scan, const Needs& needs,
-           bool deterministic)
+  CudaLane(Memory& memory, int device, cudaStream_t stream, const Scan& scan,
+           const gpu::LaneNeeds& needs, bool deterministic)
       : device_(device),
         stream_(stream),
         deterministic_(deterministic),
@@ -117,7 +74,7 @@ class CudaLane {
   template <class... Operations>
   void run_rows(Extent n, const Operations&... operations) {
     // What is summed here does not come in batches, so its order is always the same.
-    if (n.frames > 0) (sum_frames(n, operations, splits_for(n)), ...);
+    if (n.frames > 0) (sum_frames(n, operations, gpu::splits_for(n)), ...);
   }
   // The same for one that scatters many frames.
   template <class Scatter>
@@ -193,6 +150,12 @@ class CudaLane {
     if (bytes > 0)
       cuda::check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, stream_),
                   "copying between devices");
+  }
+
+  // The same beside the lane's work, of what was there before for_each_part began; called before
+  // frames are given to the lane, and done when for_each_part is.
+  void send(void* target, const void* source, std::size_t bytes) {
+    if (bytes > 0) copy_on(putting_back(), target, source, bytes, cudaMemcpyDefault);
   }
 
   void clear(void* target, std::size_t bytes) {
@@ -297,7 +260,7 @@ class CudaLane {
   template <class T, class Body>
   void add(Extent n, const ScatterAdd<T, Body>& operation, bool in_order) {
     if (operation.corner == nullptr)
-      sum_frames(n, operation, in_order ? 1 : splits_for(n));
+      sum_frames(n, operation, in_order ? 1 : gpu::splits_for(n));
     else if (in_order)
       gather(n, operation);
     else
@@ -319,7 +282,7 @@ class CudaLane {
   template <class Body>
   void add_single_mode(Extent n, const ScatterOverlap<Body>& o) {
     const std::size_t blocks = cuda::blocks_for(std::size_t(n.ny) * std::size_t(n.nx));
-    const int splits = splits_for(n);
+    const int splits = gpu::splits_for(n);
     cuda::launch(stream_, blocks * std::size_t(splits), 0,
                  cuda::OverlapOfOneMode<Body>{n, splits, unsigned(blocks), o});
   }
@@ -360,7 +323,7 @@ class CudaLane {
   }
   // At least one, which also answers for an empty region.
   static std::size_t blocks_of_sum(const cuda::Pieces& pieces) {
-    return std::clamp<std::size_t>(pieces.count(), 1, kBlocksOfSum);
+    return std::clamp<std::size_t>(pieces.count(), 1, gpu::kBlocksOfSum);
   }
 
   void start_copies() {

@@ -6,14 +6,15 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "core/gpu_needs.hpp"
 #include "core/macros.hpp"
 #include "cuda/check.hpp"
 #include "cuda/stream.hpp"
 
 namespace exitwave::cuda {
 
-// Threads of a block, everywhere.
-inline constexpr int kThreads = 256;
+using gpu::blocks_for;
+using gpu::kThreads;
 
 // Shared memory of the block, for launches that ask for it.
 extern __shared__ __align__(16) unsigned char shared_bytes[];
@@ -39,10 +40,6 @@ void launch(cudaStream_t stream, std::size_t blocks, std::size_t shared_memory, 
   config.stream = stream;
   check(cudaLaunchKernelEx(&config, execute<Task>, task), "a launch");
   if (waits_after_each_launch()) wait_on_host(stream);
-}
-
-constexpr std::size_t blocks_for(std::size_t threads) {
-  return (threads + kThreads - 1) / kThreads;
 }
 
 // A body on a thread's own copy, which has looked up what it keeps in registers.

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 
+#include "core/gpu_needs.hpp"
 #include "cuda/stream.hpp"
 
 namespace exitwave::cuda {
@@ -14,7 +15,7 @@ namespace exitwave::cuda {
 class StagingRing {
  public:
   // Copies larger than this wait.
-  static constexpr std::size_t kSegmentBytes = std::size_t(256) << 10;
+  static constexpr std::size_t kSegmentBytes = gpu::kStagingSegment;
 
   explicit StagingRing(cudaStream_t stream) : stream_(stream) {}
   ~StagingRing();
@@ -31,7 +32,7 @@ class StagingRing {
   };
 
   cudaStream_t stream_;
-  std::array<Segment, 4> segments_;
+  std::array<Segment, gpu::kStagingSegments> segments_;
   std::size_t segment_ = 0;
   std::size_t filled_ = 0;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "engines/state.hpp"
 #include "engines/totals.hpp"
 #include "kernels/limits.hpp"
+#include "kernels/slices.hpp"
 #include "kernels/update.hpp"
 
 namespace exitwave {
@@ -88,6 +90,12 @@ class Constraints {
     });
   }
 
+  // The object drawn together along its slices.
+  void smooth_slices() {
+    if (options_.slice_smoothness > 0)
+      backend_.for_each_part([&](Lane& lane, int, int part) { smooth_slices(lane, part); });
+  }
+
   // Limits of single pixels of the object, then its flat region.
   void limit_object() {
     if (options_.clip || options_.positivity != Positivity::none || options_.one_material)
@@ -104,6 +112,20 @@ class Constraints {
   void state(Archive& archive) { archive.number("probe_power", power_); }
 
  private:
+  // Takes the sums of the object, which are zero between updates.
+  void smooth_slices(Lane& lane, int part) {
+    const Region& region = object_sums_.updated(part);
+    const int last = state_.slices() - 1;
+    for (int slice = 0; slice <= last; ++slice)
+      lane.map(region, state_.object_modes(),
+               kernels::SmoothSlice{
+                   object_sums_.sum(part, slice), state_.object(part, std::max(slice - 1, 0)),
+                   state_.object(part, slice), state_.object(part, std::min(slice + 1, last)),
+                   Real(options_.slice_smoothness)});
+    lane.map(region, state_.object_images(),
+             kernels::TakeChange{state_.object(part), object_sums_.sum(part)});
+  }
+
   void limit_pixels(Lane& lane, int part) {
     const Region& region = object_sums_.updated(part);
     const CanvasView<Complex> object = state_.object(part);

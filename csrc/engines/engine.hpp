@@ -7,13 +7,18 @@
 
 #include "core/complex.hpp"
 #include "core/error.hpp"
+#include "core/place.hpp"
 #include "core/scan.hpp"
+#include "kernels/tangents.hpp"
 #include "storage/archive.hpp"
 #include "storage/plan.hpp"
 
 namespace exitwave {
 
 enum class Noise { poisson, amplitude, gaussian, anscombe };
+enum class OptimiserKind { adam, momentum, sgd };
+// What can be refined that all frames have in common.
+enum class Unknown { distance, defocus, map };
 // What is never negative: the object's real part, its phase, or minus its phase.
 enum class Positivity { none, real, phase, negative_phase };
 
@@ -41,7 +46,13 @@ struct EngineOptions {
   int group_size = 1;                 // frames of a group at most
   bool intensity_refinement = false;  // each frame has a factor of its own
   Noise noise = Noise::poisson;
+  OptimiserKind object_optimiser = OptimiserKind::adam;
+  OptimiserKind probe_optimiser = OptimiserKind::adam;
+  double step_memory = 0;
+  double square_memory = 0;
+  bool needs_tangents = false;
   double smoothness = 0;
+  double slice_smoothness = 0;
   double object_tv = 0;
   double object_l1 = 0;
   double object_reweighted_l1 = 0;
@@ -80,6 +91,12 @@ struct IterationReport {
   double cut_power = 0;      // fraction of the probe's power that its supports took away
 };
 
+// Gauss-Newton on amplitudes along one number: its step is slope / curvature.
+struct NormalEquation {
+  double curvature;  // sum of (dA)^2
+  double slope;      // sum of dA (sqrt I - A)
+};
+
 // Bytes in one memory.
 struct MemoryUse {
   std::string name;
@@ -87,8 +104,8 @@ struct MemoryUse {
   std::map<std::string, std::size_t> uses;  // allocated for what
 };
 
-// A reconstruction under way on some device. All arrays are in host memory, C order, one after the
-// other: object (object modes, slices, ny, nx), probe (probe modes, ny, nx).
+// A reconstruction under way on some device. All arrays are in C order, one after the other: object
+// (object modes, slices, ny, nx), probe (probe modes, ny, nx).
 class Engine {
   static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
   static constexpr const char* kNoIntensities = "engine: only LSQML refines intensities";
@@ -102,6 +119,9 @@ class Engine {
   // One iteration. `groups`: frames of each update, for engines that work in groups.
   virtual IterationReport iterate(const std::vector<std::vector<int>>& groups,
                                   bool update_probe) = 0;
+  // Factors on the steps of the next iterations, for engines that have a schedule; an object with 0
+  // is left alone.
+  virtual void set_schedule(double /*object*/, double /*probe*/) {}
   // Brings object and probe into the state that they are handed on in.
   virtual void finish() = 0;
   // Sum of squared amplitude deviations of the present model.
@@ -111,6 +131,10 @@ class Engine {
   // Moves probe and object by whole pixels against the windows; exit waves follow.
   virtual void move_probe(int dy, int dx) = 0;
 
+  // What all frames say about something that they have in common, see kernels/tangents.hpp.
+  virtual NormalEquation look_along(Unknown unknown, const kernels::Along& along) = 0;
+  // Another propagator of the near field, (ny, nx), zero frequency first. Kept waves stay.
+  virtual void set_kernel(const Complex* kernel) = 0;
   // Whether the next iterations find out what each frame says about its position, and what they
   // found: a_yy, a_yx, a_xx, b_y, b_x for each frame of the scan, see kernels/positions.hpp.
   virtual void watch_positions(bool on) = 0;
@@ -137,11 +161,12 @@ class Engine {
   // and parts, and gets this back, goes on as if it had never stopped.
   virtual void state(Archive& archive) = 0;
 
+  // To the host's memory or, on GPUs, to that of any GPU.
   virtual void get_object(Complex* target) = 0;
   virtual void get_probe(Complex* target) = 0;
-  // The array itself where the host can see it, else null.
-  virtual Complex* object_in_place() = 0;
-  virtual Complex* probe_in_place() = 0;
+  // The array itself where all lanes work on one that others can see, else null.
+  virtual Placed<Complex> object_in_place() = 0;
+  virtual Placed<Complex> probe_in_place() = 0;
   // Of each device, then of the host where that is another.
   virtual std::vector<MemoryUse> memory() = 0;
 };

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "engines/conjugate_gradient.hpp"
+#include "engines/gradient.hpp"
 #include "engines/least_squares.hpp"
 #include "engines/losses.hpp"
 #include "engines/pie.hpp"
@@ -28,7 +29,8 @@ std::unique_ptr<Engine> with_noise(Noise noise, const F& make) {
 }
 
 // The engine that the options name, on one backend. `object` (object modes, ny, nx) and `probe`
-// (probe modes, ny, nx) are start values in host memory; `scan` must outlive the engine.
+// (probe modes, ny, nx) are start values, the host's or, on GPUs, those of any GPU; `scan` must
+// outlive the engine.
 template <class Backend>
 std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& settings, const Scan& scan,
                                        const EngineOptions& options, const Complex* object,
@@ -52,6 +54,10 @@ std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& setting
   if (name == "ML")
     return with_noise(options.noise, [&]<class NoiseModel>() {
       return make.template operator()<ConjugateGradient<Backend, NoiseModel>>();
+    });
+  if (name == "gradient")
+    return with_noise(options.noise, [&]<class NoiseModel>() {
+      return make.template operator()<GradientDescent<Backend, NoiseModel>>();
     });
   if (name == "losses")
     return with_noise(options.noise, [&]<class NoiseModel>() {

@@ -1,12 +1,13 @@
 #pragma once
 
-#include <cstring>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/buffer.hpp"
 #include "core/complex.hpp"
+#include "core/place.hpp"
 #include "core/shape.hpp"
 #include "core/view.hpp"
 #include "storage/archive.hpp"
@@ -31,8 +32,7 @@ class Field {
       memory.account(use);
       const Rect& rect = shared_ ? whole : tiles[std::size_t(part)];
       buffers_.back() = Buffer<T>(memory, rect.pixels() * std::size_t(modes));
-      in_place_ = shared_ && memory.shared_with_host();
-      planning_ = memory.planning();
+      memories_.push_back(&memory);
     }
   }
 
@@ -57,32 +57,26 @@ class Field {
     buffers_[std::size_t(stored)].upload(values.data());
   }
 
-  // The whole array where the host sees it, else null.
-  T* in_place() { return in_place_ ? buffers_[0].data() : nullptr; }
+  // The whole array, and where it is, if lanes work on one that the host or users of its GPU see;
+  // else null.
+  Placed<T> in_place() {
+    if (!shared_ || !memories_[0]->reaches(memories_[0]->device())) return {};
+    memories_[0]->finish();
+    return {buffers_[0].data(), memories_[0]->device()};
+  }
 
-  // From and to one host array of the whole. Where tiles overlap they agree.
+  // From and to one array of the whole, the host's or on a GPU. Where tiles overlap they agree.
   void upload(const T* source) {
-    if (shared_) return buffers_[0].upload(source);
-    for (std::size_t part = 0; part < tiles_.size() && !planning_; ++part) {
-      if (buffers_[part].size() == 0) continue;
-      std::vector<T> tile(buffers_[part].size());
-      for_each_row(tiles_[part], [&](std::size_t in_tile, std::size_t in_whole, std::size_t bytes) {
-        std::memcpy(tile.data() + in_tile, source + in_whole, bytes);
-      });
-      buffers_[part].upload(tile.data());
-    }
+    for_each_piece([&](Memory& memory, T* here, const Rows& rows, std::size_t in_whole) {
+      memory.copy_rows_in(here, source + in_whole, rows);
+    });
   }
   // Pixels outside all tiles keep what `target` holds.
-  void download(T* target) const {
-    if (shared_) return buffers_[0].download(target);
-    for (std::size_t part = 0; part < tiles_.size(); ++part) {
-      if (buffers_[part].size() == 0) continue;
-      std::vector<T> tile(buffers_[part].size());
-      buffers_[part].download(tile.data());
-      for_each_row(tiles_[part], [&](std::size_t in_tile, std::size_t in_whole, std::size_t bytes) {
-        std::memcpy(target + in_whole, tile.data() + in_tile, bytes);
-      });
-    }
+  void download(T* target) {
+    for_each_piece([&](Memory& memory, T* here, Rows rows, std::size_t in_whole) {
+      std::swap(rows.target_pitch, rows.source_pitch);
+      memory.copy_rows_out(target + in_whole, here, rows);
+    });
   }
 
   void state(Archive& archive, const std::string& name) {
@@ -91,26 +85,33 @@ class Field {
   }
 
  private:
+  // f(memory, data, rows, offset): rows that are here at `data`, and begin at the offset in an
+  // array of the whole; as if the whole were the source.
   template <class F>
-  void for_each_row(const Rect& tile, F&& f) const {
-    for (int mode = 0; mode < modes_; ++mode)
-      for (int y = tile.y0; y < tile.y1; ++y) {
-        const std::size_t in_tile =
-            std::size_t(mode) * tile.pixels() + std::size_t(y - tile.y0) * std::size_t(tile.nx());
-        const std::size_t in_whole = std::size_t(mode) * whole_.pixels() +
-                                     std::size_t(y - whole_.y0) * std::size_t(whole_.nx()) +
-                                     std::size_t(tile.x0 - whole_.x0);
-        f(in_tile, in_whole, sizeof(T) * std::size_t(tile.nx()));
-      }
+  void for_each_piece(F&& f) {
+    if (shared_)
+      return f(*memories_[0], buffers_[0].data(), Rows::one(buffers_[0].bytes()), std::size_t(0));
+    std::size_t held = 0;
+    for (std::size_t part = 0; part < tiles_.size(); ++part) {
+      if (buffers_[part].size() == 0) continue;
+      Memory& memory = *memories_[held++];
+      const Rect& tile = tiles_[part];
+      const Rows rows{sizeof(T) * std::size_t(tile.nx()), std::size_t(tile.ny()),
+                      sizeof(T) * std::size_t(tile.nx()), sizeof(T) * std::size_t(whole_.nx())};
+      for (int mode = 0; mode < modes_; ++mode)
+        f(memory, buffers_[part].data() + std::size_t(mode) * tile.pixels(), rows,
+          std::size_t(mode) * whole_.pixels() +
+              std::size_t(tile.y0 - whole_.y0) * std::size_t(whole_.nx()) +
+              std::size_t(tile.x0 - whole_.x0));
+    }
   }
 
   Rect whole_;
   std::vector<Rect> tiles_;
   int modes_ = 0;
   bool shared_ = true;
-  bool in_place_ = false;
-  bool planning_ = false;
   std::vector<Buffer<T>> buffers_;
+  std::vector<Memory*> memories_;  // of those that are held here
 };
 
 }  // namespace exitwave

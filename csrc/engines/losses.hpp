@@ -41,7 +41,7 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
                                                            [](Lane&, int) {});
     keep_gradients();
     if (problem_.scan().moves()) find_slopes();
-    return found();
+    return told();
   }
 
   void get_gradients(Complex* object, Complex* probe) override {
@@ -84,14 +84,11 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
     });
   }
 
-  IterationReport found() {
+  IterationReport told() {
     const std::vector<double> rows = totals_.read();
-    const auto sum = [&](int which) {
-      return kernels::Across{rows.data() + which, totals_.row(), this->parts()}.sum();
-    };
     IterationReport report;
-    report.loss = sum(Base::kLoss);
-    report.deviation = sum(Base::kLoss + 1);
+    report.loss = this->found(rows, Base::kLoss);
+    report.deviation = this->found(rows, Base::kLoss + 1);
     return report;
   }
 

@@ -67,7 +67,7 @@ class Model {
     const Real pixels = Real(scan.ny) * Real(scan.nx);
     // Far field transforms are unscaled, so stored waves are sqrt(pixels) times the unitary ones.
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
-    const bool whole_frames = options.needs_whole_frames() || !Lane::kRowByRow;
+    const bool whole_frames = options.needs_whole_frames() || !backend.row_by_row();
     for (int i = 0; i < backend.lanes(); ++i)
       scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames));
   }

@@ -69,35 +69,54 @@ class PartialSums {
   // The same, restricted to what the present group reaches.
   const Region& active_owned(int part) const { return active_owned_[std::size_t(part)]; }
 
-  // Restricts the exchange to `touched` pixels (null: all) and sends: to parts of other ranks, to
-  // those here, or both.
-  void send_away(Lane& lane, int part, const Region* touched) {
-    restrict(part, touched);
-    for (Message& m : messages_)
-      if (m.sender == part && m.other_rank >= 0) pack(lane, m, part, m.at_sender);
-  }
-  void send_here(Lane& lane, int part, const Region* touched) {
-    restrict(part, touched);
-    if (shared_) return;
-    for (Message& m : messages_) {
-      if (m.sender != part || m.other_rank >= 0) continue;
-      pack(lane, m, part, m.at_sender);
-      pass(lane, m, m.at_sender, m.at_owner);
-    }
-  }
+  // Restricts the exchange to `touched` pixels (null: all) and sends what the part has.
   void send(Lane& lane, int part, const Region* touched) {
-    send_away(lane, part, touched);
-    send_here(lane, part, touched);
+    restrict(part, touched);
+    for_each_sent(part, [&](Message& m) {
+      pack(lane, m, part, m.at_sender);
+      if (m.other_rank < 0) lane.copy(m.at_owner.data(), m.at_sender.data(), bytes(m.active));
+    });
+  }
+  // The same in steps, so that what goes to other memories, of ranks or of devices, travels while
+  // the lanes work on: it is packed in one call of for_each_part, and passed on in the next.
+  void pack_away(Lane& lane, int part) {
+    for_each_sent(part, [&](Message& m) {
+      if (m.leaves) pack(lane, m, part, m.at_sender);
+    });
+  }
+  void pass_away(Lane& lane, int part) {
+    for_each_sent(part, [&](Message& m) {
+      if (m.leaves && m.other_rank < 0)
+        lane.send(m.at_owner.data(), m.at_sender.data(), bytes(m.active));
+    });
+  }
+  void send_here(Lane& lane, int part) {
+    for_each_sent(part, [&](Message& m) {
+      if (m.leaves) return;
+      pack(lane, m, part, m.at_sender);
+      lane.copy(m.at_owner.data(), m.at_sender.data(), bytes(m.active));
+    });
+  }
+  // What a part works on in a group, and the messages that it looks at: its own, and those that it
+  // gets from other ranks. `touched`: pixels (null: all).
+  void restrict(int part, const Region* touched) {
+    if (touched != nullptr) {
+      active_[std::size_t(part)] = updated(part).intersected(*touched);
+      active_owned_[std::size_t(part)] = shared_ ? active(part) : owned(part).intersected(*touched);
+    }
+    for (Message& m : messages_)
+      if (m.sender == part || (m.owner == part && !m.sender_is_here))
+        m.active = touched == nullptr ? m.region : m.region.intersected(*touched);
   }
   // The next exchange is of all pixels.
   void choose_all() {
     for (Message& m : messages_) m.active = m.region;
   }
-  // Pixels whose sums go to other ranks.
+  // Pixels whose sums go to other memories.
   Region sent_away(int part) const {
     std::vector<Span> spans;
     for (const Message& m : messages_)
-      if (m.sender == part && m.other_rank >= 0)
+      if (m.sender == part && m.leaves)
         spans.insert(spans.end(), m.region.spans().begin(), m.region.spans().end());
     return Region::from_spans(std::move(spans));
   }
@@ -118,7 +137,7 @@ class PartialSums {
     for (Message& m : messages_) {
       if (m.owner != part) continue;
       pack(lane, m, part, m.at_owner);
-      if (m.other_rank < 0) pass(lane, m, m.at_owner, m.at_sender);
+      if (m.other_rank < 0) lane.copy(m.at_sender.data(), m.at_owner.data(), bytes(m.active));
     }
   }
 
@@ -159,12 +178,20 @@ class PartialSums {
     int owner;
     int sender;
     int other_rank;  // of the part that is not here; -1: both are
+    bool leaves;     // the memory that the sender's sums are in
     bool sender_is_here;
     Region region;
     Region active;
     Parcel at_sender;
     Parcel at_owner;
   };
+
+  // Messages of a part; none where parts share memory.
+  template <class F>
+  void for_each_sent(int part, F&& f) {
+    for (Message& m : messages_)
+      if (m.sender == part && !shared_) f(m);
+  }
 
   template <class T>
   CanvasView<T> view(std::vector<Buffer<T>>& buffers, int part) {
@@ -197,21 +224,10 @@ class PartialSums {
         };
         const bool sends = backend.holds(sender);
         const int other_rank = local ? -1 : ranks_.rank_of(sends ? owner : sender);
+        const bool leaves = !local || &backend.memory(owner) != &backend.memory(sender);
         messages_.push_back(
-            {owner, sender, other_rank, sends, region, region, room(sender), room(owner)});
+            {owner, sender, other_rank, leaves, sends, region, region, room(sender), room(owner)});
       }
-  }
-
-  // What a part works on in a group, and the messages that it looks at: its own, and those that it
-  // gets from other ranks.
-  void restrict(int part, const Region* touched) {
-    if (touched != nullptr) {
-      active_[std::size_t(part)] = updated(part).intersected(*touched);
-      active_owned_[std::size_t(part)] = shared_ ? active(part) : owned(part).intersected(*touched);
-    }
-    for (Message& m : messages_)
-      if (m.sender == part || (m.owner == part && !m.sender_is_here))
-        m.active = touched == nullptr ? m.region : m.region.intersected(*touched);
   }
 
   std::size_t bytes(const Region& region) const {
@@ -234,9 +250,6 @@ class PartialSums {
               reinterpret_cast<Complex*>(parcel.data()));
     lane.pack(m.active, weight_modes_, CanvasView<const Real>(weight(part)),
               reinterpret_cast<Real*>(parcel.data() + weights_at(m)));
-  }
-  void pass(Lane& lane, const Message& m, const Parcel& from, Parcel& to) {
-    lane.copy(to.data(), from.data(), bytes(m.active));
   }
 
   // What the sender has, from its tile to the owner's.

@@ -20,7 +20,8 @@ class Problem {
   using Lane = typename Backend::Lane;
 
   Problem(Backend& backend, const Scan& scan)
-      : scan_(scan),
+      : backend_(backend),
+        scan_(scan),
         layout_(scan),
         fractional_(scan.fractional()),
         corner_(scan.corner),
@@ -68,6 +69,12 @@ class Problem {
       parts_[part].phase_y.upload(phases(frames, fraction, 0, scan_.ny).data());
       parts_[part].phase_x.upload(phases(frames, fraction, 1, scan_.nx).data());
     }
+  }
+  // Another propagator, (ny, nx), zero frequency first.
+  void set_kernel(const Complex* kernel) {
+    for (std::size_t copy = 0; copy < copies_.size(); ++copy)
+      if (backend_.holds(int(copy)))
+        put_kernel(backend_.memory(int(copy)), copies_[copy].kernel, kernel);
   }
   Rect window() const { return {0, 0, scan_.ny, scan_.nx}; }
   // The part of the object that this process holds, as the host's arrays have it.
@@ -169,16 +176,20 @@ class Problem {
     return all;
   }
 
-  // The factor undoes the unscaled pair of transforms around the kernel.
   Images<Complex> scaled_kernel(Memory& memory) const {
     Images<Complex> images(memory, {1, 1, scan_.ny, scan_.nx});
-    std::vector<Complex> scaled = scan_.kernel;
+    put_kernel(memory, images, scan_.kernel.data());
+    return images;
+  }
+  // The factor undoes the unscaled pair of transforms around the kernel.
+  void put_kernel(Memory& memory, Images<Complex>& images, const Complex* kernel) const {
+    std::vector<Complex> scaled(kernel, kernel + std::size_t(scan_.ny) * std::size_t(scan_.nx));
     const Real scale = 1 / (Real(scan_.ny) * Real(scan_.nx));
     for (Complex& value : scaled) value = scale * value;
     memory.copy_from_host(images.view().data, scaled.data(), scaled.size() * sizeof(Complex));
-    return images;
   }
 
+  Backend& backend_;
   const Scan& scan_;
   Layout layout_;
   bool fractional_;

@@ -14,6 +14,7 @@
 #include "engines/positions.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
+#include "engines/tangents.hpp"
 #include "engines/totals.hpp"
 #include "kernels/detector.hpp"
 #include "kernels/update.hpp"
@@ -47,7 +48,8 @@ class Reconstruction : public Engine {
                     options.probe_modes + extra_probe_sums),
         totals_(backend_, problem_.parts(), options.slices),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
-        positions_(backend_, problem_) {
+        positions_(backend_, problem_),
+        tangents_(backend_, problem_, model_, options.needs_tangents) {
     for (int part = 0; part < parts(); ++part) {
       std::vector<int> all(std::size_t(problem_.frames_of(part)));
       std::iota(all.begin(), all.end(), 0);
@@ -70,6 +72,20 @@ class Reconstruction : public Engine {
       return model_.sum_modes(kernels::ModelPower{s.measured(), s.wave.view(), model_.scale()}, s);
     });
   }
+
+  NormalEquation look_along(Unknown unknown, const kernels::Along& along) override {
+    set_all_frames();
+    forget(kLoss, 2);
+    backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
+        tangents_.find(lane, lane_number, model_, s, b, state_.object(part), unknown, along);
+        add_totals<2>(lane, s, b, kLoss);
+      });
+    });
+    const std::vector<double> rows = totals_.read();
+    return {found(rows, kLoss), found(rows, kLoss + 1)};
+  }
+  void set_kernel(const Complex* kernel) override { problem_.set_kernel(kernel); }
 
   void move_probe(int dy, int dx) override {
     Moving(backend_, state_.object(), state_.object_images(), false).move(dy, dx);
@@ -112,8 +128,8 @@ class Reconstruction : public Engine {
   }
   void get_object(Complex* target) override { state_.object().download(target); }
   void get_probe(Complex* target) override { state_.probe().download(target); }
-  Complex* object_in_place() override { return state_.object().in_place(); }
-  Complex* probe_in_place() override { return state_.probe().in_place(); }
+  Placed<Complex> object_in_place() override { return state_.object().in_place(); }
+  Placed<Complex> probe_in_place() override { return state_.probe().in_place(); }
   std::vector<MemoryUse> memory() override {
     std::vector<MemoryUse> all;
     for (const Memory* memory : backend_.memories())
@@ -130,11 +146,11 @@ class Reconstruction : public Engine {
 
   int parts() const { return problem_.parts(); }
 
-  // Frames of the next pass, as numbers in their parts. Those whose sums go to other ranks come
-  // first, so that these travel while the others are worked on.
+  // Frames of the next pass, as numbers in their parts. Those whose sums go to other
+  // memories, of ranks or devices, come first, so that these travel while the others are worked on.
   void set_frames(std::vector<std::vector<int>> numbers) {
     frames_ = std::move(numbers);
-    for (int part = 0; part < parts() && backend_.ranks().communicator != nullptr; ++part) {
+    for (int part = 0; part < parts() && !backend_.shared(); ++part) {
       const std::vector<bool>& touches = touches_others_[std::size_t(part)];
       std::vector<int>& frames = frames_[std::size_t(part)];
       if (touches.empty()) continue;
@@ -213,18 +229,21 @@ class Reconstruction : public Engine {
       });
       model_.add_object_weights(lane, some_frames(part, range), object_sums_.weight(part, 0));
     };
-    if (backend_.ranks().communicator != nullptr) {
+    if (!backend_.shared()) {
       backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+        object_sums_.restrict(part, touched);
         work(lane, lane_number, part, {0, touching(part)});
-        object_sums_.send_away(lane, part, touched);
+        object_sums_.pack_away(lane, part);
       });
-      object_sums_.post(true);
+      if (backend_.ranks().communicator != nullptr) object_sums_.post(true);
     }
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
+      if (backend_.shared()) object_sums_.restrict(part, touched);
+      object_sums_.pass_away(lane, part);
       work(lane, lane_number, part, {touching(part), whole_pass(part).end});
       if (probe_sums == ProbeSums::terms_and_weights)
         model_.add_probe_weights(lane, all_frames(part), probe_sums_.weight(part));
-      object_sums_.send_here(lane, part, touched);
+      object_sums_.send_here(lane, part);
       if (probe_sums == ProbeSums::terms_and_weights) probe_sums_.send(lane, part, nullptr);
     });
   }
@@ -288,6 +307,10 @@ class Reconstruction : public Engine {
   void apply_probe(Lane& lane, int part, const Body& change) {
     if (part >= state_.copies()) return;
     lane.map(state_.window(), state_.probe_modes(), change);
+    probe_stepped(lane, part);
+  }
+  // What follows a step of the probe, in a part that has one.
+  void probe_stepped(Lane& lane, int part) {
     probe_sums_.clear(lane, part);
     constraints_.restrict_probe(lane, part);
     state_.refresh(lane, part);
@@ -307,6 +330,7 @@ class Reconstruction : public Engine {
     if (update_probe && options_.hold_power) constraints_.hold_power();
     if (update_probe) constraints_.smooth_probe();
     constraints_.prior().step();
+    constraints_.smooth_slices();
     constraints_.limit_object();
   }
 
@@ -333,15 +357,16 @@ class Reconstruction : public Engine {
         [&](Lane& lane, int, int part) { totals_.clear(lane, part, found, count); });
   }
 
+  // Of what totals_ read, the sum over parts.
+  double found(const std::vector<double>& rows, int which) const {
+    return kernels::Across{rows.data() + which, totals_.row(), parts()}.sum();
+  }
   // What the iteration found out: the host's one look at the devices.
   IterationReport report() {
     const std::vector<double> rows = totals_.read();
-    const auto sum = [&](int found) {
-      return kernels::Across{rows.data() + found, totals_.row(), parts()}.sum();
-    };
     IterationReport report;
-    report.deviation = sum(kDeviation);
-    report.frames_in_bound = std::lround(sum(kInside));
+    report.deviation = found(rows, kDeviation);
+    report.frames_in_bound = std::lround(found(rows, kInside));
     // All copies of the probe are cut alike.
     const double of = rows[kCutOf];
     report.cut_power = of > 0 ? (rows[kUncut] - rows[kCut]) / of : 0;
@@ -359,22 +384,24 @@ class Reconstruction : public Engine {
   Totals<Backend> totals_;
   Constraints<Backend> constraints_;
   PositionSums<Backend> positions_;
+  Tangents<Backend> tangents_;
   bool watch_positions_ = false;
 
  private:
-  // Which frames of a part reach pixels whose sums go to other ranks.
+  // Which frames of a part reach pixels whose sums go to other memories, wherever they may move.
   std::vector<bool> find_touching(int part) const {
-    if (backend_.ranks().communicator == nullptr || !backend_.holds(part)) return {};
+    if (backend_.shared() || !backend_.holds(part)) return {};
     const Region away = object_sums_.sent_away(part);
     std::vector<bool> touching;
     for (const int frame : problem_.scan().parts[std::size_t(part)]) {
-      const Corner c = problem_.scan().corner[std::size_t(frame)];
-      const Rect window{c.y, c.x, c.y + problem_.scan().ny, c.x + problem_.scan().nx};
+      const Scan& scan = problem_.scan();
+      const Corner c = scan.reach(frame);
+      const Rect window{c.y, c.x, c.y + scan.ny + 2 * scan.margin, c.x + scan.nx + 2 * scan.margin};
       touching.push_back(!away.intersected(window).empty());
     }
     return touching;
   }
-  // How many of the pass do, which come first; 0 without other ranks.
+  // How many of the pass do, which come first; 0 where parts share memory.
   int touching(int part) const {
     const std::vector<bool>& touches = touches_others_[std::size_t(part)];
     if (touches.empty()) return 0;

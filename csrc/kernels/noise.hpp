@@ -12,12 +12,15 @@ namespace exitwave::kernels {
 // Loss per pixel L(I; n) of a model intensity I against n counts, its slope dL/dI and curvature
 // d2L/dI2 (Thibault & Guizar-Sicairos, New J. Phys. 14, 063004 (2012)). The loss is in double
 // precision, because it is the difference of numbers that nearly agree, and 0 where they do.
+// kSlope: what the slope is near I = n, in units of that of squared amplitudes.
 
 // A model pixel darker than this counts as this bright; only slope and curvature see it.
 inline constexpr Real kDarkCounts = Real(1e-6);
 
 // I - n ln I, less what it is at I = n
 struct Poisson {
+  static constexpr double kSlope = 2;
+
   EXITWAVE_HD static double loss(double model, double counts) {
     using std::log;
     const double safe = counts > 0 ? counts : 1.0;
@@ -35,6 +38,7 @@ struct Poisson {
 // (sqrt(I + offset) - sqrt(n + offset))^2
 template <int EighthsOfACount>
 struct SquareRoot {
+  static constexpr double kSlope = 1;
   static constexpr Real kOffset = Real(EighthsOfACount) / 8;
 
   EXITWAVE_HD static double loss(double model, double counts) {
@@ -58,6 +62,8 @@ using Anscombe = SquareRoot<3>;
 
 // (I - n)^2 / (2 (n + 1))
 struct Gaussian {
+  static constexpr double kSlope = 2;
+
   EXITWAVE_HD static double loss(double model, double counts) {
     return (model - counts) * (model - counts) / (2 * (counts + 1));
   }

@@ -59,4 +59,20 @@ struct ExpandThroughSlice {
   }
 };
 
+// change <- one Jacobi step of a slice to the minimum of |O' - O|^2 + strength |D O'|^2, D the
+// differences of neighbouring slices. Before the first and behind the last stand copies of them.
+struct SmoothSlice {
+  CanvasView<Complex> change;  // (modes, ...), written, as the others
+  CanvasView<const Complex> before;
+  CanvasView<const Complex> here;
+  CanvasView<const Complex> behind;
+  Real strength;
+
+  EXITWAVE_HD void operator()(int mode, int y, int x) const {
+    const Complex o = here(mode, y, x);
+    const Complex differing = (before(mode, y, x) - o) + (behind(mode, y, x) - o);
+    change(mode, y, x) = (strength / (1 + 2 * strength)) * differing;
+  }
+};
+
 }  // namespace exitwave::kernels

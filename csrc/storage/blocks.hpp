@@ -53,7 +53,7 @@ class Blocks {
         plan_(plan),
         counts_bytes_(bytes_of(scan.counts.type) * std::size_t(scan.ny) * std::size_t(scan.nx)),
         wave_bytes_(wave_bytes) {
-    if (streams_counts()) counts_home_ = make_counts_home();
+    if (streams_counts()) counts_home_ = make_counts_home(&backend.host_memory());
     for (int part = 0; part < int(scan.parts.size()); ++part)
       parts_.push_back(backend.holds(part) ? make_part(backend, part) : Part{});
     if (!streams_counts() && !streams_waves()) return;
@@ -154,7 +154,7 @@ class Blocks {
   bool streams_counts() const { return plan_.stream_counts; }
   bool streams_waves() const { return wave_bytes_ != 0 && plan_.waves != WaveTier::device; }
   bool counts_in_place(Memory& memory) const {
-    return memory.shared_with_host() && scan_.counts.data != nullptr;
+    return scan_.counts.data != nullptr && memory.reaches(scan_.counts.device);
   }
 
   Part make_part(Backend& backend, int part) {
@@ -170,7 +170,7 @@ class Blocks {
       p.in_user_array = Buffer<int>(memory, p.in_scan.size());
     } else if (!streams_counts()) {
       p.counts = Buffer<unsigned char>(memory, p.in_scan.size() * counts_bytes_);
-      if (!memory.planning()) fill_counts(p);
+      if (!memory.planning()) fill_counts(p, memory);
     }
     if (wave_bytes_ == 0) return p;
     memory.account("exit waves");
@@ -184,13 +184,26 @@ class Blocks {
     return p;
   }
 
-  std::unique_ptr<Home> make_counts_home() const {
+  // `lending`: the host's memory, where lanes come for the frames; null: they are copied once.
+  std::unique_ptr<Home> make_counts_home(Memory* lending = nullptr) const {
     if (scan_.counts.data == nullptr) return std::make_unique<FunctionHome>(scan_.read_counts);
-    return std::make_unique<BorrowedHome>(scan_.counts.data, counts_bytes_);
+    if (lending == nullptr) return std::make_unique<BorrowedHome>(scan_.counts.data, counts_bytes_);
+    const std::size_t stored =
+        scan_.place.empty()
+            ? std::size_t(scan_.frames)
+            : std::size_t(*std::max_element(scan_.place.begin(), scan_.place.end())) + 1;
+    return std::make_unique<BorrowedHome>(scan_.counts.data, counts_bytes_, stored, *lending);
   }
 
-  // Counts of a part, some megabytes at a time.
-  void fill_counts(Part& p) const {
+  // Counts of a part: from another GPU directly, else some megabytes at a time.
+  void fill_counts(Part& p, Memory& memory) const {
+    if (scan_.counts.device != kOnHost)
+      return for_each_run(p.in_scan, [&](int first, int run) {
+        const std::size_t from = std::size_t(p.in_scan[std::size_t(first)]) * counts_bytes_;
+        memory.copy_rows_in(p.counts.data() + std::size_t(first) * counts_bytes_,
+                            static_cast<const unsigned char*>(scan_.counts.data) + from,
+                            Rows::one(std::size_t(run) * counts_bytes_));
+      });
     const std::unique_ptr<Home> home = make_counts_home();
     const std::size_t step = std::max<std::size_t>(1, kUploadBytes / counts_bytes_);
     std::vector<unsigned char> some(std::min(step, p.in_scan.size()) * counts_bytes_);

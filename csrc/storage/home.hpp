@@ -33,11 +33,21 @@ class Home {
   virtual unsigned char* address(int) { return nullptr; }
 };
 
-// Frames in an array of somebody else's, which is only read.
+// Frames in an array of somebody else's, which is only read. It is pinned meanwhile, where
+// `memory`, the host's for lanes that come for frames, can do that.
 class BorrowedHome final : public Home {
  public:
   BorrowedHome(const void* data, std::size_t frame_bytes)
       : data_(static_cast<unsigned char*>(const_cast<void*>(data))), frame_bytes_(frame_bytes) {}
+  BorrowedHome(const void* data, std::size_t frame_bytes, std::size_t frames, Memory& memory)
+      : BorrowedHome(data, frame_bytes) {
+    if (memory.pin(data, frames * frame_bytes)) pinned_by_ = &memory;
+  }
+  ~BorrowedHome() override {
+    if (pinned_by_ != nullptr) pinned_by_->let_go(data_);
+  }
+  BorrowedHome(const BorrowedHome&) = delete;
+  BorrowedHome& operator=(const BorrowedHome&) = delete;
 
   void read(const std::vector<int>& frames, void* target) override;
   void write(const std::vector<int>& frames, const void* source) override;
@@ -46,6 +56,7 @@ class BorrowedHome final : public Home {
  private:
   unsigned char* data_;
   std::size_t frame_bytes_;
+  Memory* pinned_by_ = nullptr;
 };
 
 // Frames that a function reads, from a file for example; called on a thread of its own.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.device_arrays import on_host
 from exitwave.errors import InvalidArgument
 from exitwave.parameters.messages import show
 from exitwave.ranks import Ranks
@@ -19,6 +20,8 @@ Complex64 = npt.NDArray[np.complex64]
 @dataclass(frozen=True)
 class State:
     """What a callback sees after an iteration. Arrays are the run's own, read-only.
+
+    With output "device" object and probe are CuPy arrays, which must not be written to either.
 
     Attributes
     ----------
@@ -109,7 +112,7 @@ def _checked(change: Change, seen: State, whole: bool) -> Change:
 
 
 def _values(name: str, given: Any, like: Complex64) -> Complex64:
-    array = np.asarray(given)
+    array = np.asarray(on_host(name, given))
     shapes = [like.shape, like.shape[1:]] if len(like) == 1 else [like.shape]
     if array.dtype.kind != "c" or array.shape not in shapes:
         raise InvalidArgument(

@@ -16,17 +16,20 @@ from exitwave.counts import Counts, fingerprint
 from exitwave.division import Division
 from exitwave.durations import seconds_of
 from exitwave.engine_run import EngineRun, core_options
-from exitwave.errors import DivergenceError, InvalidArgument
+from exitwave.errors import DivergenceError
 from exitwave.first_probe import gather_middle
+from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
 from exitwave.object_parts import ObjectParts
+from exitwave.output import Output
 from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.propagate import frame_kernel
+from exitwave.refined import Refinements
 from exitwave.result import Result
 from exitwave.sensor import with_sensor
 from exitwave.slices import resampled_images
@@ -95,10 +98,13 @@ class Chain:
             self.arrays_bytes,
             planning,
             self.slicing,
+            device_arrays_bytes=self.arrays_bytes if params.output == "device" else 0,
         )
+        self._output = Output.of(params.output, division.lanes)
         if params.scale_start and not planning and resumed is None:
             self.probe = scaled_probe(self.problem, self.object, self.probe)
         self.start_probe = self.probe
+        self.refinements = Refinements()
         self.errors: list[npt.NDArray[np.float64]] = []
         # Of each frame, as the last engine left them; None: all the same.
         self.intensities: npt.NDArray[np.float64] | None = None
@@ -112,24 +118,19 @@ class Chain:
             self._fingerprint = self.ranks.agree(lambda: fingerprint(counts) if needed else {})
         if resumed is not None:
             self._go_back_to(resumed.checkpoint)
+        self._geometry = GeometryRefiner(params, self.problem, self.refinements)
 
     def _go_back_to(self, checkpoint: Checkpoint) -> None:
-        self.ranks.agree(lambda: self._compare_with(checkpoint.fingerprint))
+        self.ranks.agree(lambda: checkpoint.check_data(self._fingerprint))
         self.start_object = checkpoint.start_object
         self.squeeze = checkpoint.squeeze
         self.object, self.probe = checkpoint.object, checkpoint.probe
         self.slices = self._slices_of(len(checkpoint.errors))
         self._present = checkpoint.positions
+        self.refinements = Refinements.from_standing(checkpoint.refined)
         self.errors = list(checkpoint.errors)
         self.problem.random.bit_generator.state = checkpoint.random
         self._seconds_before = checkpoint.seconds
-
-    def _compare_with(self, fingerprint: dict[str, Any]) -> None:
-        if self._fingerprint != fingerprint:
-            raise InvalidArgument(
-                "data are not those that the checkpoint was made with: their shape, type or counts "
-                "differ; give the same data."
-            )
 
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
@@ -179,7 +180,7 @@ class Chain:
         parts = self._object_parts("all")
         whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
-        cut = self.ranks.agree(lambda: resampled_images(whole, old_m, new_m))
+        cut = self.ranks.agree(lambda: resampled_images(np.asarray(whole), old_m, new_m))
         y0, x0, y1, x1 = self.box
         self.object = cut if parts is None else np.ascontiguousarray(cut[:, y0:y1, x0:x1])
         self.start_object.growths.append({"from_m": old_m, "to_m": new_m})
@@ -195,15 +196,18 @@ class Chain:
     ) -> PositionRefiner | None:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
-        if self.positions is not given:
+        if self.positions is not given or "distance_m" in self.refinements.histories:
+            self.problem.kernel = self._geometry.kernel
             self.problem.place(self.positions)
-        if params.position_start is None:
+        if params.position_start is None and params.map_start is None:
             return None
         bounds = Bounds.around(
             given, params.position_limit_px, division.object_shape, division.frame_shape
         )
         radius_px = None if standing is None else standing.search_radius_px
-        self._refiner = PositionRefiner(params, given, self.positions, bounds, radius_px)
+        self._refiner = PositionRefiner(
+            params, given, self.positions, bounds, radius_px, self.refinements
+        )
         return self._refiner
 
     def run(self) -> Result:
@@ -257,8 +261,17 @@ class Chain:
     def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
         params = self.params.engines[number]
         refiner = self._place(params, standing)
-        fields = self.object, self.probe
-        return EngineRun(number, params, self.problem, *fields, standing, refiner, self.slices)
+        return EngineRun(
+            number,
+            params,
+            self.problem,
+            self.object,
+            self.probe,
+            standing,
+            refiner,
+            self.slices,
+            self._geometry,
+        )
 
     def _iterate(self, engine: EngineRun, interruption: Interruption, progress: Any) -> None:
         before = time.perf_counter()
@@ -290,9 +303,7 @@ class Chain:
     def _keep(self, engine: EngineRun) -> None:
         """Write a checkpoint where one is due, or the run stops."""
         iterations = len(engine.errors) + sum(map(len, self.errors))
-        if not self._checkpoints.wanted:
-            return
-        if self.stopped is None and not self._checkpoints.due(iterations):
+        if not self._checkpoints.due(iterations, stopping=self.stopped is not None):
             return
         checkpoint = Checkpoint(
             params=self.params.to_dict(),
@@ -307,6 +318,7 @@ class Chain:
             object=engine.core.object,
             probe=engine.core.probe,
             positions=self.positions,
+            refined=self.refinements.standing(),
             errors=self.errors,
             engine=engine.standing,
             seconds=self._seconds(),
@@ -329,26 +341,29 @@ class Chain:
                 engine.number,
                 iteration,
                 engine.errors[-1],
-                _read_only(self._with_slices(core.object_view if obj is None else obj)),
-                _read_only(core.probe_view),
+                self._with_slices(self._output.show(core, "object"))
+                if obj is None
+                else _read_only(self._with_slices(obj)),
+                self._output.show(core, "probe"),
                 _read_only(self.positions.view()),
             )
 
         whole = self.ranks.size == 1 or self.params.gather is not False
         change = ask(callback, state, self.ranks, whole=whole)
+        self._output.finish()
         if change.object is not None or change.probe is not None:
-            new = core.object if change.object is None else self._cut(change.object)
-            core.set_fields(new, core.probe if change.probe is None else change.probe)
+            obj = core.object if change.object is None else self._cut(change.object, core.object)
+            core.set_fields(obj, core.probe if change.probe is None else change.probe)
         return change.stop
 
-    def _cut(self, obj: Complex64) -> Complex64:
-        """This rank's part of a whole object, (K S, A, B)."""
+    def _cut(self, obj: Complex64, old: Complex64) -> Complex64:
+        """This rank's part of a whole object, (K S, A, B); as it was where no frame reaches."""
         y0, x0, y1, x1 = self.box
-        images = obj.reshape(-1, *obj.shape[-2:])
-        return np.ascontiguousarray(images[:, y0:y1, x0:x1])
+        images = obj.reshape(-1, *obj.shape[-2:])[:, y0:y1, x0:x1]
+        return np.where(self.problem.division.reached, images, old)
 
     def _take(self, engine: EngineRun) -> None:
-        self.object, self.probe = engine.core.object, engine.core.probe
+        self.object, self.probe = self._output.take(engine.core)
         self.intensities = engine.intensities
         self.errors.append(np.array(engine.errors))
 
@@ -360,8 +375,8 @@ class Chain:
         obj = self._with_slices(self.object if obj is None else obj)
         squeeze = self.squeeze and len(obj) == 1
         return Result(
-            object=obj[0] if squeeze else obj,
-            probe=probe,
+            object=self._output.hand_out(obj[0] if squeeze else obj),
+            probe=self._output.hand_out(probe),
             positions=self.positions,
             errors=self.errors,
             error=float(error),
@@ -371,12 +386,13 @@ class Chain:
             stopped=self.stopped,
             start=self._start(whole),
             intensities=self.intensities,
+            refined=self.refinements.results(),
             parts=parts,
         )
 
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:
         """Start values of the run; the object where it is ``whole`` here, else this rank's part."""
-        obj = self.start_object.cut(None if whole else self.box)
+        obj = np.asarray(self.start_object.cut(None if whole else self.box))
         return {
             "object": obj if self.slicing is None else stacked(obj, self.slicing.start),
             "probe": self.start_probe,

@@ -95,6 +95,8 @@ class Checkpoint:
         The present engine, which is number ``len(errors)`` of the chain.
     seconds : float
         Wall time so far.
+    refined : dict
+        What is refined besides, see :class:`exitwave.refined.Refinements`.
     ranks : int
         That share the run.
     token : str
@@ -118,9 +120,18 @@ class Checkpoint:
     errors: list[npt.NDArray[np.float64]]
     engine: EngineStanding
     seconds: float
+    refined: dict[str, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)
     ranks: int = 1
     token: str = ""
     version: str = exitwave.__version__
+
+    def check_data(self, fingerprint: dict[str, Any]) -> None:
+        """Refuse counts that are not those of the run."""
+        if self.fingerprint != fingerprint:
+            raise InvalidArgument(
+                "data are not those that the checkpoint was made with: their shape, type or counts "
+                "differ; give the same data."
+            )
 
 
 @dataclass(frozen=True)
@@ -160,11 +171,11 @@ class Checkpoints:
     def wanted(self) -> bool:
         return self._place is not None
 
-    def due(self, iterations: int) -> bool:
+    def due(self, iterations: int, *, stopping: bool) -> bool:
         """Whether one is to be written after so many iterations of the chain; the same on all
         ranks, whose clocks differ."""
-        if self._place is None:
-            return False
+        if self._place is None or stopping:
+            return self._place is not None
         after_iterations = self._every is not None and iterations % self._every == 0
         late = time.monotonic() - self._written_at >= self._period
         return after_iterations or (self._period < np.inf and self._ranks.any(late))

@@ -89,12 +89,24 @@ def _gpu(build: dict[str, Any] | str) -> str:
         return build
     from exitwave import _core
     from exitwave.cuda_library import load_cufft_library, why_no_gpu
+    from exitwave.devices import choose_device
 
+    automatic = f"; device 'auto' is {choose_device('auto')!r}"
     if reason := why_no_gpu():
-        return f"none: {reason}"
-    devices = ", ".join(f"{d.name} {d.bytes / 1e9:.0f} GB" for d in _core.cuda_devices())
+        return f"none: {reason}{automatic}"
+    devices = ", ".join(
+        f"{gpu.name} {gpu.bytes / 1e9:.0f} GB{_trouble(number)}"
+        for number, gpu in enumerate(_core.cuda_devices())
+    )
     cufft = f"cuFFT {_core.build_info()['cufft_version']} ({load_cufft_library()})"
-    return f"{devices}, by {build['cuda_runtime']}, {cufft}"
+    return f"{devices}, by {build['cuda_runtime']}, {cufft}{automatic}"
+
+
+def _trouble(gpu: int) -> str:
+    from exitwave import _core
+
+    reason = _core.why_not_cuda_device(gpu)
+    return f" (cannot be used: {reason})" if reason else ""
 
 
 def _mpi() -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.device_arrays import (
+    LARGEST_COUNT,
+    bad_count,
+    counts_on_gpu,
+    on_gpu,
+    summary_on_gpu,
+)
 from exitwave.errors import FileFormatError, InvalidArgument
 from exitwave.file_watch import FileWatch
 from exitwave.ranks import ALONE
@@ -31,13 +37,9 @@ Index = npt.NDArray[np.int64]
 # Types that the core reads as they are.
 _NATIVE = (np.uint8, np.uint16, np.uint32, np.float32)
 # Small, so that the allocator gives the memory back.
-_CHUNK_BYTES = 2 << 20
-# Bytes read for each byte needed that are worth a warning.
-_WASTEFUL = 2.0
+CHUNK_BYTES = 2 << 20
 # Frames that a fingerprint looks at one by one.
 _FINGERPRINT_FRAMES = 8
-# Counts become single precision on their way through the core.
-_LARGEST = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Counts:
     Attributes
     ----------
     data : uint8, uint16, uint32 or float32, shape (N, Y, X); or what is read in pieces
+        Here or, for engines on GPUs, on one of them.
     mask : bool, shape (Y, X), True = valid
     mean : float64, shape (Y, X)
         Mean frame; 0 at invalid pixels.
@@ -89,7 +92,8 @@ class Counts:
 
     @property
     def bytes_in_memory(self) -> int:
-        return self.frame_bytes * len(self.data) if self.in_memory else 0
+        """Of the host's."""
+        return self.frame_bytes * len(self.data) if isinstance(self.data, np.ndarray) else 0
 
     def take(self, frames: Index) -> tuple[Index, npt.NDArray[Any]]:
         """Those of some frames that this rank has: their numbers, and their counts as stored."""
@@ -97,11 +101,16 @@ class Counts:
             frames = frames[np.isin(frames, self.held)]
         if len(frames) == 0:
             return frames, np.empty((0, *self.data.shape[1:]), self.data.dtype)
-        return frames, self.data[frames if self.place is None else self.place[frames]]
+        return frames, _some(self.data, frames if self.place is None else self.place[frames])
 
     @property
     def in_memory(self) -> bool:
-        return isinstance(self.data, np.ndarray)
+        """Of the host or of a GPU: nothing needs to be read."""
+        return isinstance(self.data, np.ndarray) or self.on_gpu
+
+    @property
+    def on_gpu(self) -> bool:
+        return on_gpu(self.data)
 
     @property
     def frame_bytes(self) -> int:
@@ -123,7 +132,7 @@ class Counts:
     def read(self, frames: npt.NDArray[np.int32], target: npt.NDArray[Any]) -> None:
         """Frames, by their numbers, from data that are not in memory; the core calls it."""
         self.ahead.use(len(frames))
-        step = max(1, _CHUNK_BYTES // self.frame_bytes)
+        step = max(1, CHUNK_BYTES // self.frame_bytes)
         first = 0
         while first < len(frames):
             run = 1
@@ -193,7 +202,8 @@ def read_counts(
     """
     ranks = ALONE if division is None else division.ranks
     held = None if division is None else division.held_frames
-    own = ranks.agree(lambda: _look_at(data, mask, host_bytes, held))
+    stays = division is not None and bool(division.lanes.gpus)
+    own = ranks.agree(lambda: _look_at(data, mask, host_bytes, held, stays))
     total = ranks.sum(own.mean)
     ranks.agree(lambda: _check_total(total))
     return replace(own, mean=total / own.frames, largest=ranks.largest(own.largest))
@@ -204,12 +214,19 @@ def _check_total(total: npt.NDArray[np.float64]) -> None:
         raise InvalidArgument("data has no counts at valid pixels; check data and mask.")
 
 
-def _look_at(data: Any, mask: Any, host_bytes: int | None, held: Index | None) -> Counts:
+def _look_at(
+    data: Any, mask: Any, host_bytes: int | None, held: Index | None, stays_on_gpu: bool
+) -> Counts:
     """The held frames; ``mean`` is their sum yet."""
     data = checked_data(data)
     valid = _checked_mask(mask, tuple(data.shape[1:]))
     watch = FileWatch(data)
     frames, *shape = data.shape
+    if stays_on_gpu and on_gpu(data):
+        data = counts_on_gpu(data, valid, _NATIVE)
+        runs = [(0, frames)] if held is None else _runs(held)
+        total, largest = summary_on_gpu(data, valid, runs)
+        return Counts(data, valid, total, largest, data.dtype, watch, frames, held)
     count = frames if held is None else len(held)
     place = None
     in_memory = isinstance(data, np.ndarray) and data.flags.c_contiguous
@@ -235,28 +252,6 @@ def _look_at(data: Any, mask: Any, host_bytes: int | None, held: Index | None) -
         done += len(chunk)
     watch.check()
     return Counts(target, valid, total, largest, dtype, watch, frames, held, place)
-
-
-def warn_of_chunks(counts: Counts, *, in_groups: bool) -> None:
-    """Warn where counts stay in a file whose chunks make a run read much more than it needs.
-
-    ``in_groups``: some engine draws its frames from all over the scan.
-    """
-    chunks = getattr(counts.data, "chunks", None)
-    if counts.in_memory or chunks is None:
-        return
-    from exitwave.io.rechunk import reading_factor
-
-    run = 1 if in_groups else max(1, _CHUNK_BYTES // counts.frame_bytes)
-    factor = reading_factor(chunks, counts.data.shape, run)
-    if factor >= _WASTEFUL:
-        shape = " x ".join(map(str, chunks))
-        warnings.warn(
-            f"data stay in their file, whose chunks of {shape} make a pass read about "
-            f"{factor:.1f} times what it needs; write it anew with one frame per chunk: exitwave "
-            f"rechunk {counts.data.file.filename} NEW_FILE --data {counts.data.name}.",
-            stacklevel=4,
-        )
 
 
 def fingerprint(counts: Counts) -> dict[str, Any]:
@@ -286,7 +281,9 @@ def _digest(array: npt.NDArray[Any]) -> str:
     return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
 
 
-def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Counts:
+def counts_to_plan(
+    data: Any, mask: Any, host_bytes: int | None = None, *, on_gpus: bool = False
+) -> Counts:
     """What :func:`read_counts` would return, with nothing read: only shape and type are right."""
     data = _with_shape(data)
     if len(data.shape) != 3 or data.dtype.kind not in "uif":
@@ -297,15 +294,15 @@ def counts_to_plan(data: Any, mask: Any, host_bytes: int | None = None) -> Count
     mask = _checked_mask(mask, tuple(data.shape[1:]))
     native = data.dtype.newbyteorder("=")
     dtype = native if native in _NATIVE else np.dtype(np.float32 if native.kind == "f" else "u4")
-    if not isinstance(data, np.ndarray) and not _stays_in_file(
-        data, dtype.itemsize * math.prod(data.shape), host_bytes
-    ):
+    stays = _stays_in_file(data, dtype.itemsize * math.prod(data.shape), host_bytes)
+    if not isinstance(data, np.ndarray) and not stays and not (on_gpus and on_gpu(data)):
         data = np.broadcast_to(dtype.type(0), data.shape)
     return Counts(data, mask, np.zeros(data.shape[1:]), 1.0, dtype, FileWatch(None), len(data))
 
 
 def _stays_in_file(data: Any, size: int, host_bytes: int | None) -> bool:
-    return not isinstance(data, np.ndarray) and host_bytes is not None and size > host_bytes / 2
+    in_memory = isinstance(data, np.ndarray) or on_gpu(data)
+    return not in_memory and host_bytes is not None and size > host_bytes / 2
 
 
 def _with_shape(data: Any) -> Any:
@@ -343,7 +340,7 @@ def _checked_mask(mask: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
 def _chunks(data: Any, held: Index | None = None) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """Frames that follow each other, some at a time, with the number of the first."""
     frame_bytes = data.dtype.itemsize * data.shape[1] * data.shape[2]
-    step = max(1, _CHUNK_BYTES // frame_bytes)
+    step = max(1, CHUNK_BYTES // frame_bytes)
     for begin, end in [(0, data.shape[0])] if held is None else _runs(held):
         for first in range(begin, end, step):
             yield first, _read(data, slice(first, min(first + step, end)))
@@ -357,12 +354,19 @@ def _runs(frames: Index) -> list[tuple[int, int]]:
 
 def _read(data: Any, frames: slice) -> npt.NDArray[Any]:
     try:
+        if on_gpu(data):
+            return np.asarray(data.images(range(frames.start, frames.stop)))
         return np.asarray(data[frames])
     except (OSError, RuntimeError) as error:  # h5py raises both
         raise FileFormatError(
             f"frames {frames.start} to {frames.stop - 1} of data cannot be read "
             f"({' '.join(str(error).split())}); the file is damaged, or its disk has gone."
         ) from error
+
+
+def _some(data: Any, frames: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Frames, by their numbers, of data in memory."""
+    return np.asarray(data.images(frames) if on_gpu(data) else data[frames])
 
 
 def _checked_sum(
@@ -374,14 +378,10 @@ def _checked_sum(
     else:
         values = np.where(valid, chunk, 0)
         # Written so that NaN is bad.
-        bad = ~((values >= 0) & (values <= _LARGEST))
+        bad = ~((values >= 0) & (values <= LARGEST_COUNT))
         if bad.any():
             frame, row, column = (int(i) for i in np.argwhere(bad)[0])
-            raise InvalidArgument(
-                f"data has {values[frame, row, column]} in frame {first + frame} at pixel "
-                f"({row}, {column}), but counts must be finite, not negative and at most "
-                f"{_LARGEST:.2g}; mark the pixel invalid in the mask or set it to 0."
-            )
+            raise bad_count(values[frame, row, column], first + frame, row, column)
         total = values.sum(axis=0, dtype=np.float64)
     return np.where(valid, total, 0.0)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import ctypes.util
 import os
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from exitwave.errors import DeviceError
+from exitwave.library_search import find_in, package_folders
 
 
 def why_no_gpu() -> str:
@@ -27,6 +27,13 @@ def why_no_gpu() -> str:
     except DeviceError as error:
         return str(error)
     return ""
+
+
+def has_cuda_module() -> bool:
+    """Whether this build has the CUDA backend, GPU or not."""
+    from exitwave import _core
+
+    return bool(_core.build_info()["cuda_runtime"])
 
 
 @cache
@@ -77,18 +84,14 @@ def _by_pathfinder() -> str | None:
 
 
 def _in_folders() -> str | None:
-    spec = find_spec("nvidia")
-    folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    folders = package_folders("nvidia")
     places = [folder / kind / "lib" for folder in folders for kind in ("cu13", "cufft")]
     places += [
         Path(os.environ[name]) / "lib64"
         for name in ("CUDA_HOME", "CUDA_PATH")
         if name in os.environ
     ]
-    for place in places:
-        if found := sorted(place.glob("libcufft.so*")):
-            return str(found[-1])
-    return None
+    return find_in(places, "libcufft.so*")
 
 
 def _system_library() -> str | None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exitwave.cuda_library import why_no_gpu
+from exitwave.cuda_library import has_cuda_module, why_no_gpu
 from exitwave.errors import DeviceError, InvalidArgument
 from exitwave.memory_limit import MemoryLimits
 
@@ -40,8 +40,14 @@ class DescribedDevices:
         """As a run on such devices would be spread."""
         from exitwave import _core
 
-        settings = _core.CpuSettings()
-        settings.emulated = self.count
+        # As the CUDA module of this build plans, else by the same count of bytes without one.
+        with_cuda = has_cuda_module()
+        settings: Any = _core.CudaSettings() if with_cuda else _core.CpuSettings()
+        if with_cuda:
+            settings.devices = list(range(self.count))
+            settings.streams = LANES_PER_GPU
+        else:
+            settings.emulated, settings.gpu_lanes = self.count, LANES_PER_GPU
         settings.batch = batch or 1
         spread = parts or min(frames, self.count * LANES_PER_GPU)
         return Lanes(spread, settings, False, self.cache_bytes if batch is None else None)
@@ -60,6 +66,11 @@ class Lanes:
     host_is_device: bool = True
     cache_bytes: int | None = None
 
+    @property
+    def gpus(self) -> list[int]:
+        """Numbers of the GPUs that the lanes work on."""
+        return list(getattr(self.settings, "devices", []))
+
     def limited(self, limits: MemoryLimits, wave_bytes: int) -> Any:
         """The settings with limits of memory, for frames whose waves take so many bytes."""
         return self._copied(limits, wave_bytes, planning=False)
@@ -73,11 +84,10 @@ class Lanes:
 
         on_gpus = isinstance(self.settings, _core.CudaSettings)
         settings = type(self.settings)()
-        keys = ("devices", "streams", "deterministic") if on_gpus else ("threads", "emulated")
-        for key in ("batch", *keys):
+        of_cpu = ("threads", "emulated", "gpu_lanes")
+        for key in ("batch", *(("devices", "streams", "deterministic") if on_gpus else of_cpu)):
             setattr(settings, key, getattr(self.settings, key))
-        if on_gpus:
-            settings.wave_bytes = wave_bytes
+        settings.wave_bytes = wave_bytes
         if self.cache_bytes is not None:
             settings.batch = max(1, self.cache_bytes // (2 * LANES_PER_GPU * wave_bytes))
         settings.memory_limit = (limits.host if self.host_is_device else limits.device) or 0
@@ -91,14 +101,44 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def choose_device(device: str, ranks: Ranks | None = None) -> str:
+    """What "auto" stands for: a GPU where one can be used, else the CPU; others stay as they are.
+
+    It is the first GPU that does a small piece of work without an error. Processes of an MPI job
+    share all such GPUs of their machines, if each process has one.
+    """
+    if device != "auto":
+        return device
+    usable = [] if why_no_gpu() else usable_gpus()
+    several = ranks is not None and ranks.size > 1
+    if ranks.any(not usable) if ranks is not None else not usable:
+        return "cpu"
+    if several:
+        return "cuda:" + ",".join(map(str, usable))
+    return f"cuda:{usable[0]}"
+
+
+def usable_gpus() -> list[int]:
+    """Numbers of those that do a small piece of work without an error."""
+    from exitwave import _core
+
+    there = range(len(_core.cuda_devices()))
+    return [number for number in there if not _core.why_not_cuda_device(number)]
+
+
+def is_gpu(device: str) -> bool:
+    """Whether the name of a device is one of GPUs."""
+    return device.partition(":")[0] == "cuda"
+
+
 def host_is_device(device: str) -> bool:
     """Whether a device works in the host's memory."""
-    return device.partition(":")[0] not in ("emulated", "cuda")
+    return not is_gpu(device) and device.partition(":")[0] != "emulated"
 
 
 def free_device_bytes(device: str, ranks: Ranks | None = None) -> int | None:
     """Memory that a run could take of each GPU that the name stands for; None: it is the host's."""
-    if device.partition(":")[0] != "cuda" or why_no_gpu():
+    if not is_gpu(device) or why_no_gpu():
         return None
     from exitwave import _core
 
@@ -133,6 +173,7 @@ def choose_lanes(
     """
     from exitwave import _core
 
+    device = choose_device(device)
     cores = available_threads() if ranks is None else ranks.cores
     name, _, count = device.partition(":")
     processes = 1 if ranks is None else ranks.size

@@ -61,6 +61,18 @@ class Division:
         return int(y0), int(x0), int(y1), int(x1)
 
     @cached_property
+    def reached(self) -> npt.NDArray[np.bool_]:
+        """Pixels of ``box`` that some frame reaches, or may reach, (rows, columns) bool."""
+        y0, x0, y1, x1 = self.box
+        reached = np.zeros((y1 - y0, x1 - x0), bool)
+        corner, _ = start.corners_and_fractions(self.positions)
+        first = np.maximum(corner - self.margin_px - (y0, x0), 0)
+        end = np.maximum(corner + self.frame_shape + self.margin_px - (y0, x0), 0)
+        for (top, left), (bottom, right) in zip(first, end, strict=True):
+            reached[top:bottom, left:right] = True
+        return reached
+
+    @cached_property
     def held_frames(self) -> Index | None:
         """Frames of this rank, in order; None: all."""
         if self.ranks.size == 1:

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from exitwave.checkpoint import EngineStanding
 from exitwave.errors import DivergenceError
+from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.partition import draw_groups
 from exitwave.positions import PositionRefiner
 from exitwave.problem import Problem
+from exitwave.schedules import rate, schedule_factors
 from exitwave.start import corners_and_fractions
 
 if TYPE_CHECKING:
@@ -58,10 +60,12 @@ class EngineRun:
         standing: EngineStanding | None = None,
         refiner: PositionRefiner | None = None,
         slices: int = 1,
+        geometry: GeometryRefiner | None = None,
     ) -> None:
         self.number = number
         self.params = params
         self.problem = problem
+        self._geometry = geometry
         self._refiner = refiner
         at = standing or EngineStanding([], [], None)
         self.errors = list(at.errors)
@@ -158,6 +162,7 @@ class EngineRun:
         self._core.watch_positions(refines and self.params.position_search_px is None)
         if self.refines_intensities:
             self._core.refine_intensities(iteration >= self.params.intensity_start)  # type: ignore[attr-defined]
+        self._core.set_schedule(*schedule_factors(self.params, iteration))
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
         if updates_probe:
@@ -166,15 +171,18 @@ class EngineRun:
         self._check_error(iteration)
         if refines:
             self._refine_positions()
+        if self._geometry is not None:
+            self._geometry.refine(self.params, iteration, self._core, self._refiner)
         centring = self.params.probe_centring
         if centring is not None and (iteration + 1) % centring == 0:
             self._centre_probe()
 
     def _updates_probe(self, iteration: int) -> bool:
-        start = self.params.probe_start
+        start, stop = self.params.probe_start, getattr(self.params, "probe_stop", None)
         return (
             start is not None
             and iteration >= start
+            and (stop is None or iteration < stop)
             and (iteration - start) % self.params.probe_every == 0
         )
 
@@ -228,6 +236,7 @@ _ADVICE = {
     "mPIE": "lower momentum, raise object_alpha and probe_alpha, or start the probe later",
     "LSQML": "lower object_step and probe_step, set momentum to 0, or start the probe later",
     "ML": "run DM or ePIE first, or raise object_inertia and probe_inertia",
+    "gradient": "lower object_rate and probe_rate, or start the probe later (probe_start)",
 }
 
 
@@ -287,11 +296,18 @@ def core_options(
         if values.get(key) is not None:
             setattr(options, key, values[key])
     options.object_modes, options.probe_modes = object_modes, probe_modes
+    starts = (params.map_start, params.distance_start, params.defocus_start)
+    options.needs_tangents = any(start is not None for start in starts)
     if problem.slicing is not None:
         problem.slicing.set_slices(options, slices)
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])
+    for field in ("object", "probe"):
+        kind = values.get(f"{field}_optimiser")
+        if kind is not None:
+            setattr(options, f"{field}_optimiser", getattr(_core.Optimiser, kind))
+            setattr(options, f"{field}_step", rate(kind, values[f"{field}_rate"]))
     options.storage.half = values.get("exit_wave_storage") == "half"
     if options.storage.half:
         options.storage.half_scale = problem.half_scale
@@ -329,7 +345,10 @@ _PLAIN = (
     "power_bound",
     "momentum",
     "momentum_period",
+    "step_memory",
+    "square_memory",
     "smoothness",
+    "slice_smoothness",
     "object_tv",
     "object_l1",
     "object_reweighted_l1",

@@ -14,12 +14,12 @@ import ctypes.util
 import os
 import platform
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from exitwave.errors import DeviceError
+from exitwave.library_search import find_in, package_folders
 
 if TYPE_CHECKING:
     from exitwave.ranks import Ranks
@@ -77,15 +77,13 @@ def _system_library() -> str | None:
 
 
 def _wheel_library() -> str:
-    spec = find_spec("pyfftw")
-    folders = []
-    if spec is not None and spec.origin is not None:
-        package = Path(spec.origin).parent
-        folders = [package.parent / "pyfftw.libs", package / ".dylibs", package]
-    for folder in folders:
-        for pattern in ("libfftw3f-*", "libfftw3f.*"):
-            if found := sorted(folder.glob(pattern)):
-                return str(found[0])
+    folders = [
+        place
+        for package in package_folders("pyfftw")
+        for place in (package.parent / "pyfftw.libs", package / ".dylibs", package)
+    ]
+    if found := find_in(folders, "libfftw3f-*", "libfftw3f.*"):
+        return found
     raise DeviceError(
         "no FFT library was found; install pyfftw, or name a library with the FFTW3 "
         "single-precision interface in EXITWAVE_FFT"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from exitwave import start
 from exitwave.counts import read_counts
+from exitwave.device_arrays import on_host, take_arguments
 from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters, validate_params
 from exitwave.parameters.messages import show
@@ -18,6 +19,7 @@ from exitwave.positions import Bounds
 from exitwave.problem import Problem, make_problem
 from exitwave.propagate import frame_kernel
 from exitwave.reconstruct import divide_scan, memory_limits
+from exitwave.sensor import with_sensor
 from exitwave.slicing import Slicing
 
 Complex64 = npt.NDArray[np.complex64]
@@ -25,7 +27,16 @@ Float64 = npt.NDArray[np.float64]
 
 NOISES = ("poisson", "amplitude", "gaussian", "anscombe")
 # Keys of ``params`` besides "noise": those of a reconstruction that make sense here.
-KEYS = ("propagation", "device", "parts", "batch", "deterministic", "memory_limit")
+KEYS = (
+    "propagation",
+    "background",
+    "saturation",
+    "device",
+    "parts",
+    "batch",
+    "deterministic",
+    "memory_limit",
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ class Losses:
     params : dict, optional
         "noise" ("poisson", "amplitude", "gaussian" or "anscombe", see :doc:`engines`; default
         "poisson", less what it is where model and counts agree), and of the parameters of a
-        reconstruction "propagation", "device", "parts", "batch", "deterministic", "memory_limit".
+        reconstruction "propagation", "background", "saturation", "device", "parts", "batch",
+        "deterministic" and "memory_limit".
     position_limit_px : float, optional
         Calls may move frames by up to this along each axis, and get the loss's slopes along their
         positions, for which each call takes two passes over the frames in place of one.
@@ -95,9 +107,10 @@ class Losses:
         position_limit_px: float | None = None,
     ) -> None:
         noise, checked = _checked(params, position_limit_px)
+        data, obj, probe, pos, mask = take_arguments(data, obj, probe, pos, mask, stays=False)
         division = divide_scan(data, obj, pos, checked)
         limits = memory_limits(checked)
-        counts = read_counts(data, mask, limits.host, division)
+        counts = with_sensor(read_counts(data, mask, limits.host, division), checked, False)
         self._shapes = (np.shape(obj), np.shape(probe))
         slicing = Slicing.of(checked, obj, division.frame_shape, len(division.positions))
         slices = 1 if slicing is None else slicing.start
@@ -142,6 +155,7 @@ class Losses:
         frames : sequence of int, optional
             Those that count, each once; None: all.
         """
+        obj, probe = on_host("obj", obj), on_host("probe", probe)
         if (np.shape(obj), np.shape(probe)) != self._shapes:
             raise InvalidArgument(
                 f"obj and probe have shapes {np.shape(obj)} and {np.shape(probe)}, but must have "

@@ -80,7 +80,8 @@ class EnginePlan:
 class FrameStore:
     """What the choice depends on besides the engine.
 
-    ``counts_at``: where the counts are at home, "host" or "file". ``host_is_device``: the lanes see
+    ``counts_at``: where the counts are at home: "host", "file", or "device" where they are on
+    a GPU already. ``host_is_device``: the lanes see
     the host's memory, so that only a file is elsewhere. ``part_frames``: of the largest part.
     ``arrays_bytes``: what the host holds beside the engine.
     """

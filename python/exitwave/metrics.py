@@ -15,6 +15,7 @@ from scipy import fft, special
 from exitwave import checks
 from exitwave.alignment import Alignment, Region, align, as_region, fit_gauge
 from exitwave.errors import InvalidArgument
+from exitwave.multislice import Slices, checked_distances
 from exitwave.propagate import Detector, split_position
 from exitwave.resolution import RingCorrelation, frc
 
@@ -165,15 +166,28 @@ def model_intensities(
     positions_px: npt.ArrayLike,
     propagation: Mapping[str, Any] | None = None,
 ) -> Iterator[Float]:
-    """Intensity (Y, X) of each frame in turn, summed over probe and object modes."""
-    objects, waves = _mode_stack("obj", obj), _mode_stack("probe", probe)
+    """Intensity (Y, X) of each frame in turn, summed over probe and object modes.
+
+    Where ``propagation`` has ``slice_distances_m`` the object is (S, A, B) or (K, S, A, B).
+    """
+    waves = _mode_stack("probe", probe)
     points = checks.positions("positions_px", positions_px)
     shape = (waves.shape[1], waves.shape[2])
-    _require_inside(points, shape, (objects.shape[1], objects.shape[2]))
-    detector = Detector.from_params(propagation, shape)
+    known = propagation or {}
+    slices = None
+    if known.get("slice_distances_m") is None:
+        objects = _mode_stack("obj", obj)
+    else:
+        objects = np.asarray(obj, np.complex128)
+        objects = objects[None] if objects.ndim == 3 else objects
+        distances = checked_distances(known["slice_distances_m"], objects.shape[1])
+        slices = Slices.make(shape, known["wavelength_m"], distances, known["pixel_size_m"])
+    _require_inside(points, shape, (objects.shape[-2], objects.shape[-1]))
+    detector = Detector.from_params(propagation, shape, slices)
     spectrum = fft.fft2(waves)
-    for point in points:
-        yield detector.intensity(objects, spectrum, point)
+    tilts = np.broadcast_to(known.get("beam_tilt_rad", (0.0, 0.0)), points.shape)
+    for point, tilt in zip(points, tilts, strict=True):
+        yield detector.intensity(objects, spectrum, point, tilt)
 
 
 def position_error(

@@ -44,7 +44,7 @@ _UNITS = ((1.0, "m"), (1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"), (1e-12, "pm"))
 
 
 def plot_result(result: Result, *, title: str | None = None) -> Figure:
-    """Object, probe modes, scan and error curves of a reconstruction in one figure.
+    """Object, probe modes, scan and errors in one figure; of a thick object the product of slices.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def plot_result(result: Result, *, title: str | None = None) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    obj = _first_mode(result.object)
+    obj = _first_mode(result.transmission)
     pixel = result.pixel_size_m
     reached = scan_region(
         result.positions, result.probe.shape[-2:], (obj.shape[0], obj.shape[1]), result.probe,

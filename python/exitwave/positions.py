@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.refined import Refinements
+
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters
 
@@ -78,7 +80,11 @@ def margin_px(limit_px: float | None) -> int:
 def position_limit(engines: Iterable[EngineParameters]) -> float | None:
     """The farthest that any engine of a chain may move a frame; None: none refines positions."""
     return max(
-        (engine.position_limit_px for engine in engines if engine.position_start is not None),
+        (
+            engine.position_limit_px
+            for engine in engines
+            if engine.position_start is not None or engine.map_start is not None
+        ),
         default=None,
     )
 
@@ -96,6 +102,8 @@ class PositionRefiner:
     bounds : Bounds
     radius_px : float64, shape (N,), optional
         How far a search that goes on looks around each frame.
+    refinements : Refinements, optional
+        Gets the map of the given positions on the present ones.
     """
 
     def __init__(
@@ -105,11 +113,14 @@ class PositionRefiner:
         present: Float64,
         bounds: Bounds,
         radius_px: Float64 | None = None,
+        refinements: Refinements | None = None,
     ) -> None:
         self.params = params
         self.given = given
         self.present = present
         self.bounds = bounds
+        self._refinements = refinements or Refinements()
+        self._refinements.begin("scan_map", np.eye(2))
         self._slope = _SLOPE.get((params.name, getattr(params, "noise", "")), 1.0)
         self._stopped = np.zeros(len(given), bool)
         self.radius_px = radius_px
@@ -128,7 +139,7 @@ class PositionRefiner:
     def update(self, sums: Float64) -> Float64:
         """New positions from the sums (N, 5) of all frames."""
         steps, loud = frame_steps(sums)
-        return self._move(steps / self._slope, loud)
+        return self._move(steps / self._slope, loud, scan_map_uncertainty(self.given, sums))
 
     def search(self, deviations_at: Callable[[Float64], Float64]) -> Float64:
         """New positions from places around the present ones.
@@ -149,21 +160,41 @@ class PositionRefiner:
         closest = min(_CLOSEST_PX, self.params.position_search_px or _CLOSEST_PX)
         steps = steps * radius
         self.radius_px = np.where(near > _NEAR, self.radius_px, np.maximum(closer, closest))
-        return self._move(steps, spread > QUIET * spread.mean())
+        return self._move(steps, spread > QUIET * spread.mean(), np.full((2, 2), np.inf))
 
-    def _move(self, steps: Float64, loud: npt.NDArray[np.bool_]) -> Float64:
+    def _move(
+        self, steps: Float64, loud: npt.NDArray[np.bool_], map_uncertainty: Float64
+    ) -> Float64:
         """Positions after steps (N, 2) of the frames that say anything, all within reason."""
         params = self.params
-        longest = params.position_max_step_px or max(1.0, params.position_search_px or 0.0)
-        moved = self.present + limited(steps * params.position_step, longest)
+        moved = self.present + limited(steps * params.position_step, self._longest_px)
         if params.position_affine > 0 and loud.sum() >= 4:
             mapped = affine_positions(self.given, moved, loud)
             moved = moved + params.position_affine * (mapped - moved)
         if loud.any():
             moved -= (moved - self.present)[loud].mean(axis=0)
         moved = np.where(loud[:, None], moved, self.present)
+        return self._settle(moved, map_uncertainty)
+
+    def update_map(self, step: Float64, uncertainty: Float64) -> Float64:
+        """New positions by the map (2, 2) 1 + ``step`` about the middle of the scan.
+
+        It is made smaller where the frame that moves farthest would pass ``position_max_step_px``.
+        """
+        moves = (self.present - self.present.mean(axis=0)) @ step.T
+        longest = np.hypot(*moves.T).max() / self._longest_px
+        return self._settle(self.present + moves / max(1.0, longest), uncertainty)
+
+    @property
+    def _longest_px(self) -> float:
+        """Longest move at a time."""
+        return self.params.position_max_step_px or max(1.0, self.params.position_search_px or 0.0)
+
+    def _settle(self, moved: Float64, map_uncertainty: Float64) -> Float64:
+        """Positions within the bounds, of which the map is kept."""
         self.present = self.bounds.clip(moved)
         self._stopped = (self.present != moved).any(axis=1)
+        self._refinements.add("scan_map", scan_map(self.given, self.present), map_uncertainty)
         return self.present
 
     def at_bound(self) -> int:
@@ -172,7 +203,7 @@ class PositionRefiner:
 
 
 # Slopes of these losses are twice those of squared amplitudes where model and data nearly agree.
-_SLOPE = {("ML", "poisson"): 2.0, ("ML", "gaussian"): 2.0}
+_SLOPE = {(name, noise): 2.0 for name in ("ML", "gradient") for noise in ("poisson", "gaussian")}
 
 
 def frame_steps(sums: Float64) -> tuple[Float64, npt.NDArray[np.bool_]]:
@@ -230,3 +261,29 @@ def affine_positions(given: Float64, moved: Float64, counted: npt.NDArray[np.boo
             break
         weight = counted / (1 + (distance / scale) ** 2)
     return mapped
+
+
+def scan_map(given: Float64, moved: Float64) -> Float64:
+    """(2, 2) least-squares map M of given positions on moved ones, shifts apart: moved = M given.
+
+    Along a direction in which the scan has no extent it changes nothing.
+    """
+    centred, change = (p - p.mean(axis=0) for p in (given, moved - given))
+    return np.asarray(np.eye(2) + (np.linalg.pinv(centred) @ change).T)
+
+
+def scan_map_uncertainty(given: Float64, sums: Float64) -> Float64:
+    """Of each entry of the map, from the frames' normal equations (N, 5), shift free as well.
+
+    These count changes of waves, of which amplitudes see the half that is in phase, and their
+    variance is 1/4: the covariance is half the inverse. Infinite where frames do not tell.
+    """
+    centred = given - given.mean(axis=0)
+    place = np.column_stack([centred, np.ones(len(given))])
+    yy, yx, xx = sums.T[:3]
+    blocks = np.einsum("nab,ni,nj->aibj", np.array([[yy, yx], [yx, xx]]).T, place, place)
+    normal = blocks.reshape(6, 6)
+    if np.linalg.matrix_rank(normal) < 6:
+        return np.full((2, 2), np.inf)
+    variance = np.diag(np.linalg.inv(2 * normal)).reshape(2, 3)[:, :2]
+    return np.asarray(np.sqrt(variance))

@@ -58,7 +58,7 @@ class Problem:
         division, ranks = self.division, self.ranks
         corner, fraction = start.corners_and_fractions(positions)
         data = self.counts.data
-        if self.planning or not self.counts.in_memory:
+        if not self.counts.on_gpu and (self.planning or not self.counts.in_memory):
             like = np.empty((0, *self.frame_shape), self.counts.dtype)
             read = None if self.planning else self.counts.read
             data = _core.FrameSource(data.shape[0], like, read, lent=self.counts.in_memory)
@@ -141,6 +141,7 @@ def make_problem(
     arrays_bytes: int = 0,
     planning: bool = False,
     slicing: Slicing | None = None,
+    device_arrays_bytes: int = 0,
 ) -> Problem:
     """Hands a scan to the core.
 
@@ -163,6 +164,8 @@ def make_problem(
         Nobody looks at the counts.
     slicing : Slicing or None
         None: the object is thin.
+    device_arrays_bytes : int
+        The same of a device's memory.
     """
     from exitwave.fft_library import load_fft_library, share_fft_plan
 
@@ -176,11 +179,13 @@ def make_problem(
         part_frames=max(held),
         frame_count_bytes=counts.frame_bytes,
         frame_pixels=shape[0] * shape[1],
-        counts_at="host" if counts.in_memory else "file",
+        counts_at="device" if counts.on_gpu else "host" if counts.in_memory else "file",
         host_is_device=lanes.host_is_device,
         scratch_folder=scratch_folder or tempfile.gettempdir(),
         arrays_bytes=arrays_bytes,
     )
+    if limits.device is not None:
+        limits = replace(limits, device=max(1, limits.device - device_arrays_bytes))
     problem = Problem(
         None,
         division,

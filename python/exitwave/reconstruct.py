@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from exitwave.chain import Chain
 from exitwave.checkpoint import Resumed, Source, remove_checkpoint
-from exitwave.counts import Counts, checked_data, counts_to_plan, read_counts, warn_of_chunks
+from exitwave.chunk_warning import warn_of_chunks
+from exitwave.counts import Counts, checked_data, counts_to_plan, read_counts
+from exitwave.device_arrays import take_arguments
 from exitwave.devices import (
     DescribedDevices,
     Lanes,
+    choose_device,
     choose_lanes,
     free_device_bytes,
     host_is_device,
+    is_gpu,
 )
 from exitwave.division import Division, divide
 from exitwave.errors import InvalidArgument
 from exitwave.launcher import launched_processes
 from exitwave.memory_limit import MemoryLimits, free_host_bytes, resolve_limits
 from exitwave.memory_plan import EnginePlan
+from exitwave.output import checked_output, cupy_for
 from exitwave.parameters import Parameters, check_flat_regions, validate_params
 from exitwave.positions import margin_px, position_limit
 from exitwave.ranks import ALONE, Ranks
@@ -48,7 +53,8 @@ def ptychography(
     data : array, shape (N, Y, X), h5py.Dataset, or path
         Detector counts, zero frequency at (Y // 2, X // 2). Unsigned integers and float32 are used
         as they are. A path is read with :func:`exitwave.load`; what the file lacks can be given by
-        the other arguments, which win over the file.
+        the other arguments, which win over the file. Arrays may be of any library that has DLPack
+        or CUDA's array interface, and stay on a GPU where the run is there.
     obj : complex64, shape (A, B) or (K, A, B), optional
         Start object, K incoherent modes; of a thick object (``slice_distances_m`` in
         ``params["propagation"]``) (A, B), (S, A, B) or (K, S, A, B), upstream slice first. None:
@@ -118,6 +124,13 @@ def reconstruct(
     ranks: Ranks = ALONE,
 ) -> Result:
     """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
+    params = params.model_copy(update={"device": choose_device(params.device, ranks)})
+    ranks.agree(lambda: checked_output(params.output, params.device, ranks.size))
+    ranks.agree(lambda: cupy_for(params.output))
+    given = (data, obj, probe, pos, mask)
+    data, obj, probe, pos, mask = ranks.agree(
+        lambda: take_arguments(*given, stays=is_gpu(params.device) and ranks.size == 1)
+    )
     division = divide_scan(data, obj, pos, _with_parts(params, resumed), ranks)
     limits = ranks.agree(lambda: memory_limits(params, ranks=ranks))
     counts = read_counts(data, mask, limits.host, division)
@@ -200,11 +213,12 @@ def memory_limits(
     params: Parameters, devices: DescribedDevices | None = None, ranks: Ranks = ALONE
 ) -> MemoryLimits:
     if devices is None:
+        device = choose_device(params.device)
         free = free_host_bytes()
         return resolve_limits(
             params.memory_limit,
-            host_is_device=host_is_device(params.device),
-            device_free=free_device_bytes(params.device, ranks),
+            host_is_device=host_is_device(device),
+            device_free=free_device_bytes(device, ranks),
             host_free=None if free is None else free // ranks.on_node,
         )
     return resolve_limits(
@@ -282,16 +296,19 @@ class Plan:
         Counts in the host's memory, the caller's own included; 0 where they stay in a file.
     arrays_bytes : int
         Object and probe, at the start and as result, in the host's memory.
+    device_arrays_bytes : int
+        The same on a GPU, where the result stays there.
     """
 
     engines: list[EnginePlan]
     counts_bytes: int
     arrays_bytes: int
+    device_arrays_bytes: int = 0
 
     @property
     def device_bytes(self) -> int:
         """Most that a device holds at one time."""
-        return max(engine.device_bytes for engine in self.engines)
+        return self.device_arrays_bytes + max(engine.device_bytes for engine in self.engines)
 
     @property
     def host_bytes(self) -> int:
@@ -342,9 +359,14 @@ def _plan(
     params: Parameters,
     devices: DescribedDevices | None,
 ) -> Plan:
+    params = params.model_copy(update={"device": choose_device(params.device)})
+    on_gpus = devices is not None or is_gpu(params.device)
+    checked_output(params.output, "cuda" if on_gpus else params.device, 1)
+    data, obj, probe, pos, mask = take_arguments(data, obj, probe, pos, mask, stays=on_gpus)
     limits = memory_limits(params, devices)
-    counts = counts_to_plan(data, mask, limits.host)
+    counts = counts_to_plan(data, mask, limits.host, on_gpus=on_gpus)
     left = _without(limits, counts, data)
     division = divide_scan(data, obj, pos, params, devices=devices)
     chain = Chain(counts, left, obj, probe, division, params, planning=True)
-    return Plan(chain.plan(), counts.bytes_in_memory, chain.arrays_bytes)
+    there = chain.arrays_bytes if params.output == "device" else 0
+    return Plan(chain.plan(), counts.bytes_in_memory, chain.arrays_bytes, there)

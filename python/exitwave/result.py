@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from exitwave.refined import Refined
 
 if TYPE_CHECKING:
     from exitwave.object_parts import ObjectParts
@@ -25,6 +27,7 @@ class Result:
     object : complex64, shape as given, or (A, B), or (K, A, B) for K object modes;
         (S, A, B) or (K, S, A, B) of a thick object
     probe : complex64, shape (M, Y, X), square root of counts per pixel
+        NumPy arrays, or with output "device" CuPy arrays.
     positions : float64, shape (N, 2), pixels
         (row, column) of each window's top-left corner in ``object``.
     errors : list of float64 arrays
@@ -49,6 +52,9 @@ class Result:
     intensities : float64, shape (N,), or None
         Intensity of each frame relative to the model ``P O``, where the last engine refined it; the
         mean of their square roots is 1.
+    refined : dict of Refined
+        What was refined besides: "distance_m", "defocus_m", and "scan_map", the (2, 2) map of the
+        given positions on the refined ones. Each has ``value``, ``uncertainty`` and ``history``.
     parts : ObjectParts or None
         None, or, under MPI, which part of the object this process has (``parts.box``); its object
         is that part unless ``parts.whole_here``.
@@ -67,7 +73,23 @@ class Result:
     source: str | None = None
     start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     intensities: Float64 | None = None
+    refined: dict[str, Refined] = field(default_factory=dict)
     parts: ObjectParts | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def transmission(self) -> Complex64:
+        """The object, (A, B) or (K, A, B); of a thick one the product of its slices."""
+        thick = self.params.get("propagation", {}).get("slice_distances_m") is not None
+        return np.asarray(self.object.prod(axis=-3) if thick else self.object)
+
+    def on_host(self) -> Result:
+        """The same with NumPy arrays, where ``output`` has left object and probe on a GPU."""
+        if all(isinstance(array, np.ndarray) for array in self):
+            return self
+        from exitwave.device_arrays import on_host
+
+        obj, probe = on_host("object", self.object), on_host("probe", self.probe)
+        return replace(self, object=obj, probe=probe)
 
     def __iter__(self) -> Iterator[Complex64]:
         yield self.object

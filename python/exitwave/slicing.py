@@ -15,6 +15,13 @@ from exitwave.multislice import Slices
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters, Parameters
 
+# Refinements that look at the object as if it were thin.
+_ONE_SLICE = {
+    "map_start": "the map is",
+    "distance_start": "the distance is",
+    "defocus_start": "the defocus is",
+}
+
 Complex64 = npt.NDArray[np.complex64]
 
 
@@ -160,6 +167,13 @@ def _check_engine(number: int, engine: EngineParameters, slices: int) -> None:
             f"engines[{number}] is {engine.name}, which works with one slice, but the object has "
             f"{slices} there; use rPIE or ML, or an engine before it with slices = 1."
         )
+    for key, what in _ONE_SLICE.items():
+        value = getattr(engine, key)
+        if value is not None:
+            raise InvalidArgument(
+                f"engines[{number}].{key} is {value}, but {what} refined with one slice only, not "
+                f"with {slices}; set it to None."
+            )
 
 
 def stacked(obj: Complex64, slices: int) -> Complex64:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.device_arrays import field_on_gpu, on_gpu
 from exitwave.errors import InvalidArgument
 from exitwave.slices import resampled_images
 
@@ -109,8 +110,15 @@ class StartObject:
         return self.given
 
     def cut(self, box: Box | None = None, *, grown: bool = False) -> Complex64:
-        """Start values (K S, rows, columns) in a box, as a copy; None: everywhere."""
+        """Start values (K S, rows, columns) in a box, as a copy; None: everywhere.
+
+        All of a thin object that is given on a GPU stays there.
+        """
         y0, x0, y1, x1 = box = box or (0, 0, *self.shape)
+        whole = box == (0, 0, *self.shape) and self.slices is None
+        if on_gpu(self.given) and whole and not (grown and self.growths):
+            values: Complex64 = field_on_gpu("obj", self.given)
+            return values
         if self.given is None:
             obj = np.ones((self.slices or 1, y1 - y0, x1 - x0), np.complex64)
         else:
@@ -213,6 +221,7 @@ def grown_probe(probe: Complex64, modes: int | None) -> Complex64:
     """
     if modes is None or modes == len(probe):
         return probe
+    probe = np.asarray(probe)
     rows, columns = (_centred_axis(probe[0], axis) for axis in (0, 1))
     orders = sorted((i + j, i, j) for i in range(modes) for j in range(modes))[1:]
     raw = [probe[0] * np.outer(rows**i, columns**j) for _, i, j in orders[: modes + len(probe)]]
@@ -243,6 +252,7 @@ def grown_object(
     count = modes - len(obj) // slices
     shape = shape or (obj.shape[1], obj.shape[2])
     y0, x0, y1, x1 = box or (0, 0, *shape)
+    obj = np.asarray(obj)
     phases = np.empty((count, *obj.shape[1:]))
     for mode in phases:
         for row in range(shape[0]):
@@ -264,6 +274,7 @@ def orthogonal_modes(probe: Complex64) -> Complex64:
     """
     if len(probe) == 1:
         return probe
+    probe = np.asarray(probe)
     rows = probe.reshape(len(probe), -1).astype(np.complex128)
     _, vectors = np.linalg.eigh(rows @ rows.conj().T)
     vectors = vectors[:, ::-1]
@@ -288,7 +299,7 @@ def _orthonormal(images: list[npt.NDArray[Any]]) -> npt.NDArray[np.complex128]:
 
 def _shape_of_field(name: str, values: Any) -> tuple[int, int]:
     """(rows, columns) of an array of images; an object may have modes and slices."""
-    array = _as_array(name, values)
+    array = values if on_gpu(values) else _as_array(name, values)
     most = 4 if name == "obj" else 3
     if not 2 <= array.ndim <= most or array.size == 0:
         raise InvalidArgument(

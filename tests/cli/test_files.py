@@ -74,6 +74,20 @@ def test_info_shows_what_was_understood(main, scan):
     assert shown["energy"].startswith("8 keV")
 
 
+def test_info_shows_what_was_refined(main, tmp_path):
+    scan = exitwave.simulate((32, 28), 20, regime="near", counts_per_frame=1e7, seed=1)
+    distance = 1.01 * scan.propagation["distance_m"]
+    engine = {"name": "ePIE", "iterations": 2, "distance_start": 1}
+    params = {"engines": [engine], "propagation": scan.propagation | {"distance_m": distance}}
+    result = exitwave.ptychography(scan.data, None, scan.probe, scan.positions_px, None, params)
+    exitwave.save_result(tmp_path / "result.h5", result)
+
+    shown = lines(main("info", "result.h5"))
+
+    found = result.refined["distance_m"]
+    assert shown["distance_m"] == f"{found.value:.6g} ± {found.uncertainty:.2g}"
+
+
 def test_info_takes_the_options_of_load(main, scan):
     shown = lines(
         main(

@@ -83,7 +83,14 @@ EngineOptions options_of(const std::string& name, const SampleKind& kind) {
     o.momentum = 0.5;
     o.momentum_period = 4;
   }
-  if (name == "ML" || name == "LSQML") o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "ML" || name == "LSQML" || name == "gradient")
+    o.object_inertia = o.probe_inertia = 0.1;
+  if (name == "gradient") {
+    o.probe_optimiser = OptimiserKind::momentum;
+    o.step_memory = 0.8;
+    o.square_memory = 0.9;
+    o.object_step = 0.05;
+  }
   if (name == "LSQML") {
     o.group_size = 3;
     o.object_step = o.probe_step = 0.7;
@@ -91,6 +98,27 @@ EngineOptions options_of(const std::string& name, const SampleKind& kind) {
     o.noise = Noise::amplitude;
   }
   return o;
+}
+
+EngineOptions restricted_options_of(const std::string& name, const Sample& sample) {
+  EngineOptions o = options_of(name, sample.kind);
+  const auto pixels = std::size_t(sample.scan.ny) * std::size_t(sample.scan.nx);
+  o.probe_support.assign(pixels, 1);
+  for (std::size_t i = 0; i < 20; ++i) o.probe_support[i] = 0;
+  o.probe_fourier_support.assign(pixels, 1);
+  for (std::size_t i = 100; i < 130; ++i) o.probe_fourier_support[i] = 0;
+  o.clip = true;
+  o.clip_low = 0.3;
+  o.clip_high = 1.1;
+  if (name == "AP" || name == "DM" || name == "RAAR") o.power_bound = 0.2;
+  return o;
+}
+
+void check_close(const Outcome& got, const Outcome& expected, double tolerance,
+                 const std::string& what) {
+  check(relative(got.object, expected.object) < tolerance, what + ", object");
+  check(relative(got.probe, expected.probe) < tolerance, what + ", probe");
+  check(std::abs(got.error.back() / expected.error.back() - 1) < 10 * tolerance, what + ", error");
 }
 
 EngineOptions with_slices(EngineOptions options, const Sample& sample) {

@@ -7,12 +7,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "check.hpp"
 #include "core/communicator.hpp"
+#include "cpu/engine.hpp"
 #include "engine_runs.hpp"
 #include "engines/layout.hpp"
 #include "sample.hpp"
@@ -152,6 +154,30 @@ inline std::vector<Outcome> run_ranks(const Sample& sample, const EngineOptions&
     });
   for (std::thread& thread : threads) thread.join();
   return outcomes;
+}
+
+// So many ranks come to what one process on the CPU comes to, and all to the same probe.
+inline void check_ranks(const std::string& name, const SampleKind& kind, int ranks,
+                        bool reaches_devices,
+                        const std::function<std::unique_ptr<Engine>(
+                            const Sample& sample, const Scan& scan, const EngineOptions& options,
+                            const Complex* object)>& make) {
+  bind_fft_library();
+  Sample sample(kind);
+  sample.cut_in_parts(ranks * kPartsOfRank);
+  const EngineOptions options = options_of(name, kind);
+  const auto one =
+      make_cpu_engine({}, sample.scan, options, sample.ones.data(), sample.probe.data());
+  const Outcome expected = iterate(*one, sample, kIterations, sample.ones);
+  const auto outcomes = run_ranks(
+      sample, options, ranks, reaches_devices, expected,
+      [&](const Scan& scan, const Complex* object) { return make(sample, scan, options, object); });
+  for (const Outcome& outcome : outcomes) {
+    CHECK(relative(outcome.object, expected.object) < 1e-5);
+    CHECK(relative(outcome.probe, expected.probe) < 1e-5);
+    CHECK(same_bits(outcome.probe, outcomes[0].probe));
+    CHECK(outcome.error == outcomes[0].error);
+  }
 }
 
 }  // namespace exitwave::test

@@ -18,11 +18,12 @@ constexpr int kModes = 2;
 // what they are together.
 class Parts {
  public:
-  Parts(int parts, bool emulated)
+  // `devices`: of an emulated device, 0: one for each part.
+  Parts(int parts, bool emulated, int devices = 0)
       : sample_({}),
         parts_(parts),
         backend_((test::bind_fft_library(), sample_.cut_in_parts(parts),
-                  CpuSettings{parts, 1, emulated ? parts : 0, 0}),
+                  CpuSettings{parts, 1, emulated ? (devices > 0 ? devices : parts) : 0, 0}),
                  sample_.scan),
         layout_(sample_.scan),
         sums_(backend_, layout_.tiles(), layout_.owned(), kModes) {}
@@ -46,11 +47,22 @@ class Parts {
         }
   }
 
-  void exchange(const Region* touched) {
+  void exchange(const Region* touched, bool in_steps = false) {
     const auto all = [&](auto step) {
       backend_.for_each_part([&](CpuLane& lane, int, int part) { step(lane, part); });
     };
-    all([&](CpuLane& lane, int part) { sums_.send(lane, part, touched); });
+    if (in_steps) {
+      all([&](CpuLane& lane, int part) {
+        sums_.restrict(part, touched);
+        sums_.pack_away(lane, part);
+      });
+      all([&](CpuLane& lane, int part) {
+        sums_.pass_away(lane, part);
+        sums_.send_here(lane, part);
+      });
+    } else {
+      all([&](CpuLane& lane, int part) { sums_.send(lane, part, touched); });
+    }
     all([&](CpuLane& lane, int part) {
       sums_.collect(lane, part);
       if (!backend_.shared()) sums_.give_back(lane, part);
@@ -136,6 +148,19 @@ TEST("after the exchange the sums that a part updates are those of one part") {
     }
 }
 
+TEST("sums that go to other memories first, and those of neighbours later, come to the same") {
+  for (const int devices : {1, 2, 3, 7}) {
+    Parts parts(7, true, devices);
+    const Region some(Rect{3, 5, 24, 32});
+    for (const Region* touched : {static_cast<const Region*>(nullptr), &some}) {
+      parts.fill();
+      parts.exchange(touched, true);
+      for (int part = 0; part < 7; ++part) CHECK(parts.whole(part, parts.sums().active(part)));
+      parts.clear();
+    }
+  }
+}
+
 TEST("parts with memory of their own update every pixel that their frames reach") {
   Parts parts(3, true);
   for (int part = 0; part < 3; ++part) {
@@ -191,7 +216,7 @@ TEST("tiles put together are the array that was cut") {
     field.download(copy.data());
 
     CHECK(test::relative(copy, values) == 0);
-    CHECK((field.in_place() == nullptr) == emulated);
+    CHECK((field.in_place().data == nullptr) == emulated);
   }
 }
 

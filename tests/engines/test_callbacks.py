@@ -16,6 +16,7 @@ import pytest
 import exitwave
 from small_scan import (
     ENGINES,
+    STEADY,
     SmallScan,
     assert_same_bits,
     devices,
@@ -79,13 +80,14 @@ def test_callback_is_told_where_the_run_stands(device, scan):
 def test_callback_stops_the_run(name, device, scan):
     """Only True stops; what is returned is what as many iterations give."""
     answers = iter([None, 1, "go on", True])
+    engine = {"name": name, **STEADY.get(name, {})}
     stopped = scan.run(
-        {"name": name, "iterations": 50},
+        engine | {"iterations": 50},
         {"name": "AP"},
         callback=lambda state: next(answers),
         device=device,
     )
-    expected = scan.run({"name": name, "iterations": 4}, device=device)
+    expected = scan.run(engine | {"iterations": 4}, device=device)
 
     assert stopped.stopped == "callback"
     assert stopped.engines == [name]
@@ -114,9 +116,10 @@ def test_interrupt_returns_the_state_so_far(scan):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_second_interrupt_raises(scan):
+def test_later_interrupt_raises(scan):
     def callback(state):
         signal.raise_signal(signal.SIGINT)
+        time.sleep(1.1)
         signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -210,8 +213,10 @@ def test_progress_shows_engines_and_errors(scan, capfd):
 
 @pytest.mark.parametrize("name", [n for n in ENGINES if n != "ML"])
 def test_support_that_cuts_the_probe_warns(name, scan):
+    engine = {"name": name, "iterations": 4, **STEADY.get(name, {})}
+
     with pytest.warns(UserWarning, match=r"engines\[0\] .*supports cut .* %") as warned:
-        scan.run({"name": name, "iterations": 4, "probe_support": 0.3})
+        scan.run(engine | {"probe_support": 0.3})
 
     assert len(warned) == 1
 

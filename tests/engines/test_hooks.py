@@ -35,13 +35,15 @@ def test_callback_is_a_constraint_like_those_of_the_core(name, device):
     """Clipping in Python gives what clipping in the core gives, in any number of parts."""
     scan = scan_of(2, 2)
     engine = {"name": name, "iterations": 4, "probe_power": "free", "object_inertia": 0.01}
+    if name == "LSQML":
+        # What its momentum remembers is taken after the constraints, before the callback.
+        engine["momentum"] = 0.0
     parts = {"device": device, "parts": 1 if device == "cpu:1" else 3}
 
     expected = scan.run(engine | {"object_clip": (0.7, 1.2)})
     result = scan.run(engine, callback=clipped, **parts)
 
-    reached = ref.under_windows(scan.reference(), scan.obj)
-    assert relative(result.object * reached, expected.object * reached) < 2e-5
+    assert relative(result.object, expected.object) < 2e-5
     assert relative(result.probe, expected.probe) < 2e-5
     np.testing.assert_allclose(result.errors[0], expected.errors[0], rtol=1e-4)
 
@@ -120,12 +122,14 @@ def test_what_cannot_be_gone_on_with_is_refused_in_one_sentence(case):
 
 def test_low_pass_takes_fine_structure():
     scan = scan_of()
-    result = scan.run({"name": "ePIE", "iterations": 3}, callback=hooks.low_pass(0.2))
+    engine = {"name": "ePIE", "iterations": 3}
 
-    spectrum = np.abs(np.fft.fft2(result.object[0])) ** 2
-    rows, columns = (np.abs(np.fft.fftfreq(n)) for n in spectrum.shape)
-    fine = (rows[:, None] > 0.25) | (columns[None, :] > 0.25)
-    assert spectrum[fine].sum() < 1e-5 * spectrum.sum()
+    result = scan.run(engine, callback=hooks.low_pass(0.2))
+
+    def fine(obj: np.ndarray) -> float:
+        return float((np.abs(np.diff(obj[0, 4:-4, 4:-4])) ** 2).sum())
+
+    assert fine(result.object) < 0.05 * fine(scan.run(engine).object)
     with pytest.raises(InvalidArgument, match="fraction is 2; it must be above 0"):
         hooks.low_pass(2)
 
@@ -150,10 +154,12 @@ def test_ramp_of_object_and_probe_is_taken_without_a_trace_in_the_error(regime):
 
     assert relative(ramped.object, tilted.obj) < 1e-4
     assert result.error < 1e-6
-    turn = np.vdot(scan.true_obj, result.object)
-    aligned = result.object * np.conj(turn) / abs(turn)
+    reached = ref.under_windows(scan.reference(), scan.obj)
+    truth, found = scan.true_obj * reached, result.object * reached
+    turn = np.vdot(truth, found)
     # The random object has a small mean slope of its own.
-    assert relative(aligned, scan.true_obj) < 0.35 * relative(ramped.object, scan.true_obj)
+    off = relative(found * np.conj(turn) / abs(turn), truth)
+    assert off < 0.35 * relative(ramped.object * reached, truth)
 
 
 def test_ramp_is_refused_where_exit_waves_would_not_follow():

@@ -179,6 +179,30 @@ def test_frames_in_blocks_give_the_same_bits():
     np.testing.assert_array_equal(found.positions, there.positions)
 
 
+@pytest.mark.parametrize("noise", NOISES)
+def test_background_and_saturation_of_the_detector_are_part_of_it(noise):
+    """Losses of I + b; saturated pixels that the model outshines say nothing."""
+    scan = scan_of("far", (1, 1))
+    end = float(np.quantile(scan.data, 0.9))
+    exact, obj, probe = scan.reference(), scan.obj.astype(complex), scan.probe.astype(complex)
+    counts = np.minimum(exact.counts, end)
+    cut = SmallScan(**(vars(scan) | {"data": counts.astype(np.float32)}))
+
+    def loss_of(obj: np.ndarray) -> float:
+        waves = np.array([ref.forward(obj, probe, p, exact.propagator) for p in exact.positions])
+        model = (np.abs(waves) ** 2).sum((1, 2)) + 3.0
+        heard = exact.mask & ~((counts >= end) & (model >= counts))
+        losses = ref.loss(model, counts, noise) - ref.loss(counts, counts, noise)
+        return float(losses[heard].sum())
+
+    found = losses_of(cut, noise=noise, background=3.0, saturation=end)(scan.obj, scan.probe)
+
+    assert found.loss == pytest.approx(loss_of(obj), rel=TOLERANCE)
+    step = 1e-7 * np.random.default_rng(4).standard_normal(obj.shape)
+    slope = 2 * np.vdot(found.object, step).real
+    assert slope == pytest.approx((loss_of(obj + step) - loss_of(obj - step)) / 2, rel=1e-3)
+
+
 def test_shapes_come_back_as_they_were_given():
     scan = scan_of("far", (1, 1))
     found = loss_and_gradients(

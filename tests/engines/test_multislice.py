@@ -11,6 +11,7 @@ import pytest
 from scipy import fft, ndimage
 
 import exitwave
+import exitwave.plots
 import reference as ref
 from exitwave.multislice import band_limit
 from reference.detector import intensity
@@ -35,7 +36,7 @@ from small_scan import (
     small_scan,
 )
 
-ENGINES = ["ePIE", "rPIE", "mPIE", "ML"]
+ENGINES = ["ePIE", "rPIE", "mPIE", "ML", "gradient"]
 LENGTHS = {"wavelength_m": 5e-7, "pixel_size_m": (1e-6, 1.3e-6)}
 DISTANCES = (4e-6, 6e-6)
 TILTS: dict[str, Any] = {
@@ -89,7 +90,8 @@ def thick_scan(
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
-    step = {} if name == "ML" else {"object_step": 0.8, "group_size": FRAMES}
+    step: dict[str, Any] = {} if name == "ML" else {"group_size": FRAMES}
+    step |= {} if name in ("ML", "gradient") else {"object_step": 0.8}
     return {"name": name, "iterations": 1, "probe_power": "free"} | step | options
 
 
@@ -172,6 +174,38 @@ def test_the_error_falls(name):
     assert got.error < 0.1 * got.errors[0][0]
 
 
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
+def test_slices_are_drawn_towards_their_neighbours(device):
+    scan = thick_scan("far", 1, 2)
+    edge = np.concatenate([scan.obj[:, :1], scan.obj, scan.obj[:, -1:]], axis=1)
+    differing = edge[:, :-2] + edge[:, 2:] - 2 * scan.obj
+    reached = np.zeros(scan.obj.shape[-2:], bool)
+    for row, column in np.floor(scan.positions + 0.5).astype(int):
+        reached[row : row + FRAME[0], column : column + FRAME[1]] = True
+
+    got = scan.run(
+        engine("ePIE", slice_smoothness=0.7, object_step=1e-9, probe_start=None),
+        propagation=thick("far"),
+        device=device,
+        parts=3,
+    )
+
+    expected = scan.obj + 0.7 / 2.4 * differing * reached
+    assert relative(got.object, expected) < 1e-5
+
+
+def test_metrics_and_pictures_know_slices():
+    scan = thick_scan("far", 2, 1, "tilted apart")
+    got = scan.run(engine("ePIE"), propagation=thick("far", TILTS["tilted apart"]))
+
+    error = exitwave.metrics.fourier_error(
+        scan.data, got.object, got.probe, scan.positions, scan.mask, got.params["propagation"]
+    )
+
+    assert got.error == pytest.approx(error, rel=1e-4)
+    assert exitwave.plots.plot_result(got) is not None
+
+
 @pytest.mark.parametrize("device", devices("cpu:2", "emulated", "emulated:1"))
 @pytest.mark.parametrize("name", ENGINES)
 def test_any_number_of_parts_is_one(name, device):
@@ -241,7 +275,7 @@ def test_splitting_and_merging_keep_the_total_phase():
     assert relative(seen.object.prod(axis=0), obj) < 1e-4
 
 
-@pytest.mark.parametrize("name", ["rPIE", "ML"])
+@pytest.mark.parametrize("name", ["rPIE", "ML", "gradient"])
 def test_slices_are_found_from_ones(name):
     s = exitwave.simulate((24, 32), 40, slices=3, counts_per_frame=1e6, overlap=0.8)
     chain = [{"name": "rPIE", "iterations": 10, "slices": 3}, {"name": name, "iterations": 20}]
@@ -279,7 +313,7 @@ def test_positions_move_as_all_slices_say(regime, m, k, tilt, fractional, device
 
 
 @pytest.mark.parametrize("kind", SHORT)
-@pytest.mark.parametrize("name", ["mPIE", "ML"])
+@pytest.mark.parametrize("name", ["mPIE", "ML", "gradient"])
 def test_blocks_do_not_change_a_bit_and_keep_to_the_plan(name, kind):
     device, parts, whose, counts, _ = SHORT[kind]
     scan = small_scan("far", 2, noise=True, frames=31)
@@ -298,7 +332,7 @@ def test_blocks_do_not_change_a_bit_and_keep_to_the_plan(name, kind):
     assert planned.counts == counts
 
 
-@pytest.mark.parametrize("name", ["mPIE", "ML"])
+@pytest.mark.parametrize("name", ["mPIE", "ML", "gradient"])
 def test_a_stopped_run_goes_on_to_the_bit(name, tmp_path):
     scan = thick_scan("far", 1, 2)
     chain = [engine("ePIE", slices=2), engine(name, iterations=6, slices=4, probe_start=None)]

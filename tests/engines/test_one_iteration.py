@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import reference as ref
+from exitwave.parameters.models import Gradient
 from exitwave.partition import draw_groups, spatial_order
+from exitwave.schedules import rate, schedule_factors
 from reference import lsqml
 from small_scan import (
     ENGINES,
@@ -72,7 +74,7 @@ def expected_run(
     probe = ref.constraints.apply_supports(probe, common["support"], common["fourier"])
     power = ref.probe_power(probe)
     touched = ref.reached(ref.residual_pass(exact, obj, probe, range(len(scan.data)), _nothing))
-    groups = [None]
+    groups: list[Any] = [None]
     if name in IN_GROUPS:
         groups = drawn_groups(scan, given.pop("group_size"), iterations, seed)
     momentum = None
@@ -81,9 +83,14 @@ def expected_run(
     if name == "LSQML":
         momentum = lsqml.Momentum(given.pop("momentum"))
     known = ref.known_of(given, ref.under_windows(exact, obj), in_loss=name == "ML")
+    optimisers = None
+    if name == "gradient":
+        settings = Gradient(name=name, iterations=iterations, probe_start=start, **given)
+        optimisers = optimisers_of(settings)
     waves, memory, errors = None, None, []
     for iteration in range(iterations):
         moves = start is not None and iteration >= start and (iteration - start) % every == 0
+        moves = moves and iteration < given.get("probe_stop", iterations)
         here = common | {"update_probe": moves}
         if name in PROJECTIONS:
             constants = ref.projection_constants(name, given.get("beta", 1.0))
@@ -123,6 +130,19 @@ def expected_run(
                 **given,
                 **here,
             )
+        elif optimisers is not None:
+            obj, probe, error = ref.gradient_iteration(
+                exact,
+                obj,
+                probe,
+                groups[iteration],
+                optimisers,
+                schedules=schedule_factors(settings, iteration),
+                noise=settings.noise,
+                power=power if held else None,
+                clip=clip,
+                **here,
+            )
         else:
             obj, probe, memory, _, error = ref.ml_iteration(
                 exact, obj, probe, memory, **given, **here, **known.in_loss(power, len(scan.data))
@@ -138,6 +158,17 @@ def expected_run(
         obj, probe = ref.hold_power(obj, probe, power, touched)
         obj = _clipped(known.limited(obj), clip, touched)
     return obj, probe, [*errors, ref.fourier_error(exact, obj, probe)]
+
+
+def optimisers_of(settings: Gradient) -> tuple[ref.Optimiser, ref.Optimiser]:
+    of_object, of_probe = (
+        ref.Optimiser(kind, rate(kind, given), settings.step_memory, settings.square_memory)
+        for kind, given in (
+            (settings.object_optimiser, settings.object_rate),
+            (settings.probe_optimiser, settings.probe_rate),
+        )
+    )
+    return of_object, of_probe
 
 
 def _nothing(_: int, model: np.ndarray) -> np.ndarray:
@@ -164,7 +195,11 @@ def defaults(name: str, **options: Any) -> dict[str, Any]:
     if name in ("DM", "RAAR"):
         given |= {"beta": 0.8}
     if name in IN_GROUPS:
-        given |= {"group_size": GROUP_SIZE, "object_step": 0.9, "probe_step": 0.7}
+        given |= {"group_size": GROUP_SIZE}
+    if name in (*PIES, "LSQML"):
+        given |= {"object_step": 0.9, "probe_step": 0.7}
+    if name == "gradient":
+        given |= {"object_rate": 0.08, "probe_rate": 0.06, "step_memory": 0.8, "square_memory": 0.7}
     if name == "LSQML":
         given |= {"noise": "amplitude", "momentum": 0.4}
     if name in ("rPIE", "mPIE"):

@@ -40,8 +40,19 @@ def cases(folder: str) -> Iterator[Case]:
     chain = [engine("DM", iterations=2), grown, engine("RAAR", exit_wave_storage="half")]
     near = small_scan("near", 2, noise=True)
     yield "modes that are added", replace(near, obj=near.obj[:1]), chain, {"device": "cpu:2"}
-    moving = [engine("ML", position_start=0), engine("AP", iterations=2)]
+    moving = [
+        engine("ML", position_start=0),
+        engine("RAAR", position_start=0, position_search_px=1.0),
+    ]
     yield "positions that move", small_scan(), moving, {"device": "cpu:1", "parts": 2}
+    thick = replace(scan, obj=np.stack([scan.obj, 1 + 0.1 * scan.obj], axis=1))
+    lengths = {"wavelength_m": 5e-7, "pixel_size_m": (1e-6, 1.3e-6), "slice_distances_m": 4e-6}
+    cut = [
+        engine("rPIE", iterations=1, slices=2),
+        engine("ML", iterations=5, slices=4, object_modes=3),
+    ]
+    where = {"device": "cpu:1", "parts": 2, "propagation": {"regime": "far", **lengths}}
+    yield "slices that are split", thick, cut, where
     large = small_scan("far", 2, noise=True, frame=(24, 30), frames=800)
     stored = in_file(large, folder, "large")
     for name in ("DM", "ePIE"):

@@ -25,6 +25,7 @@ from small_scan import (
     ENGINES,
     IN_GROUPS,
     OBJECT,
+    PROPAGATIONS,
     SmallScan,
     everything,
     relative,
@@ -92,6 +93,13 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
         chain = [engine("ePIE", slices=2), engine(name, slices=4, position_start=1)]
         given = {"device": "emulated", "parts": 2, "propagation": thick}
         yield f"{name} slices", replace(small_scan(), obj=None), chain, given
+    wrong = PROPAGATIONS["near"] | {"distance_m": 2.01e-5}
+    chain = [
+        engine("gradient", map_start=1, distance_start=0, geometry_every=1),
+        engine("ML", probe_start=None, defocus_start=0, geometry_every=2),
+    ]
+    given = {"device": "emulated", "parts": 2, "propagation": wrong}
+    yield "geometry", small_scan("near", 2), chain, given
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
         given = engine(name, iterations=3)
@@ -216,17 +224,6 @@ def fails_alone(folder: str) -> dict[str, Any]:
                 raise OSError("the disk has gone")
             return super().__getitem__(key)
 
-    thick = {
-        "regime": "far",
-        "wavelength_m": 5e-7,
-        "pixel_size_m": 1e-6,
-        "slice_distances_m": 2e-6,
-        "beam_tilt_rad": np.random.default_rng(0).uniform(-0.1, 0.1, (13, 2)),
-    }
-    for name in SLICED:
-        chain = [engine("ePIE", slices=2), engine(name, slices=4, position_start=1)]
-        given = {"device": "emulated", "parts": 2, "propagation": thick}
-        yield f"{name} slices", replace(small_scan(), obj=None), chain, given
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "lost")
     lost = replace(stored, data=Lost(stored.data.data))
     lost.run(engine("AP", iterations=1000), parts=2, memory_limit=LIMIT)

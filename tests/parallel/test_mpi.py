@@ -63,6 +63,17 @@ def test_ranks_do_not_change_slices(processes, name, folder):
     assert found["same_bits"]
 
 
+@pytest.mark.parametrize("processes", [2, 4])
+def test_ranks_come_to_the_same_geometry(processes, folder):
+    found = compared(processes, folder)["geometry"]
+
+    assert found["object"] < TOLERANCE
+    assert found["probe"] < TOLERANCE
+    assert found["positions"] < 1e-4
+    assert found["moved"] > 0.01
+    assert found["same_bits"]
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("processes", [2, 4])
 def test_blocks_change_no_bit_on_several_ranks(processes, name, folder):

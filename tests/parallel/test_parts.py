@@ -27,6 +27,8 @@ from small_scan import (
 MODES = [(1, 1), (2, 2)]
 # The order of additions differs, nothing else.
 TOLERANCE = 1e-5
+# So do transforms; ML with a tight support of the probe makes the most of it.
+TOLERANCE_OF_GPUS = 5e-5
 
 
 @cache
@@ -42,8 +44,9 @@ def one_part(name: str, regime: str, modes: tuple[int, int]) -> exitwave.Result:
 
 def assert_close(one: exitwave.Result, two: exitwave.Result) -> None:
     off_object, off_probe = relative(two.object, one.object), relative(two.probe, one.probe)
-    assert off_object < TOLERANCE
-    assert off_probe < TOLERANCE
+    on_gpu = two.params["device"].startswith("cuda")
+    assert off_object < (TOLERANCE_OF_GPUS if on_gpu else TOLERANCE)
+    assert off_probe < (TOLERANCE_OF_GPUS if on_gpu else TOLERANCE)
     np.testing.assert_allclose(two.errors[0], one.errors[0], rtol=1e-4)
     assert two.error == pytest.approx(one.error, rel=1e-4)
 

@@ -26,6 +26,7 @@ from reference.detector import (
     loss_factor,
     modulus_factor,
 )
+from reference.gradient import Optimiser, gradient_iteration
 from reference.known import Known, known_of
 from reference.ml import (
     Memory,
@@ -76,6 +77,7 @@ __all__ = [
     "Memory",
     "Momentum",
     "NearField",
+    "Optimiser",
     "Prior",
     "Scan",
     "Sums",
@@ -91,6 +93,7 @@ __all__ = [
     "fourier_support",
     "fourier_terms",
     "fresnel_scaling",
+    "gradient_iteration",
     "gradients",
     "hold_power",
     "inner",

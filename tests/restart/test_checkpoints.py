@@ -76,7 +76,7 @@ def test_a_callback_that_stops_the_run_leaves_a_checkpoint(written, tmp_path):
     ("number", "reason"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
 )
 def test_a_signal_ends_the_run_after_the_iteration(number, reason, written, tmp_path):
-    def send(state: exitwave.chain.State) -> None:
+    def send(state: exitwave.State) -> None:
         if state.iteration == 3:
             os.kill(os.getpid(), number)
 
@@ -92,7 +92,7 @@ def test_a_signal_ends_the_run_after_the_iteration(number, reason, written, tmp_
 def test_a_signal_that_arrives_twice_is_one(written, tmp_path):
     """Batch systems send it to launchers and to processes."""
 
-    def send(state: exitwave.chain.State) -> None:
+    def send(state: exitwave.State) -> None:
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
 
@@ -103,7 +103,7 @@ def test_a_signal_that_arrives_twice_is_one(written, tmp_path):
 
 
 def test_a_later_signal_ends_the_process_at_once(tmp_path):
-    def send(state: exitwave.chain.State) -> None:
+    def send(state: exitwave.State) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1.1)
         os.kill(os.getpid(), signal.SIGTERM)

@@ -91,7 +91,7 @@ def test_counts_that_vanish_under_a_streamed_run(device, tmp_path):
         with h5py.File(counts, "w") as file:
             file.create_dataset("counts", data=scan.data, chunks=(1, 32, 32))
 
-    def cut(state: exitwave.chain.State) -> None:
+    def cut(state: exitwave.State) -> None:
         if state.iteration == 1:
             os.truncate(counts, counts.stat().st_size // 2)
 

@@ -33,7 +33,7 @@ def stopped_after(scan: SmallScan, iterations: int, place: Path, *engines: Any, 
     """Run until so many iterations of the chain are done."""
     seen = []
 
-    def stop(state: exitwave.chain.State) -> bool:
+    def stop(state: exitwave.State) -> bool:
         seen.append(state.iteration)
         return len(seen) == iterations
 
@@ -75,7 +75,7 @@ def test_at_every_iteration_of_every_chain(name, regime, device, tmp_path):
 
 
 @pytest.mark.parametrize("kind", SHORT)
-@pytest.mark.parametrize("name", ["DM", "RAAR", "mPIE", "ML"])
+@pytest.mark.parametrize("name", ["DM", "RAAR", "mPIE", "ML", "gradient"])
 def test_with_frames_that_come_and_go(name, kind, tmp_path):
     device, parts, whose, *_ = SHORT[kind]
     scan = small_scan("far", 2, 2, noise=True, frames=31)

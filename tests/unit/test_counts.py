@@ -82,7 +82,7 @@ def test_chunks_do_not_matter(chunk_bytes, monkeypatch):
     mask[1] = False
     whole = read_counts(data, mask)
 
-    monkeypatch.setattr(counts, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(counts, "CHUNK_BYTES", chunk_bytes)
     pieces = read_counts(data, mask)
 
     np.testing.assert_array_equal(pieces.data[:, mask], whole.data[:, mask])
@@ -109,7 +109,7 @@ def test_dataset_is_read_without_a_second_copy(tmp_path: Path):
 
 def test_array_of_a_native_type_takes_no_memory(monkeypatch):
     data = np.ones((400, 128, 128), np.uint16)
-    monkeypatch.setattr(counts, "_CHUNK_BYTES", 1 << 20)
+    monkeypatch.setattr(counts, "CHUNK_BYTES", 1 << 20)
 
     tracemalloc.start()
     read_counts(data, None)

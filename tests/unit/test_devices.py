@@ -8,13 +8,12 @@ import pytest
 
 from exitwave import DeviceError, InvalidArgument, _core
 from exitwave.cuda_library import why_no_gpu
-from exitwave.devices import available_threads, choose_lanes, free_device_bytes
+from exitwave.devices import available_threads, choose_device, choose_lanes, free_device_bytes
 from exitwave.memory_limit import MemoryLimits
 
 
-@pytest.mark.parametrize("name", ["auto", "cpu"])
-def test_cpu_takes_a_part_for_each_processor(name):
-    lanes = choose_lanes(name, None, None, 1000)
+def test_cpu_takes_a_part_for_each_processor():
+    lanes = choose_lanes("cpu", None, None, 1000)
 
     assert lanes.parts == lanes.settings.threads == available_threads()
     assert lanes.settings.batch == 1
@@ -49,6 +48,12 @@ def test_emulated_device_takes_batches_and_parts():
     assert lanes.settings.batch >= 3
     assert lanes.parts >= 3
     assert choose_lanes("emulated", 1, 7, 1000).settings.batch == 7
+
+
+@pytest.mark.skipif(not why_no_gpu(), reason="this build can use CUDA")
+def test_auto_is_the_cpu_where_there_is_no_gpu():
+    assert choose_device("auto") == "cpu"
+    assert choose_lanes("auto", None, None, 1000).settings.threads == available_threads()
 
 
 @pytest.mark.skipif(not why_no_gpu(), reason="this build can use CUDA")

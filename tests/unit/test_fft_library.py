@@ -58,7 +58,7 @@ def test_system_library_comes_before_the_wheel(monkeypatch):
 def test_without_any_library_the_error_says_what_to_install(monkeypatch):
     monkeypatch.delenv("EXITWAVE_FFT", raising=False)
     monkeypatch.setattr(fft_library, "_system_library", lambda: None)
-    monkeypatch.setattr(fft_library, "find_spec", lambda name: None)
+    monkeypatch.setattr(fft_library, "package_folders", lambda name: [])
 
     with pytest.raises(DeviceError, match="install pyfftw"):
         fft_library.find_fft_library()

@@ -65,10 +65,11 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "object_kappa object_flat object_tv smoothness object_l1 object_reweighted_l1 object_l2 "
         "object_prior_of probe_smoothness probe_centring "
         "position_start position_every position_step position_max_step_px position_limit_px "
-        "position_affine position_search_px"
+        "position_affine position_search_px map_start distance_start defocus_start geometry_every "
+        "geometry_step"
     )
     projection = "power_bound"
-    pie = "slices group_size object_step probe_step"
+    pie = "slices slice_smoothness group_size object_step probe_step"
     alphas = "object_alpha probe_alpha"
     own = {
         "AP": [projection],
@@ -77,9 +78,16 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": ["slices noise"],
+        "ML": ["slices slice_smoothness noise"],
         "LSQML": ["group_size object_step probe_step noise momentum intensity_start"],
+        "gradient": [
+            "slices slice_smoothness group_size noise",
+            "object_optimiser probe_optimiser object_rate probe_rate",
+            "object_schedule probe_schedule object_start object_stop probe_stop",
+            "step_memory square_memory",
+        ],
     }
+    assert set(own) == set(ENGINES)
     for name, groups in own.items():
         expected = set(" ".join([every, *groups]).split())
         assert {key.name for key in engine_keys() if key.owner == name} == expected
@@ -115,12 +123,16 @@ def test_params_are_not_changed():
 
 @pytest.mark.parametrize("key", engine_keys(), ids=key_id)
 def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(key):
-    known = {"object_tv": 0.1} if key.name == "object_prior_of" else {}
+    known: dict[str, object] = {"object_tv": 0.1} if key.name == "object_prior_of" else {}
+    known |= {"probe_start": None} if key.name == "defocus_start" else {}
     params = engine(key.owner, **known, **{key.name: key.alternative})
-    # Slices are refused in a thin object.
-    thick = {"propagation": NEAR | {"slice_distances_m": 1e-6}}
+    # Slices are refused in a thin object, and lengths along the beam where there are none.
+    thick = (
+        {"propagation": NEAR | {"slice_distances_m": 1e-6}} if key.name.startswith("slice") else {}
+    )
+    near = {"propagation": NEAR} if key.name in ("distance_start", "defocus_start") else {}
 
-    used = first_engine(params | (thick if key.name == "slices" else {}))
+    used = first_engine(params | thick | near)
 
     assert used[key.name] == key.alternative != key.default
 
@@ -231,7 +243,10 @@ REFUSED = [
     ({"engines": [{}]}, "engines[0].name is missing; it must be AP, DM, RAAR, ePIE, rPIE, "),
     (engine("DMM"), "engines[0].name is 'DMM'; it must be AP, DM, RAAR, "),
     (engine("epie"), "did you mean 'ePIE'?"),
-    (engine("DM", noise="poisson"), "engines[0].noise is not used by DM, only by ML, LSQML; leave"),
+    (
+        engine("DM", noise="poisson"),
+        "engines[0].noise is not used by DM, only by ML, LSQML, gradient; leave it out",
+    ),
     (engine("ML", beta=0.5), "engines[0].beta is not used by ML, only by DM, RAAR; leave it out"),
     (engine("DM", itertions=5), "engines[0].itertions is not a key of DM; did you mean 'iter"),
     (engine("DM", device="cpu"), "engines[0].device is no key of an engine; move it to the top"),

@@ -273,7 +273,7 @@ def test_halo_of_groups_is_about_what_random_groups_exchange():
     assert prediction.object_traffic.bytes.sum() == pytest.approx(2 * 12 * exchanged, rel=0.15)
 
 
-@pytest.mark.parametrize("engine", ["AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML"])
+@pytest.mark.parametrize("engine", ["AP", "DM", "RAAR", "ePIE", "rPIE", "mPIE", "ML", "gradient"])
 @pytest.mark.parametrize("fractional", [False, True])
 @pytest.mark.parametrize("parts", [1, 4])
 def test_memory_is_what_the_core_holds(engine, fractional, parts):

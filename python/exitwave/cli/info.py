@@ -41,12 +41,15 @@ def info(file: Path | None, **keywords: Any) -> None:
 def _result_rows(file: Path) -> list[tuple[str, str]]:
     """What a result tells beyond the scan it came from."""
     from exitwave.io import load_result
+    from exitwave.io.refined import refined_text
 
     result = load_result(file)
+    refined = [(name, refined_text(found)) for name, found in result.refined.items()]
     runs = zip(result.engines, result.errors, strict=True)
     return [
         ("engines", " ".join(f"{name}:{len(errors)}" for name, errors in runs)),
         ("Fourier error", f"{result.error:.4g}"),
+        *refined,
         ("probe modes", str(len(result.probe))),
         ("time", f"{result.seconds:.1f} s"),
         ("ended", result.stopped or "after its last iteration"),

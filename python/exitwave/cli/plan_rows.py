@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from exitwave.reconstruct import Plan
     from exitwave.topology import Job, Machine, Prediction
 
+# What a context, the module and cuFFT's kernels take of a GPU: an allowance, not a measurement.
+_DRIVER_BYTES = 600e6
 # Uses of memory that are less are put together.
 _SMALL_SHARE = 0.02
 
@@ -46,6 +48,7 @@ def described_rows(
 
     shape = (jobs[0].frames, *jobs[0].frame_shape)
     rows = _heading(plan, f"{devices.count} × {devices.name}", shape)
+    rows.append(("on top", f"driver and cuFFT's own code, about {_bytes(_DRIVER_BYTES)} of each"))
     for engine, job in zip(plan.engines, jobs, strict=True):
         rows += _engine_rows(engine)
         if machine is None:

@@ -28,7 +28,9 @@ _OPTIONS = [
         "--object-modes", type=int, help="Incoherent object modes from the first engine on."
     ),
     click.option(
-        "--device", help='"cpu", "cpu:4" (threads), "emulated"; left out: the best there is.'
+        "--device",
+        help='"cpu", "cpu:4" (threads), "cuda:0,1" (GPUs), "emulated"; left out: a GPU, else the '
+        "CPU.",
     ),
     click.option("--parts", type=int, help="Parts that the scan is cut into."),
     click.option("--batch", type=int, help="Frames per step of a thread or stream."),

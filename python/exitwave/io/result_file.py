@@ -26,6 +26,7 @@ from exitwave.io.atomic import new_hdf5
 from exitwave.io.dataset import Dataset
 from exitwave.io.marked import MarkedFile
 from exitwave.io.plain import geometry_attributes, geometry_entries
+from exitwave.io.refined import read_refined, write_refined
 from exitwave.io.trees import read_tree, write_tree
 from exitwave.result import Result
 from exitwave.start import Box
@@ -75,6 +76,7 @@ def save_result(
     ExitwaveError
         The operating system refuses to write; nothing is left behind.
     """
+    result = result.on_host()
     parts = result.parts
     if parts is None or parts.gathered is not False:
         if parts is None or parts.ranks.first:
@@ -117,6 +119,7 @@ def _write(
         _write_images(entry, result, pixel, tiles)
         _write_sample(entry, result, pixel)
         _write_errors(entry, result)
+        write_refined(entry, result.refined)
         _write_process(entry, result, dataset)
         _write_instrument(entry, known, dataset)
         if result.intensities is not None:
@@ -380,6 +383,7 @@ def _read_result(file: h5py.File) -> Result:
         source=_string(process, "source"),
         start={name: _array(start, name) for name in start},
         intensities=_array(entry, "intensities") if "intensities" in entry else None,
+        refined=read_refined(entry),
     )
 
 

@@ -178,8 +178,8 @@ Device = Annotated[
     parameter(
         '"auto", "cpu", "cpu:4" (threads), "emulated", "emulated:2" (devices), "cuda" or '
         '"cuda:0,1"',
-        'Where to compute; "auto": the best there is; "emulated": test devices with memory of '
-        "their own.",
+        'Where to compute; "auto": a GPU where one can be used, else all processors; "emulated": '
+        "test devices with memory of their own.",
         "emulated",
         changes_result=False,
     ),
@@ -213,6 +213,16 @@ Deterministic = Annotated[
         "On GPUs, add up overlapping frames in their order, so that the same run gives the same "
         "bits; slower than atomic additions. On CPUs it is always so.",
         True,
+        changes_result=False,
+    ),
+]
+Output = Annotated[
+    Literal["host", "device"],
+    parameter(
+        '"host" or "device"',
+        'Where the result is, and what callbacks see: "host": NumPy arrays, "device": CuPy arrays '
+        "on the GPU of the run, the first one where there are several.",
+        "device",
         changes_result=False,
     ),
 ]

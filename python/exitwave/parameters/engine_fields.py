@@ -256,6 +256,16 @@ Slices = Annotated[
         ge=1,
     ),
 ]
+SliceSmoothness = Annotated[
+    StrictFloat,
+    parameter(
+        "a number of at least 0",
+        "Pull of each slice of a thick object towards its neighbours at the end of each iteration: "
+        "weight of their squared differences against its squared change; 0: off.",
+        0.5,
+        ge=0,
+    ),
+]
 ObjectStep = Annotated[
     StrictFloat,
     parameter(

@@ -13,6 +13,8 @@ from pydantic import Field
 from exitwave.parameters import call_fields as call
 from exitwave.parameters import detector_fields as detector
 from exitwave.parameters import engine_fields as engine
+from exitwave.parameters import geometry_fields as geometry
+from exitwave.parameters import gradient_fields as gradient
 from exitwave.parameters import object_fields as known
 from exitwave.parameters.base import Model
 
@@ -55,6 +57,11 @@ class EngineParameters(Model):
     position_search_px: engine.PositionSearchPx = None
     position_limit_px: engine.PositionLimitPx = 10.0
     position_affine: engine.PositionAffine = 0.0
+    map_start: geometry.MapStart = None
+    distance_start: geometry.DistanceStart = None
+    defocus_start: geometry.DefocusStart = None
+    geometry_every: geometry.GeometryEvery = 5
+    geometry_step: geometry.GeometryStep = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
@@ -96,10 +103,16 @@ class RAAR(ProjectionParameters):
     exit_wave_storage: engine.ExitWaveStorage = "single"
 
 
-class PieParameters(EngineParameters):
-    """Engines that update object and probe group by group."""
+class SlicedParameters(EngineParameters):
+    """Engines that work with the slices of a thick object."""
 
     slices: engine.Slices = None
+    slice_smoothness: engine.SliceSmoothness = 0.0
+
+
+class PieParameters(SlicedParameters):
+    """Engines that update object and probe group by group."""
+
     group_size: engine.GroupSize = None
     object_step: engine.ObjectStep = 1.0
     probe_step: engine.ProbeStep = 1.0
@@ -127,14 +140,34 @@ class MPIE(RPIE):
     momentum_period: engine.MomentumPeriod = None
 
 
-class ML(EngineParameters):
+class ML(SlicedParameters):
     """Maximum likelihood by preconditioned conjugate gradients."""
 
     name: Literal["ML"] = "ML"
-    slices: engine.Slices = None
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
+
+
+class Gradient(SlicedParameters):
+    """Descent along the gradient of a loss, group by group, with an optimiser for each unknown."""
+
+    name: Literal["gradient"] = "gradient"
+    object_inertia: engine.ObjectInertia = 0.1
+    probe_inertia: engine.ProbeInertia = 0.1
+    group_size: engine.GroupSize = None
+    noise: engine.Noise = "amplitude"
+    object_optimiser: gradient.ObjectOptimiser = "adam"
+    probe_optimiser: gradient.ProbeOptimiser = "adam"
+    object_rate: gradient.ObjectRate = None
+    probe_rate: gradient.ProbeRate = None
+    object_schedule: gradient.ObjectSchedule = "cosine"
+    probe_schedule: gradient.ProbeSchedule = "cosine"
+    object_start: gradient.ObjectStart = 0
+    object_stop: gradient.ObjectStop = None
+    probe_stop: gradient.ProbeStop = None
+    step_memory: gradient.StepMemory = 0.9
+    square_memory: gradient.SquareMemory = 0.99
 
 
 class LSQML(EngineParameters):
@@ -151,15 +184,18 @@ class LSQML(EngineParameters):
     intensity_start: engine.IntensityStart = None
 
 
-Engine = Annotated[AP | DM | RAAR | EPIE | RPIE | MPIE | ML | LSQML, Field(discriminator="name")]
+_MODELS = (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, LSQML, Gradient)
+Engine = Annotated[
+    AP | DM | RAAR | EPIE | RPIE | MPIE | ML | LSQML | Gradient, Field(discriminator="name")
+]
 ENGINES: dict[str, type[EngineParameters]] = {
-    model.model_fields["name"].default: model
-    for model in (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, LSQML)
+    model.model_fields["name"].default: model for model in _MODELS
 }
 
 
 class FarField(Model):
-    """Detector in the far field: one Fourier transform; only a thick object needs lengths."""
+    """Detector in the far field: one Fourier transform; only a thick object and a refined
+    defocus need lengths."""
 
     regime: Literal["far"] = "far"
     wavelength_m: call.WavelengthOfSlicesM = None
@@ -196,6 +232,7 @@ class Parameters(Model):
     parts: call.Parts = None
     batch: call.Batch = None
     deterministic: call.Deterministic = False
+    output: call.Output = "host"
     memory_limit: call.MemoryLimit = "auto"
     scratch_folder: call.ScratchFolder = None
     seed: call.Seed = 0

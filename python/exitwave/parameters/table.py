@@ -31,8 +31,8 @@ def parameter_table() -> str:
         _table(call_keys()),
         "## Propagation\n",
         '`regime` is `"far"` (default, one Fourier transform) or `"near"` with the keys below.\n'
-        "A far field knows `slice_distances_m` and `beam_tilt_rad` only, and with these\n"
-        "`wavelength_m` and `pixel_size_m`, which must be given then.\n",
+        "A far field knows `slice_distances_m` and `beam_tilt_rad` only, and with these, or where\n"
+        "a defocus is refined, `wavelength_m` and `pixel_size_m`, which must be given then.\n",
         _table(propagation_keys()),
         "Data from a file that knows its geometry need no `propagation`, or only what is no\n"
         "length of it: `method`, `slice_distances_m`, `beam_tilt_rad`.\n",

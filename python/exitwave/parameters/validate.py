@@ -52,6 +52,7 @@ def validate_params(
     _check_regime(params)
     _check_slices(params)
     _check_checkpoint(params)
+    _check_lengths(params)
     _check_priors(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
@@ -102,6 +103,32 @@ def _check_regime(params: Parameters) -> None:
             )
 
 
+def _check_lengths(params: Parameters) -> None:
+    """A distance enters the model in the near field only, and a free probe takes up any defocus."""
+    lengths = params.propagation
+    known = lengths.wavelength_m is not None and lengths.pixel_size_m is not None
+    for index, engine in enumerate(params.engines):
+        path = f"engines[{index}]"
+        if engine.distance_start is not None and lengths.regime == "far":
+            raise InvalidArgument(
+                f"{path}.distance_start is {engine.distance_start}; it must be None in the far "
+                "field, where no distance enters the model."
+            )
+        if engine.defocus_start is None:
+            continue
+        if not known:
+            raise InvalidArgument(
+                f"{path}.defocus_start is {engine.defocus_start}, but propagation has no "
+                "wavelength_m and pixel_size_m; give both."
+            )
+        if engine.probe_start is not None and engine.probe_start <= engine.defocus_start:
+            raise InvalidArgument(
+                f"{path}.defocus_start is {engine.defocus_start}, but the probe is updated from "
+                f"iteration {engine.probe_start} on and takes up any defocus; set probe_start to "
+                "None or to a later iteration."
+            )
+
+
 def _check_slices(params: Parameters) -> None:
     """A thick object needs lengths; what only such an object uses is refused for a thin one."""
     known = params.propagation
@@ -113,7 +140,9 @@ def _check_slices(params: Parameters) -> None:
                     "metres."
                 )
         return
-    used = {} if isinstance(known, NearField) else {k: getattr(known, k) for k in _FAR_LENGTHS}
+    refines = any(engine.defocus_start is not None for engine in params.engines)
+    thin = isinstance(known, NearField) or refines
+    used = {} if thin else {k: getattr(known, k) for k in _FAR_LENGTHS}
     if np.any(known.beam_tilt_rad):
         used["beam_tilt_rad"] = known.beam_tilt_rad
     for key, value in used.items():
@@ -123,12 +152,13 @@ def _check_slices(params: Parameters) -> None:
                 "out, or give slice_distances_m as well."
             )
     for index, engine in enumerate(params.engines):
-        slices = getattr(engine, "slices", None)
-        if slices is not None:
-            raise InvalidArgument(
-                f"engines[{index}].slices is {slices}, but nothing says how far they are "
-                "apart; give slice_distances_m in propagation as well, or leave slices out."
-            )
+        for key in ("slices", "slice_smoothness"):
+            value = getattr(engine, key, None)
+            if value:
+                raise InvalidArgument(
+                    f"engines[{index}].{key} is {value}, but nothing says how far slices are "
+                    f"apart; give slice_distances_m in propagation as well, or leave {key} out."
+                )
 
 
 def _check_checkpoint(params: Parameters) -> None:

@@ -19,14 +19,17 @@ Index = npt.NDArray[np.int64]
 PROJECTIONS = ("AP", "DM", "RAAR")
 PIES = ("ePIE", "rPIE", "mPIE")
 # Engines that update object and probe after each group of frames.
-IN_GROUPS = (*PIES, "LSQML")
-ENGINES = (*PROJECTIONS, *PIES, "ML", "LSQML")
+IN_GROUPS = (*PIES, "LSQML", "gradient")
+ENGINES = (*PROJECTIONS, *PIES, "ML", "LSQML", "gradient")
 # Engines whose detector step reads and writes exit waves that are kept.
 STORES_WAVES = ("DM", "RAAR")
 # Engines whose sum of |O|^2 is taken in the pass itself.
 WEIGHS_PROBE = (*IN_GROUPS, "ML")
 # Engines that need the probe and its direction under each frame once more.
 SHIFTS_DIRECTION = ("ML", "LSQML")
+
+# What Adam keeps of a pixel: mean and mean square of past steps, and how much of them was seen.
+ADAM_BYTES = 20
 
 # A transform goes over rows and over columns, and reads and writes 8 bytes per pixel in each.
 TRANSFORM_BYTES = 32
@@ -93,7 +96,7 @@ class Job:
         1, 2 or 4 bytes of a detector count.
     near_field : bool
     group_size : int or None
-        Frames per update of PIE engines and LSQML; None: as the engine chooses it.
+        Frames per update of engines that work in groups; None: as the engine chooses it.
     batch : int
         Frames that a device takes through a step together.
     """
@@ -174,9 +177,10 @@ class Job:
         stages = bytes_per_pixel(self.engine, self.probe_modes, self.count_bytes, self.object_modes)
         shifts = 32 * self.probe_modes * (2 if self.fractional else 0)
         # An update of a group goes once over what the group reaches: object, sums and weight, in
-        # and out; LSQML also over the direction.
+        # and out; LSQML also over the direction, and gradient over what Adam keeps.
         update = 2 * (8 + 8) * self.object_modes + 8 if self.engine in IN_GROUPS else 0
         update += 2 * 8 * self.object_modes if self.engine == "LSQML" else 0
+        update += 2 * ADAM_BYTES * self.object_modes if self.engine == "gradient" else 0
         per_pixel = stages["total"] + TRANSFORM_BYTES * transforms + shifts + update
         return float(per_pixel * self.frame_pixels)
 
@@ -234,10 +238,11 @@ def memory_of(job: Job, halo: Halo, parts: Sequence[Index]) -> Memory:
     ======= =======================================================================================
     counts  count_bytes n F
     waves   8 M K n F with DM and RAAR
-    object  (8 K + 8 K + 4) T; AP, DM, RAAR 12 T, ML and mPIE 16 K T, LSQML 24 K T more
+    object  (8 K + 8 K + 4) T; AP, DM, RAAR 12 T, ML and mPIE 16 K T, LSQML 24 K T, gradient (Adam)
+            20 K T more
     probe   (8 M + sums + 1) F; 16 M F more with fractions of positions (spectrum, work), else 4 F;
-            ML and LSQML 24 M F more for directions, and 8 M F with fractions; near field 8 F;
-            phases of fractions 8 n (Y + X)
+            ML and LSQML 24 M F more for directions, and 8 M F with fractions; gradient (Adam)
+            20 M F; near field 8 F; phases of fractions 8 n (Y + X)
     halo    (8 K + 4) for each pixel sent, and received as owner
     scratch (8 M K + 4) F for each frame of a batch; fractions 16 M F, ML 16 M K F (fractions 8 M F)
             more; LSQML 8 M F with fractions, and residuals 8 M K F for each frame of a group
@@ -253,9 +258,11 @@ def memory_of(job: Job, halo: Halo, parts: Sequence[Index]) -> Memory:
     per_tile += 12 if job.engine in PROJECTIONS else 0
     per_tile += 16 * K if job.engine in ("ML", "mPIE") else 0
     per_tile += 24 * K if job.engine == "LSQML" else 0
+    per_tile += ADAM_BYTES * K if job.engine == "gradient" else 0
     probe = job.probe_sum_bytes + (8 * M + 1) * F
     probe += 16 * M * F if fractional else 4 * F
     probe += (24 + 8 * fractional) * M * F if directs else 0
+    probe += ADAM_BYTES * M * F if job.engine == "gradient" else 0
     probe += 8 * F if job.near_field else 0
     wave = 8 * M * K + 4 + 16 * M * fractional
     wave += 16 * M * K if search else 0

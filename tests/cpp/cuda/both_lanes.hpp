@@ -88,7 +88,7 @@ Numbers on_gpu(int ny, int nx, bool deterministic, const Work& work) {
   Scan scan;
   scan.ny = ny;
   scan.nx = nx;
-  const CudaLane::Needs needs(scan, 1, 8);  // less than some tests do, so that it grows
+  const gpu::LaneNeeds needs(scan, 1, 8);  // less than some tests do, so that it grows
   CudaLane lane(memory, 0, stream, scan, needs, deterministic);
   Arrays arrays(memory);
   return work(lane, arrays);

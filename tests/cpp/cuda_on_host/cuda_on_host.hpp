@@ -12,13 +12,14 @@ struct Options {
   int devices = 2;
   std::size_t memory = std::size_t(1) << 30;  // bytes of each device
   bool peers = true;                          // devices see each other's memory
+  bool pinnable = true;                       // memory that somebody else took can be pinned
   unsigned seed = 1;                          // of the order in which queued work is done
   bool guarded = true;                        // memory of devices is closed to the host
 };
 
 // Starts anew; nothing of before may still exist. Without it the environment's
-// EXITWAVE_CUDA_ON_HOST="devices=3 memory=1000000 peers=0 seed=5 guarded=0" holds, each of them
-// optional.
+// EXITWAVE_CUDA_ON_HOST="devices=3 memory=1000000 peers=0 pinnable=0 seed=5 guarded=0" holds, each
+// of them optional.
 void configure(const Options& options);
 
 // From now on every call that concerns the device fails, as after a hardware error; false: it is
