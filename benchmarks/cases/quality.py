@@ -280,6 +280,51 @@ def cutting_support(settings: Settings) -> Iterator[Measurement]:
         )
 
 
+def drifting_beam(settings: Settings) -> Iterator[Measurement]:
+    """Intensities that drift by 5 % rms: refined, against a steady beam; and left as they are."""
+    refined = _drift_error(0.05, {"intensity_start": 5}, settings)
+    steady = _drift_error(0.0, {}, settings)
+    yield Measurement(
+        case="quality/drifting beam",
+        quantity="relative object error, intensities refined",
+        value=refined,
+        target=settings.target(1.3),
+        judged="ratio",
+        floor=steady,
+        details={"region": REGION, "device": settings.device},
+    )
+    yield Measurement(
+        case="quality/drifting beam",
+        quantity="... not refined",
+        value=_drift_error(0.05, {}, settings),
+        floor=steady,
+        details={"region": REGION, "device": settings.device},
+    )
+
+
+def _drift_error(drift: float, options: dict[str, Any], settings: Settings) -> float:
+    scan = exitwave.simulate(
+        64,
+        100,
+        probe="aperture",
+        overlap=0.75,
+        counts_per_frame=1e6,
+        integer_positions=True,
+        imperfections={"intensity_drift": drift},
+    )
+    iterations = 10 if settings.quick else 60
+    engine = {"name": "LSQML", "iterations": iterations, "noise": "poisson"} | options
+    result = exitwave.ptychography(
+        scan.data,
+        None,
+        scan.start_probe(diameter_m=1.1),
+        scan.positions_px,
+        None,
+        _params([engine], settings),
+    )
+    return object_error(scan, result.object)
+
+
 # --- common -----------------------------------------------------------------------------------
 
 
@@ -328,4 +373,5 @@ CASES: dict[str, CaseFunction] = {
     "no drift DM": Drift("DM"),
     "no drift RAAR": Drift("RAAR"),
     "support": cutting_support,
+    "drifting beam": drifting_beam,
 }

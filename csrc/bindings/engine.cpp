@@ -128,6 +128,16 @@ class BoundEngine {
     engine_->get_deviations_at(corners, fractions, deviations.mutable_data());
     return deviations;
   }
+  py::array_t<double> intensity_factors() const {
+    py::array_t<double> factors(scan().frames);
+    std::fill_n(factors.mutable_data(), factors.size(), 0.0);
+    engine_->get_intensity_factors(factors.mutable_data());
+    return factors;
+  }
+  void set_intensity_factors(const Array<double>& factors) {
+    if (factors.size() != scan().frames) wrong_shape("factors", "(frames)");
+    engine_->set_intensity_factors(factors.data());
+  }
   void set_fields(const ComplexArray& object, const ComplexArray& probe) {
     const Complex* o =
         field_data("object", object, options_.object_images(), object_ny_, object_nx_);
@@ -275,6 +285,12 @@ void bind_engine(py::module_& m) {
            "fraction"_a.noconvert(),
            "(frames,) squared amplitude deviations if each frame were there; 0 where another "
            "process holds the frame.")
+      .def(
+          "refine_intensities", [](BoundEngine& e, bool on) { e.engine().refine_intensities(on); },
+          "on"_a, "Whether the next iterations refine the intensity of each frame.")
+      .def_property_readonly("intensity_factors", &BoundEngine::intensity_factors,
+                             "Factor on the waves of each frame, (N,); 0 for frames of others.")
+      .def("set_intensity_factors", &BoundEngine::set_intensity_factors, "factors"_a.noconvert())
       .def("set_kernel", &BoundEngine::set_kernel, "kernel"_a.noconvert())
       .def(
           "look_along",

@@ -82,6 +82,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("momentum", &EngineOptions::momentum)
       .def_readwrite("momentum_period", &EngineOptions::momentum_period)
       .def_readwrite("group_size", &EngineOptions::group_size)
+      .def_readwrite("intensity_refinement", &EngineOptions::intensity_refinement)
       .def_readwrite("noise", &EngineOptions::noise)
       .def_readwrite("object_optimiser", &EngineOptions::object_optimiser)
       .def_readwrite("probe_optimiser", &EngineOptions::probe_optimiser)

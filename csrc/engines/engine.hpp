@@ -42,8 +42,9 @@ struct EngineOptions {
   double beta = 1;
   double power_bound = -1;  // squared amplitude deviation per pixel; negative: off
   double momentum = 0;
-  int momentum_period = 0;  // group updates; 0: no momentum
-  int group_size = 1;       // frames of a group at most
+  int momentum_period = 0;            // group updates; 0: no momentum
+  int group_size = 1;                 // frames of a group at most
+  bool intensity_refinement = false;  // each frame has a factor of its own
   Noise noise = Noise::poisson;
   OptimiserKind object_optimiser = OptimiserKind::adam;
   OptimiserKind probe_optimiser = OptimiserKind::adam;
@@ -77,7 +78,7 @@ struct EngineOptions {
 
   // Whether all of a frame must be seen before any pixel of it can be changed at the detector.
   bool needs_whole_frames() const {
-    return power_bound >= 0 ||
+    return power_bound >= 0 || intensity_refinement ||
            (name == "LSQML" && (noise == Noise::poisson || noise == Noise::gaussian));
   }
 };
@@ -107,6 +108,7 @@ struct MemoryUse {
 // (object modes, slices, ny, nx), probe (probe modes, ny, nx).
 class Engine {
   static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
+  static constexpr const char* kNoIntensities = "engine: only LSQML refines intensities";
 
  public:
   virtual ~Engine() = default;
@@ -150,6 +152,11 @@ class Engine {
   // dL along positions, (frames, 2), added to the target.
   virtual void get_gradients(Complex*, Complex*) { throw InvalidArgument(kNoGradients); }
   virtual void get_position_slopes(double*) { throw InvalidArgument(kNoGradients); }
+  // Whether the next iterations refine the factor on the waves of each frame; factors of the scan's
+  // frames, where this process holds them.
+  virtual void refine_intensities(bool) { throw InvalidArgument(kNoIntensities); }
+  virtual void get_intensity_factors(double*) { throw InvalidArgument(kNoIntensities); }
+  virtual void set_intensity_factors(const double*) { throw InvalidArgument(kNoIntensities); }
   // All that an engine holds between iterations, out or back in: one that is made for the same scan
   // and parts, and gets this back, goes on as if it had never stopped.
   virtual void state(Archive& archive) = 0;

@@ -54,6 +54,7 @@ class LeastSquares final : public Reconstruction<Backend> {
     if (momentum_ && falling_) go_on(update_probe);
     this->forget(Base::kDeviation, 1);
     for (const std::vector<int>& group : groups) update(group, update_probe);
+    if (refine_intensities_) level_intensities();
     this->constrain(update_probe);
     const IterationReport report = this->report();
     falling_ = last_deviation_ > 0 && report.deviation < last_deviation_;
@@ -68,8 +69,13 @@ class LeastSquares final : public Reconstruction<Backend> {
     falling_ = false;
   }
 
+  void refine_intensities(bool on) override { refine_intensities_ = on; }
+  void get_intensity_factors(double* target) override { model_.intensities().read(target); }
+  void set_intensity_factors(const double* source) override { model_.intensities().write(source); }
+
   void state(Archive& archive) override {
     Base::state(archive);
+    model_.intensities().state(archive);
     archive.number("last_deviation", last_deviation_);
     archive.number("falling", falling_);
     if (!momentum_) return;
@@ -149,6 +155,7 @@ class LeastSquares final : public Reconstruction<Backend> {
   // Model wave to residual wave, by the noise model.
   void detect(Lane& lane, Scratch& s, const Batch& b) {
     problem_.with_sensor(b.part, [&]<class Sensor>(const Sensor& sensor) {
+      if (refine_intensities_) find_factors(lane, s, b, sensor);
       switch (options_.noise) {
         case Noise::amplitude:
           return detect(lane, s, b, this->modulus_residual(s, sensor));
@@ -164,6 +171,39 @@ class LeastSquares final : public Reconstruction<Backend> {
       }
     });
   }
+  // The factor of each frame that fits best, before anything else is asked of it.
+  template <class Sensor>
+  void find_factors(Lane& lane, Scratch& s, const Batch& b, const Sensor& sensor) {
+    const kernels::FactorTerms<Sensor> terms{s.measured(), s.wave.view(), model_.scale(), sensor};
+    model_.detect(lane, s, b, model_.sum_modes(terms, s));
+    lane.map({b.count, 1, 1, 1},
+             kernels::BringFactor{model_.intensities().of(b.part), s.inside.data(), s.totals.data(),
+                                  b.frame, options_.noise == Noise::poisson});
+    lane.map(model_.waves(b), kernels::ScaleFrames{s.wave.view(), s.inside.data(), nullptr});
+  }
+  // The mean of all factors is the probe's.
+  void level_intensities() {
+    constexpr int kPlace = found::kIntensity;
+    Totals<Backend>& totals = this->totals_;
+    const auto frames = double(problem_.scan().frames);
+    this->backend_.for_each_part([&](Lane& lane, int, int part) {
+      totals.clear(lane, part, kPlace, 1);
+      lane.add_totals(problem_.frames_of(part), 1, model_.intensities().of(part),
+                      totals.own(part, kPlace));
+      totals.share(lane, part);
+    });
+    totals.exchange();
+    this->backend_.for_each_part([&](Lane& lane, int, int part) {
+      const kernels::Across sum = totals.across(part, kPlace);
+      lane.map({problem_.frames_of(part), 1, 1, 1},
+               kernels::LevelFactor{model_.intensities().of(part), sum, frames});
+      if (part >= state_.copies()) return;
+      lane.map(state_.window(), state_.probe_modes(),
+               kernels::Scale<kernels::SumTimes>{state_.probe(part), {sum, 1 / frames}});
+      state_.refresh(lane, part);
+    });
+  }
+
   // Losses of amplitudes: the full step along the slope, to the measured amplitude.
   template <class Residual>
   void detect(Lane& lane, Scratch& s, const Batch& b, const Residual& residual) {
@@ -296,6 +336,7 @@ class LeastSquares final : public Reconstruction<Backend> {
   std::unique_ptr<Momentum> momentum_;
   double last_deviation_ = 0;  // 0: of no iteration yet
   bool falling_ = false;
+  bool refine_intensities_ = false;
 };
 
 }  // namespace exitwave

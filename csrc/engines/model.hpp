@@ -4,6 +4,7 @@
 
 #include "core/direction.hpp"
 #include "core/images.hpp"
+#include "engines/intensities.hpp"
 #include "engines/partial_sums.hpp"
 #include "engines/problem.hpp"
 #include "engines/slices.hpp"
@@ -60,6 +61,7 @@ class Model {
       : problem_(problem),
         state_(state),
         slices_(backend, problem, options),
+        intensities_(backend, problem, options.intensity_refinement),
         batch_(backend.batch()) {
     const Scan& scan = problem.scan();
     const Real pixels = Real(scan.ny) * Real(scan.nx);
@@ -72,6 +74,7 @@ class Model {
 
   int batch() const { return batch_; }
   int slices() const { return slices_.count(); }
+  Intensities<Backend>& intensities() { return intensities_; }
   int wave_modes() const { return state_.probe_modes() * state_.object_modes(); }
   // |stored wave|^2 to counts, and what a residual is multiplied by before it goes back.
   Real scale() const { return scale_; }
@@ -146,6 +149,7 @@ class Model {
       lane.map(waves(b), kernels::ExitWave{behind(s, slice), {incoming, 1}, object(b, slice)});
     }
     forward(lane, b, s.wave.view());
+    intensities_.scale(lane, b.part, b.frame, waves(b), s.wave.view());
     return p;
   }
 
@@ -300,6 +304,7 @@ class Model {
   Problem<Backend>& problem_;
   State<Backend>& state_;
   Slices<Backend> slices_;
+  Intensities<Backend> intensities_;
   int batch_;
   Real scale_;
   std::vector<Scratch> scratch_;

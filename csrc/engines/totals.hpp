@@ -28,7 +28,8 @@ enum Place {
   kRoughness = kLoss + 3,  // 3: expansion of the object's roughness
   kProbeAlong = kRoughness + 3,  // 3: expansion of the probe's power
   kPrior = kProbeAlong + 3,      // 2: expansion of what is known of the object
-  kFlat = kPrior + 2             // 3: sum over the object's flat region
+  kFlat = kPrior + 2,            // 3: sum over the object's flat region
+  kIntensity = kFlat + 3         // sum over frames of their factors
 };
 }  // namespace found
 

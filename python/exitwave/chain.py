@@ -103,6 +103,8 @@ class Chain:
         self.start_probe = self.probe
         self.refinements = Refinements()
         self.errors: list[npt.NDArray[np.float64]] = []
+        # Of each frame, as the last engine left them; None: all the same.
+        self.intensities: npt.NDArray[np.float64] | None = None
         self.stopped: str | None = None
         self._source = source
         self._resumed = resumed
@@ -248,7 +250,9 @@ class Chain:
         self.object = self.start_object.grow(
             self.object, params.object_modes, self.box, self.problem.random, self.slices
         )
-        return self._engine_run(number, None)
+        engine = self._engine_run(number, None)
+        engine.start_from(self.intensities)
+        return engine
 
     def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
         params = self.params.engines[number]
@@ -338,6 +342,7 @@ class Chain:
 
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = self._output.take(engine.core)
+        self.intensities = engine.intensities
         self.errors.append(np.array(engine.errors))
 
     def _result(self, error: float) -> Result:
@@ -358,6 +363,7 @@ class Chain:
             seconds=self._clock.seconds,
             stopped=self.stopped,
             start=self._start(whole),
+            intensities=self.intensities,
             refined=self.refinements.results(),
             parts=parts,
         )

@@ -91,6 +91,22 @@ class EngineRun:
             list(self.errors), list(self._cut_power), self._frames_in_bound, radius_px
         )
 
+    @property
+    def refines_intensities(self) -> bool:
+        return getattr(self.params, "intensity_start", None) is not None
+
+    @property
+    def intensities(self) -> npt.NDArray[np.float64] | None:
+        """Of each frame, (N,), relative to their mean amplitude; None where they are all 1."""
+        if not self.refines_intensities:
+            return None
+        return np.asarray(self.problem.ranks.sum(self._core.intensity_factors) ** 2)
+
+    def start_from(self, intensities: npt.NDArray[np.float64] | None) -> None:
+        """Those of the engine before, if both refine them."""
+        if intensities is not None and self.refines_intensities:
+            self._core.set_intensity_factors(np.sqrt(intensities))
+
     def error(self) -> float:
         """Fourier error of the present model."""
         return float(self._core.deviation()) / self.problem.energy
@@ -144,6 +160,8 @@ class EngineRun:
         updates_probe = self._updates_probe(iteration)
         refines = self._refiner is not None and self._refiner.due(iteration)
         self._core.watch_positions(refines and self.params.position_search_px is None)
+        if self.refines_intensities:
+            self._core.refine_intensities(iteration >= self.params.intensity_start)  # type: ignore[attr-defined]
         self._core.set_schedule(*schedule_factors(self.params, iteration))
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
@@ -272,6 +290,7 @@ def core_options(
         values["power_bound"] = None
     if "momentum_period" in values and values["momentum_period"] is None:
         values["momentum_period"] = _momentum_period(params, len(problem.order))
+    options.intensity_refinement = values.get("intensity_start") is not None
     options.group_size = _group_size(params, len(problem.order)) or 1
     for key in _PLAIN:
         if values.get(key) is not None:

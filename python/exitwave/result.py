@@ -49,6 +49,9 @@ class Result:
         File the data came from.
     start : dict of arrays
         Start values: "object", "probe", "positions".
+    intensities : float64, shape (N,), or None
+        Intensity of each frame relative to the model ``P O``, where the last engine refined it; the
+        mean of their square roots is 1.
     refined : dict of Refined
         What was refined besides: "distance_m", "defocus_m", and "scan_map", the (2, 2) map of the
         given positions on the refined ones. Each has ``value``, ``uncertainty`` and ``history``.
@@ -69,6 +72,7 @@ class Result:
     pixel_size_m: tuple[float, float] | None = None
     source: str | None = None
     start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    intensities: Float64 | None = None
     refined: dict[str, Refined] = field(default_factory=dict)
     parts: ObjectParts | None = field(default=None, repr=False, compare=False)
 

@@ -56,11 +56,31 @@ def line_step(model: Real, counts: Real, mask, noise: str) -> float:
     return float(np.clip(start - first / second, 0, 1)) if second > 0 else start
 
 
-def exit_residual(scan: Scan, j: int, obj, probe, noise: str) -> tuple[Complex, tuple]:
-    """chi_j = D^-1[-alpha_j w xi Psi_j], (M, K, Y, X), and the terms of the Fourier error."""
+def best_factor(model: Real, counts: Real, mask, noise: str) -> float:
+    """c that brings c^2 model closest to the counts: amplitudes, or counts where they are
+    Poisson's. 1 where there is nothing."""
+    light, n = model[mask], counts[mask]
+    amplitudes = np.sqrt(light * n).sum()
+    if amplitudes == 0:
+        return 1.0
+    return float(np.sqrt(n.sum() / light.sum()) if noise == "poisson" else amplitudes / light.sum())
+
+
+def exit_residual(
+    scan: Scan, j: int, obj, probe, noise: str, factors=None, refine: bool = False
+) -> tuple[Complex, tuple]:
+    """chi_j = D^-1[-alpha_j w xi Psi_j], (M, K, Y, X), and the terms of the Fourier error.
+
+    Psi_j = factors_j D[P O]; with ``refine`` factors_j, which is changed, is found first.
+    """
     position = scan.positions[j]
     wave = forward(obj, probe, position, scan.propagator)
     counts = np.where(scan.mask, scan.counts[j], 0.0)
+    if factors is not None:
+        if refine:
+            model = factors[j] ** 2 * intensity(wave)
+            factors[j] *= best_factor(model, counts, scan.mask, noise)
+        wave = factors[j] * wave
     model = intensity(wave)
     alpha = line_step(model, counts, scan.mask, noise)
     offset = offset_of(noise)
@@ -134,13 +154,15 @@ def lsqml_group(
     update_probe: bool = True,
     support=None,
     fourier=None,
+    factors=None,
+    refine: bool = False,
 ) -> tuple[Complex, Complex, list[tuple[float, float]]]:
     """One update from one group: object, probe, and the terms of the Fourier error.
 
     Steps per frame, of which a part of the trimmed mean over the group is applied. Without the
     probe's update the steps are those of the object alone.
     """
-    found = [exit_residual(scan, j, obj, probe, noise) for j in frames]
+    found = [exit_residual(scan, j, obj, probe, noise, factors, refine) for j in frames]
     chi, terms = [chi for chi, _ in found], [term for _, term in found]
     d_obj, d_probe = directions(scan, obj, probe, frames, chi, (object_inertia, probe_inertia))
     if not update_probe:
@@ -208,6 +230,10 @@ def lsqml_iteration(
     for frames in groups:
         obj, probe, new = lsqml_group(scan, obj, probe, frames, **options)
         terms += new
+    if options.get("refine"):
+        mean = options["factors"].mean()
+        options["factors"] /= mean
+        probe = mean * probe
     if power is not None and update_probe:
         obj, probe = hold_power(obj, probe, power, touched)
     obj = obj if clip is None else clip_amplitude(obj, clip, touched)

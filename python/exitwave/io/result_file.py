@@ -123,6 +123,8 @@ def _write(
         write_refined(entry, result.refined)
         _write_process(entry, result, dataset)
         _write_instrument(entry, known, dataset)
+        if result.intensities is not None:
+            entry["intensities"] = result.intensities
         start = _group(entry, "start", "NXcollection")
         for name, array in result.start.items():
             if name == "object" and _in_tiles(result):
@@ -377,6 +379,7 @@ def _read_result(file: h5py.File) -> Result:
         pixel_size_m=None if pixel is None else (float(pixel[0]), float(pixel[1])),
         source=_string(process, "source"),
         start={name: _array(start, name) for name in start},
+        intensities=_array(entry, "intensities") if "intensities" in entry else None,
         refined=read_refined(entry),
     )
 

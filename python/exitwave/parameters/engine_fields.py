@@ -326,6 +326,15 @@ MomentumPeriod = Annotated[
         ge=1,
     ),
 ]
+IntensityStart = Annotated[
+    StrictInt | None,
+    parameter(
+        "a whole number of at least 0, or None",
+        "First iteration (from 0) that refines the intensity of each frame; None: never.",
+        2,
+        ge=0,
+    ),
+]
 Noise = Annotated[
     Literal["poisson", "amplitude", "gaussian", "anscombe"],
     parameter(

@@ -181,6 +181,7 @@ class LSQML(EngineParameters):
     probe_step: engine.ProbeStep = 0.7
     noise: engine.Noise = "amplitude"
     momentum: engine.Momentum = 0.7
+    intensity_start: engine.IntensityStart = None
 
 
 _MODELS = (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, LSQML, Gradient)
