@@ -22,7 +22,7 @@ from exitwave.interruption import Interruption
 from exitwave.memory_limit import MemoryLimits
 from exitwave.memory_plan import EnginePlan
 from exitwave.object_parts import ObjectParts
-from exitwave.output import Output
+from exitwave.output import Output, read_only
 from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
 from exitwave.problem import make_problem, scaled_probe
@@ -131,9 +131,7 @@ class Chain:
     def _first_probe(self, probe: Any, counts: Counts, kernel: Any) -> Complex64:
         """Made by the first rank, from frames of all."""
         propagation = self.params.propagation.model_dump()
-        middle = None
-        if uses_data(probe):
-            middle = gather_middle(counts, self.positions, self.ranks)
+        middle = gather_middle(counts, self.positions, self.ranks) if uses_data(probe) else None
         return self.ranks.by_first(
             lambda: make_start_probe(probe, counts, self.positions, kernel, propagation, middle)
         )
@@ -240,8 +238,7 @@ class Chain:
         params = self.params.engines[number]
         resumed = self._resumed
         if resumed is not None and number == len(resumed.checkpoint.errors):
-            standing = resumed.checkpoint.engine
-            engine = self._engine_run(number, standing)
+            engine = self._engine_run(number, resumed.checkpoint.engine)
             self.ranks.agree(lambda: resumed.restore(engine.core))
             self._resumed = None
             return engine
@@ -321,9 +318,9 @@ class Chain:
                 engine.errors[-1],
                 self._with_slices(self._output.show(core, "object"))
                 if obj is None
-                else _read_only(self._with_slices(obj)),
+                else read_only(self._with_slices(obj)),
                 self._output.show(core, "probe"),
-                _read_only(self.positions.view()),
+                read_only(self.positions.view()),
             )
 
         whole = self.ranks.size == 1 or self.params.gather is not False
@@ -397,8 +394,3 @@ class Chain:
         """The whole object on the ranks that get it, else None."""
         parts = self._object_parts()
         return obj if parts is None else parts.gather(obj)
-
-
-def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    array.flags.writeable = False
-    return array

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from exitwave.devices import Lanes, is_gpu
 from exitwave.errors import DeviceError, InvalidArgument
@@ -76,9 +77,7 @@ class Output:
         """ "object" or "probe" as it is while the engine works, to be read only."""
         if self.gpu is not None:
             return self.hand_out(getattr(core, f"{name}_view_on")(self.gpu))
-        view = getattr(core, f"{name}_view")
-        view.flags.writeable = False
-        return view
+        return read_only(getattr(core, f"{name}_view"))
 
     def hand_out(self, array: Any) -> Any:
         """What was taken, as the user gets it."""
@@ -90,3 +89,9 @@ class Output:
             from exitwave import _core
 
             _core.wait_for_cuda_device(self.gpu)
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array itself, which is not to be written to from now on."""
+    array.flags.writeable = False
+    return array

@@ -118,7 +118,7 @@ def test_a_later_signal_ends_the_process_at_once(tmp_path):
 def test_the_run_ends_before_the_time_limit(written, tmp_path):
     began = time.perf_counter()
     result = small_scan().run(
-        FOREVER, checkpoint=tmp_path / "run", time_limit=2.5, callback=lambda state: time.sleep(0.6)
+        FOREVER, checkpoint=tmp_path / "run", time_limit=2.5, callback=lambda state: time.sleep(0.7)
     )
 
     assert time.perf_counter() - began < 2.5

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy.typing as npt
 
 from exitwave.errors import ExitwaveError, FileFormatError
 from exitwave.io import hdf5
@@ -85,3 +87,12 @@ class MarkedFile:
                 f"the {self.kind} lacks the group {name}; it is damaged, {self.remedy}."
             )
         return group
+
+    def array(self, group: h5py.Group, name: str) -> npt.NDArray[Any]:
+        """An array of numbers that must be there."""
+        found = hdf5.find(group, name)
+        if found is None:
+            raise FileFormatError(
+                f"the {self.kind} lacks {group.name}/{name}; it is damaged, {self.remedy}."
+            )
+        return hdf5.read_array(found, complex_values=True)

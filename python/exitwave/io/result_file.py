@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 import exitwave
-from exitwave.errors import FileFormatError, InvalidArgument
+from exitwave.errors import InvalidArgument
 from exitwave.geometry import ELEMENTARY_CHARGE_C, Geometry, Pair
 from exitwave.io import hdf5
 from exitwave.io.atomic import new_hdf5
@@ -362,35 +362,26 @@ def _quantity(group: h5py.Group, name: str, value: float | None, unit: str) -> N
 def _read_result(file: h5py.File) -> Result:
     entry = FILE.group(file, "entry_1")
     process = FILE.group(entry, "process_1")
-    curve = _array(entry, "errors/fourier_error")
-    ends = np.cumsum(_array(entry, "errors/iterations_per_engine").astype(np.int64))
+    curve = FILE.array(entry, "errors/fourier_error")
+    ends = np.cumsum(FILE.array(entry, "errors/iterations_per_engine").astype(np.int64))
     pixel = hdf5.find(process, "pixel_size_m")
     start = FILE.group(entry, "start")
     return Result(
-        object=_array(entry, "image_1/data"),
-        probe=_array(entry, "image_2/data"),
-        positions=_array(entry, "positions/positions_px"),
+        object=FILE.array(entry, "image_1/data"),
+        probe=FILE.array(entry, "image_2/data"),
+        positions=FILE.array(entry, "positions/positions_px"),
         errors=np.split(curve, ends[:-1]) if len(ends) else [],
-        error=float(_array(entry, "errors/final")),
+        error=float(FILE.array(entry, "errors/final")),
         engines=[hdf5.text(name) for name in _strings(process, "engines")],
         params=read_tree(process),
-        seconds=float(_array(process, "seconds")),
+        seconds=float(FILE.array(process, "seconds")),
         stopped=_string(process, "stopped"),
         pixel_size_m=None if pixel is None else (float(pixel[0]), float(pixel[1])),
         source=_string(process, "source"),
-        start={name: _array(start, name) for name in start},
-        intensities=_array(entry, "intensities") if "intensities" in entry else None,
+        start={name: FILE.array(start, name) for name in start},
+        intensities=FILE.array(entry, "intensities") if "intensities" in entry else None,
         refined=read_refined(entry),
     )
-
-
-def _array(group: h5py.Group, name: str) -> npt.NDArray[Any]:
-    found = hdf5.find(group, name)
-    if found is None:
-        raise FileFormatError(
-            f"the result lacks {group.name}/{name}; it is damaged, write it again."
-        )
-    return hdf5.read_array(found, complex_values=True)
 
 
 def _strings(group: h5py.Group, name: str) -> list[Any]:
