@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exitwave.callbacks import Change, State
+from exitwave.device_arrays import on_host
 from exitwave.errors import InvalidArgument
 
 Callback = Callable[[State], Any]
@@ -38,7 +39,8 @@ def low_pass(fraction: float) -> Callback:
     def callback(state: State) -> Change:
         rows, columns = (np.fft.fftfreq(n) / (0.5 * fraction) for n in state.object.shape[-2:])
         passed = np.exp2(-(rows[:, None] ** 2) - columns[None, :] ** 2)
-        return Change(object=np.fft.ifft2(np.fft.fft2(state.object) * passed))
+        obj = on_host("object", state.object)
+        return Change(object=np.fft.ifft2(np.fft.fft2(obj) * passed))
 
     return callback
 
@@ -96,10 +98,10 @@ def remove_ramp() -> Callback:
                 f"remove_ramp is called in {state.engine}, which keeps exit waves that would not "
                 "follow; use without_ramp on its result."
             )
-        shape = (state.object.shape[-2], state.object.shape[-1])
-        frame = (state.probe.shape[-2], state.probe.shape[-1])
-        region = scan_region(state.positions, frame, shape, state.probe)
-        obj, probe = without_ramp(state.object, state.probe, region)
+        obj, probe = on_host("object", state.object), on_host("probe", state.probe)
+        shape, frame = (obj.shape[-2], obj.shape[-1]), (probe.shape[-2], probe.shape[-1])
+        region = scan_region(state.positions, frame, shape, probe)
+        obj, probe = without_ramp(obj, probe, region)
         return Change(object=obj, probe=probe)
 
     return callback
