@@ -158,7 +158,7 @@ inline std::vector<Outcome> run_ranks(const Sample& sample, const EngineOptions&
 
 // So many ranks come to what one process on the CPU comes to, and all to the same probe.
 inline void check_ranks(const std::string& name, const SampleKind& kind, int ranks,
-                        bool reaches_devices,
+                        bool reaches_devices, double tolerance,
                         const std::function<std::unique_ptr<Engine>(
                             const Sample& sample, const Scan& scan, const EngineOptions& options,
                             const Complex* object)>& make) {
@@ -173,8 +173,8 @@ inline void check_ranks(const std::string& name, const SampleKind& kind, int ran
       sample, options, ranks, reaches_devices, expected,
       [&](const Scan& scan, const Complex* object) { return make(sample, scan, options, object); });
   for (const Outcome& outcome : outcomes) {
-    CHECK(relative(outcome.object, expected.object) < 1e-5);
-    CHECK(relative(outcome.probe, expected.probe) < 1e-5);
+    check(relative(outcome.object, expected.object) < tolerance, name + ", object");
+    check(relative(outcome.probe, expected.probe) < tolerance, name + ", probe");
     CHECK(same_bits(outcome.probe, outcomes[0].probe));
     CHECK(outcome.error == outcomes[0].error);
   }

@@ -148,10 +148,11 @@ TEST("supports, clipping and the power bound agree between parts") {
   for (const std::string& name : kEngines) {
     Sample sample({true, false, 2, 1});
     const EngineOptions options = test::restricted_options_of(name, sample);
-    const Outcome one = run(sample, options, on_threads(1));
+    // Not from ones: where the support leaves a model dark, its phase would be rounding.
+    const Outcome one = run(sample, options, on_threads(1), 3, sample.object);
     sample.cut_in_parts(3);
     for (const CpuSettings& settings : {on_threads(2), kEmulated, kOneEmulated}) {
-      check_close(run(sample, options, settings), one, 2e-5, name);
+      check_close(run(sample, options, settings, 3, sample.object), one, 2e-5, name);
     }
     for (const Complex& value : one.object)
       test::check(norm(value) < 1.1F * 1.1F * 1.0001F, name + ", clipped");

@@ -13,7 +13,7 @@ TEST("any number of ranks comes to what one process comes to") {
           CpuSettings settings;
           settings.threads = test::kPartsOfRank;
           settings.emulated = emulated;
-          test::check_ranks(name, kind, ranks, emulated == 1,
+          test::check_ranks(name, kind, ranks, emulated == 1, 1e-5,
                             [&](const test::Sample& sample, const Scan& scan,
                                 const EngineOptions& options, const Complex* object) {
                               return make_cpu_engine(settings, scan, options, object,

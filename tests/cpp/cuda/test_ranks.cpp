@@ -14,7 +14,7 @@ TEST("ranks that share a GPU come to what one CPU process comes to") {
   settings.deterministic = true;
   for (const std::string& name : test::kEngines)
     for (const test::SampleKind& kind : {test::kKinds.front(), test::kKinds.back()})
-      test::check_ranks(name, kind, 2, false,
+      test::check_ranks(name, kind, 2, false, 3e-5,
                         [&](const test::Sample& sample, const Scan& scan,
                             const EngineOptions& options, const Complex* object) {
                           return make_cuda_engine(settings, scan, options, object,
