@@ -1,4 +1,4 @@
-"""The oracle of multislice, LSQML and refinement: adjoints, finite differences, known limits."""
+"""The oracle of multislice and refinement: adjoints, finite differences, known limits."""
 
 from __future__ import annotations
 
@@ -9,72 +9,28 @@ import pytest
 
 import reference as ref
 from exitwave.multislice import Slices
-from reference import lsqml, multislice, refinement
-
-FRAME, OBJECT = (12, 20), (22, 33)
-WAVELENGTH, PIXEL = 1e-10, (1e-8, 1.3e-8)
-DISTANCES = (2e-6, 3.1e-6)
-SLOPE = (0.004, -0.007)
-NEAR_PIXEL, NEAR_DISTANCE = (1e-7, 1.3e-7), 0.02
-NOISES = ["poisson", "amplitude", "gaussian", "anscombe"]
-
-
-def near(distance_m=NEAR_DISTANCE):
-    return ref.NearField.angular_spectrum(FRAME, WAVELENGTH, distance_m, NEAR_PIXEL)
+from reference import multislice, refinement
+from thick_truth import (
+    DISTANCES,
+    FRAME,
+    NEAR_DISTANCE,
+    NEAR_PIXEL,
+    NOISES,
+    PIXEL,
+    SLOPE,
+    WAVELENGTH,
+    central_difference,
+    make_kernels,
+    make_problem,
+    near,
+    noise_of,
+    relative,
+)
 
 
 @pytest.fixture(params=["far", "near"])
 def propagator(request):
     return ref.FarField() if request.param == "far" else near()
-
-
-def noise_of(rng, *shape):
-    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
-
-
-def relative(got, expected):
-    return np.linalg.norm(np.subtract(got, expected)) / np.linalg.norm(expected)
-
-
-@dataclasses.dataclass
-class Problem:
-    """A thick object, a wrong model of it, and counts from the truth."""
-
-    scan: ref.Scan
-    obj: np.ndarray  # (K, S, A, B)
-    probe: np.ndarray  # (M, Y, X)
-    truth: tuple
-
-    @property
-    def thin(self):
-        return self.obj[:, 0]
-
-
-def make_problem(propagator, slices=3, modes=(2, 1), kernels=None, seed=1, frames=7):
-    rng = np.random.default_rng(seed)
-    rows, columns = np.indices(FRAME)
-    envelope = np.exp(-(((rows - 6) / 3) ** 2) - ((columns - 10) / 5) ** 2)
-    probe = 30 * envelope * (1 + 0.5 * noise_of(rng, modes[0], *FRAME))
-    obj = 1 + 0.2 * noise_of(rng, modes[1], slices, *OBJECT)
-    # Away from half pixels, where the corner would change under a finite difference.
-    corners = rng.integers(0, np.subtract(OBJECT, FRAME), (frames, 2))
-    positions = corners + rng.uniform(-0.4, 0.4, (frames, 2)).clip(-corners, None)
-    kernels = make_kernels(slices) if kernels is None else kernels
-    waves = [multislice.thick_forward(obj, probe, p, propagator, kernels) for p in positions]
-    counts = np.array([(np.abs(wave) ** 2).sum((0, 1)) for wave in waves])
-    scan = ref.Scan(counts, rng.random(FRAME) > 0.1, positions, propagator)
-    wrong = obj + 0.1 * noise_of(rng, *obj.shape)
-    return Problem(scan, wrong, probe * (1 + 0.1 * noise_of(rng, *probe.shape)), (obj, probe))
-
-
-def make_kernels(slices, distances=DISTANCES, slope=(0.0, 0.0)):
-    return multislice.slice_kernels(FRAME, WAVELENGTH, distances[: slices - 1], PIXEL, slope)
-
-
-def central_difference(function, step):
-    """Derivative at 0 from four points, free of the third order."""
-    near, far = (function(step) - function(-step)), (function(2 * step) - function(-2 * step))
-    return (8 * near - far) / (12 * step)
 
 
 # Multislice
@@ -306,119 +262,3 @@ def test_affine_fit_and_its_gradient():
     gradient = refinement.affine_gradient(2 * (positions - target), nominal)
     expected = central_difference(loss, 1e-3)
     assert (gradient[0] * d_matrix).sum() + gradient[1] @ d_offset == pytest.approx(expected)
-
-
-# LSQML
-
-
-@pytest.mark.parametrize("noise", NOISES)
-def test_line_step_comes_close_to_the_minimum_along_the_slope(noise):
-    rng = np.random.default_rng(8)
-    model, mask = rng.uniform(5, 50, FRAME), rng.random(FRAME) > 0.2
-    counts = rng.poisson(model * rng.uniform(0.8, 1.2, FRAME)).astype(float)
-    offset = lsqml.offset_of(noise)
-    xi = ref.loss_factor(model + offset, counts + offset, noise)
-
-    def loss(alpha):
-        here = (model * (1 - alpha * xi) ** 2)[mask] + offset
-        return ref.loss(here, counts[mask] + offset, noise).sum()
-
-    lowest = min(loss(alpha) for alpha in np.linspace(0, 1, 1001))
-
-    alpha = lsqml.line_step(model, counts, mask, noise)
-
-    assert loss(alpha) - lowest < 0.1 * (loss(0) - lowest)
-
-
-@pytest.mark.parametrize("noise", NOISES)
-def test_line_step_goes_downhill_from_any_model(noise):
-    """Dark where the data are bright, and the other way round."""
-    rng = np.random.default_rng(8)
-    model, mask = rng.uniform(0, 3, FRAME) ** 8, np.ones(FRAME, bool)
-    counts = rng.poisson(rng.permutation(model.ravel()).reshape(FRAME)).astype(float)
-    offset = lsqml.offset_of(noise)
-    xi = ref.loss_factor(model + offset, counts + offset, noise)
-
-    alpha = lsqml.line_step(model, counts, mask, noise)
-
-    before, after = (
-        ref.loss(model * (1 - step * xi) ** 2 + offset, counts + offset, noise).sum()
-        for step in (0.0, alpha)
-    )
-    assert 0 < alpha <= 1
-    assert after < before
-
-
-def test_frame_steps_solve_the_least_squares_problem(propagator):
-    rng = np.random.default_rng(9)
-    p = make_problem(propagator, slices=1, modes=(2, 2))
-    d_obj, d_probe = noise_of(rng, *p.thin.shape), noise_of(rng, *p.probe.shape)
-    position = p.scan.positions[2]
-    exact = 0.7 * ref.exit_waves(d_obj, p.probe, position) - 0.3 * ref.exit_waves(
-        p.thin, d_probe, position
-    )
-
-    got = lsqml.frame_steps(p.thin, p.probe, d_obj, d_probe, position, exact, 0.0)
-    noisy = exact + noise_of(rng, *exact.shape)
-    best = np.array(lsqml.frame_steps(p.thin, p.probe, d_obj, d_probe, position, noisy, 0.0))
-
-    assert got == pytest.approx((0.7, -0.3))
-
-    def left(steps):
-        by_object = ref.exit_waves(d_obj, p.probe, position)
-        by_probe = ref.exit_waves(p.thin, d_probe, position)
-        return np.linalg.norm(noisy - steps[0] * by_object - steps[1] * by_probe)
-
-    for change in ((1e-3, 0), (-1e-3, 0), (0, 1e-3), (0, -1e-3)):
-        assert left(best + change) > left(best)
-
-
-@pytest.mark.parametrize("noise", NOISES)
-def test_directions_lead_downhill(propagator, noise):
-    p = make_problem(propagator, slices=1, modes=(2, 2))
-    frames = range(len(p.scan.counts))
-    chi = [lsqml.exit_residual(p.scan, j, p.thin, p.probe, noise)[0] for j in frames]
-
-    d_obj, d_probe = lsqml.directions(p.scan, p.thin, p.probe, frames, chi)
-
-    gradient, _, _ = ref.gradients(p.scan, p.thin, p.probe, noise)
-    assert ref.inner(gradient, (d_obj, np.zeros_like(p.probe))) < 0
-    assert ref.inner(gradient, (np.zeros_like(p.thin), d_probe)) < 0
-
-
-@pytest.mark.parametrize("noise", NOISES)
-def test_lsqml_lowers_its_loss_and_leaves_the_truth_alone(propagator, noise):
-    p = make_problem(propagator, slices=1, modes=(1, 1), frames=12)
-    frames = range(len(p.scan.counts))
-    obj, probe = p.thin, p.probe
-    losses = [ref.total_loss(p.scan, obj, probe, noise)]
-    for _ in range(8):
-        obj, probe, _ = lsqml.lsqml_group(p.scan, obj, probe, frames, noise)
-        losses.append(ref.total_loss(p.scan, obj, probe, noise))
-    floor = ref.total_loss(p.scan, p.truth[0][:, 0], p.truth[1], noise)
-
-    assert (np.diff(losses) < 0).all()
-    assert losses[-1] - floor < 0.3 * (losses[0] - floor)
-    true_obj, true_probe, terms = lsqml.lsqml_group(
-        p.scan, p.truth[0][:, 0], p.truth[1], frames, noise
-    )
-    assert relative(true_obj, p.truth[0][:, 0]) < 1e-12
-    assert relative(true_probe, p.truth[1]) < 1e-12
-    assert sum(term[0] for term in terms) < 1e-18
-
-
-def test_object_alone_can_be_updated():
-    p = make_problem(ref.FarField(), slices=1, modes=(1, 1))
-
-    obj, probe, _ = lsqml.lsqml_group(
-        p.scan, p.thin, p.probe, range(4), "amplitude", update_probe=False
-    )
-
-    np.testing.assert_array_equal(probe, p.probe)
-    assert relative(obj, p.thin) > 1e-6
-
-
-def test_trimmed_mean_drops_a_tenth_at_either_end():
-    values = [100.0, *range(1, 19), -50.0]
-    assert lsqml.trimmed_mean(values) == pytest.approx(np.mean(range(2, 18)))
-    assert lsqml.trimmed_mean([1.0, 5.0]) == 3.0
