@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import exitwave
-from engines.test_one_iteration import assert_as_oracle, defaults, scan_of
 from exitwave.schedules import factor
+from oracle_runs import assert_as_oracle, defaults, scan_of
 from small_scan import NOISES, SmallScan, devices, relative, small_scan
 
 OPTIMISERS = ["adam", "momentum", "sgd"]
