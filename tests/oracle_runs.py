@@ -133,6 +133,9 @@ def expected_run(
                 obj, probe = ref.hold_power(obj, probe, power, touched)
             obj = _clipped(obj, clip, touched)
         obj, probe = known.applied(obj, probe, moves)
+        if moves and known.probe_smoothness:
+            supports = common["support"], common["fourier"]
+            probe = ref.constraints.apply_supports(probe, *supports)
         if name == "LSQML":
             momentum.after(obj, probe, error)
         errors.append(error)

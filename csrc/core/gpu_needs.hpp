@@ -18,7 +18,7 @@ inline constexpr int kThreads = 256;
 inline constexpr std::size_t kEnoughThreads = std::size_t(1) << 18;
 inline constexpr int kMostSplits = 16;
 inline constexpr std::size_t kBlocksOfSum = 1024;
-inline constexpr std::size_t kMostTotals = 4;
+inline constexpr std::size_t kMostTotals = 5;
 inline constexpr std::size_t kRegions = 16;  // that a lane keeps
 
 constexpr std::size_t blocks_for(std::size_t threads) {

@@ -242,6 +242,7 @@ class CudaLane {
   template <class Operations>
   void run_at_pixels(Extent n, const Operations& operations) {
     using Task = cuda::AtPixels<Operations>;
+    static_assert(std::size_t(Task::kTotals) <= gpu::kMostTotals);
     const unsigned blocks = Task::blocks_for(n);
     const auto frames = std::size_t(n.frames);
     Task task{n, blocks, operations, {}};

@@ -1,5 +1,7 @@
 #include "cuda/memory.hpp"
 
+#include <unistd.h>
+
 #include <string>
 
 #include "core/error.hpp"
@@ -10,6 +12,13 @@ namespace exitwave {
 
 using cuda::check;
 using cuda::OnDevice;
+
+namespace {
+// To pin more would leave too little to others, and read a mapped file as a whole.
+std::size_t half_of_the_machine() {
+  return std::size_t(sysconf(_SC_PHYS_PAGES)) / 2 * std::size_t(sysconf(_SC_PAGESIZE));
+}
+}  // namespace
 
 void* CudaMemory::take(std::size_t bytes) {
   const OnDevice on(device());
@@ -88,7 +97,7 @@ void PinnedMemory::give_back(void* pointer) noexcept { cudaFreeHost(pointer); }
 // What cannot be written to, as a file that is mapped for reading, is pinned for reading where the
 // driver can do that.
 bool PinnedMemory::pin(const void* data, std::size_t bytes) {
-  if (planning()) return false;
+  if (planning() || bytes > half_of_the_machine()) return false;
   const OnDevice on(devices_.front());
   for (const unsigned more : {0U, cudaHostRegisterReadOnly + 0U}) {
     if (cudaHostRegister(const_cast<void*>(data), bytes, cudaHostRegisterPortable | more) ==

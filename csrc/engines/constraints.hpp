@@ -86,6 +86,7 @@ class Constraints {
                                      window.nx(), Real(options_.probe_smoothness)});
       lane.map(state_.window(), state_.probe_modes(),
                kernels::TakeChange{state_.probe(part), probe_sums_.sum(part)});
+      state_.apply_supports(lane, part, state_.probe(part));
       state_.refresh(lane, part);
     });
   }

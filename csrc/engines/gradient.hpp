@@ -76,10 +76,13 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
 
   void step_object(Lane& lane, int part) {
     constexpr double slope = NoiseModel::kSlope;
+    // What is missing in the wave, all slices together add; Adam bounds the change of each.
+    const bool adam = options_.object_optimiser == OptimiserKind::adam;
+    const double schedule = adam ? object_schedule_ : object_schedule_ / state_.slices();
     for (int slice = 0; slice < state_.slices() && object_schedule_ > 0; ++slice)
       of_object_.step(lane, object_sums_.active(part), part, slice, state_.object(part, slice),
                       this->object_quotient(part, slope, slope * options_.object_inertia, slice),
-                      object_amplitude(part), object_schedule_);
+                      object_amplitude(part), schedule);
     object_sums_.clear(lane, part);
   }
 
@@ -94,8 +97,8 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
   void measure_amplitudes() {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       totals_.clear(lane, part, kObjectPower, 1);
-      lane.sum(object_sums_.owned(part), state_.object_modes(), kernels::Power{state_.object(part)},
-               totals_.own(part, kObjectPower));
+      lane.sum(object_sums_.owned(part), state_.object_images(),
+               kernels::Power{state_.object(part)}, totals_.own(part, kObjectPower));
       if (part < state_.copies()) this->constraints_.measure_power(lane, part, Base::kPower);
       totals_.share(lane, part);
     });

@@ -54,7 +54,7 @@ class LeastSquares final : public Reconstruction<Backend> {
     if (momentum_ && falling_) go_on(update_probe);
     this->forget(Base::kDeviation, 1);
     for (const std::vector<int>& group : groups) update(group, update_probe);
-    if (refine_intensities_) level_intensities();
+    if (refine_intensities_) level_intensities(update_probe);
     this->constrain(update_probe);
     const IterationReport report = this->report();
     falling_ = last_deviation_ > 0 && report.deviation < last_deviation_;
@@ -181,8 +181,8 @@ class LeastSquares final : public Reconstruction<Backend> {
                                   b.frame, options_.noise == Noise::poisson});
     lane.map(model_.waves(b), kernels::ScaleFrames{s.wave.view(), s.inside.data(), nullptr});
   }
-  // The mean of all factors is the probe's.
-  void level_intensities() {
+  // The mean of all factors is the probe's, or the object's where the probe is held.
+  void level_intensities(bool update_probe) {
     constexpr int kPlace = found::kIntensity;
     Totals<Backend>& totals = this->totals_;
     const auto frames = double(problem_.scan().frames);
@@ -197,9 +197,13 @@ class LeastSquares final : public Reconstruction<Backend> {
       const kernels::Across sum = totals.across(part, kPlace);
       lane.map({problem_.frames_of(part), 1, 1, 1},
                kernels::LevelFactor{model_.intensities().of(part), sum, frames});
-      if (part >= state_.copies()) return;
-      lane.map(state_.window(), state_.probe_modes(),
-               kernels::Scale<kernels::SumTimes>{state_.probe(part), {sum, 1 / frames}});
+      const kernels::SumTimes mean{sum, 1 / frames};
+      using Scale = kernels::Scale<kernels::SumTimes>;
+      if (!update_probe)
+        lane.map(object_sums_.updated(part), state_.object_modes(),
+                 Scale{state_.object(part), mean});
+      if (!update_probe || part >= state_.copies()) return;
+      lane.map(state_.window(), state_.probe_modes(), Scale{state_.probe(part), mean});
       state_.refresh(lane, part);
     });
   }

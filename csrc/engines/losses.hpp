@@ -29,16 +29,19 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>& groups, bool) override {
-    Region touched = problem_.layout().reached();
-    this->pass_.take_all();
-    if (!groups.empty()) {
+    this->forget(Base::kLoss, 2);
+    const auto sum = [&](const Region* touched) {
+      this->template sum_gradients<kernels::LossAndResidual>(true, touched, Base::kLoss,
+                                                             [](Lane&, int) {});
+    };
+    if (groups.empty()) {
+      this->pass_.take_all();
+      sum(nullptr);
+    } else {
       Group group = split_group(problem_, groups.front());
       this->pass_.take(std::move(group.numbers));
-      touched = std::move(group.touched);
+      sum(&group.touched);
     }
-    this->forget(Base::kLoss, 2);
-    this->template sum_gradients<kernels::LossAndResidual>(true, &touched, Base::kLoss,
-                                                           [](Lane&, int) {});
     keep_gradients();
     if (problem_.scan().moves()) find_slopes();
     return told();
@@ -96,11 +99,14 @@ class Losses final : public LossGradient<Backend, NoiseModel> {
 
   void make_slopes(const Scan& scan) {
     for (int part = 0; part < this->parts(); ++part) {
+      slopes_.emplace_back();
+      wave_slopes_.emplace_back();
+      if (!this->backend_.holds(part)) continue;
       Memory& memory = this->backend_.memory(part);
       memory.account("gradients");
       const std::size_t count = 2 * std::size_t(problem_.frames_of(part));
-      slopes_.emplace_back(memory, count);
-      wave_slopes_.emplace_back(memory, scan.near_field ? count : 0);
+      slopes_.back() = Buffer<double>(memory, count);
+      if (scan.near_field) wave_slopes_.back() = Buffer<double>(memory, count);
     }
     for (int lane = 0; lane < this->backend_.lanes() && scan.near_field; ++lane) {
       Memory& memory = this->backend_.lane_memory(lane);

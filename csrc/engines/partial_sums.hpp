@@ -100,10 +100,11 @@ class PartialSums {
   // What a part works on in a group, and the messages that it looks at: its own, and those that it
   // gets from other ranks. `touched`: pixels (null: all).
   void restrict(int part, const Region* touched) {
-    if (touched != nullptr) {
-      active_[std::size_t(part)] = updated(part).intersected(*touched);
-      active_owned_[std::size_t(part)] = shared_ ? active(part) : owned(part).intersected(*touched);
-    }
+    active_[std::size_t(part)] =
+        touched == nullptr ? updated(part) : updated(part).intersected(*touched);
+    active_owned_[std::size_t(part)] =
+        shared_ ? active(part)
+                : (touched == nullptr ? owned(part) : owned(part).intersected(*touched));
     for (Message& m : messages_)
       if (m.sender == part || (m.owner == part && !m.sender_is_here))
         m.active = touched == nullptr ? m.region : m.region.intersected(*touched);

@@ -6,6 +6,7 @@
 #include "core/buffer.hpp"
 #include "engines/model.hpp"
 #include "engines/problem.hpp"
+#include "kernels/intensity.hpp"
 #include "kernels/positions.hpp"
 
 namespace exitwave {
@@ -44,6 +45,11 @@ class PositionSums {
       const kernels::ThickPositionTerms terms{s.wave.view(), s.moved[0].view(), s.moved[1].view()};
       lane.run(model.frames(b), model.sum_modes(terms, s));
     }
+    // The residual is that of waves with their frame's factor, the window's change is without.
+    if (model.intensities().on())
+      lane.map({b.count, 1, 1, 2},
+               kernels::DivideByFactor{s.totals.data() + kernels::PositionTerms::kSlopes, kCount,
+                                       model.intensities().of(b.part), b.frame});
     keep(lane, s, b, kCount);
   }
 

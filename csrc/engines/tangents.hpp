@@ -45,6 +45,7 @@ class Tangents {
     else
       lane.map(inner, kernels::MapTangent{tangent, p, o, along, inner.ny + 2, inner.nx + 2});
     model.forward(lane, b, tangent);
+    model.intensities().scale(lane, b.part, b.frame, model.waves(b), tangent);
     problem_.with_sensor(b.part, [&]<class Sensor>(const Sensor& sensor) {
       const kernels::AmplitudeAlong<Sensor> amplitudes{s.measured(), s.wave.view(), tangent,
                                                        model.scale(), sensor};

@@ -23,8 +23,20 @@ struct ScaleFrames {
   }
 };
 
+// Numbers of each frame <- numbers / factor
+struct DivideByFactor {
+  double* numbers;  // (frames, stride), changed
+  int stride;
+  const double* factor;  // (part's frames)
+  const int* frame;      // batch entry -> frame of the part
+
+  EXITWAVE_HD void operator()(Pixel p) const {
+    numbers[p.frame * stride + p.x] /= factor[frame[p.frame]];
+  }
+};
+
 // Totals over valid pixels, with the intensity I of the waves and what the counts say of it, n:
-// sum sqrt(n I), sum I, sum n.
+// sum sqrt(max(n, 0) I), sum I, sum n.
 template <class Sensor>
 struct FactorTerms {
   static constexpr int kSums = 1;
@@ -46,8 +58,8 @@ struct FactorTerms {
     const Real valid =
         counts < 0 || sensor.silent(counts, sensor.measured(p, waves)) ? Real(0) : Real(1);
     const Real light = valid * waves;
-    const Real of_waves = valid * sensor.of_waves(p, known);
-    return {{sqrt(of_waves) * sqrt(light), light, of_waves}};
+    const Real root = sqrt(sensor.of_waves(p, known)) * sqrt(light);
+    return {{valid * root, light, valid * sensor.without_background(p, known)}};
   }
 };
 
@@ -66,7 +78,7 @@ struct BringFactor {
     using std::sqrt;
     const double* t = totals + 3 * p.frame;
     double best = 1;
-    if (t[0] > 0) best = poisson ? sqrt(t[2] / t[1]) : t[0] / t[1];
+    if (t[0] > 0 && (!poisson || t[2] > 0)) best = poisson ? sqrt(t[2] / t[1]) : t[0] / t[1];
     ratio[p.frame] = best;
     factor[frame[p.frame]] *= best;
   }

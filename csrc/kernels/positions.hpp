@@ -20,6 +20,7 @@ struct PositionTerms {
   static constexpr int kSums = 5;
   static constexpr int kRoots = 0;
   static constexpr int kTotals = 5;
+  static constexpr int kSlopes = 3;  // the first of b_y, b_x
 
   BatchView<const Complex> residual;  // chi (frames, wave modes, ny, nx)
   ProbeMode probe;

@@ -14,6 +14,7 @@ struct PlainSensor {
 
   EXITWAVE_HD Real measured(Pixel, Real intensity) const { return intensity; }
   EXITWAVE_HD Real of_waves(Pixel, Real counts) const { return counts; }
+  EXITWAVE_HD Real without_background(Pixel, Real counts) const { return counts; }
   EXITWAVE_HD bool silent(Real, Real) const { return false; }
 };
 
@@ -30,8 +31,13 @@ struct Sensor {
   }
   // What counts say of the waves.
   EXITWAVE_HD Real of_waves(Pixel p, Real counts) const {
-    const Real left = counts - background({0, 0, p.y, p.x});
+    const Real left = without_background(p, counts);
     return left > 0 ? left : Real(0);
+  }
+  // The same where many pixels are summed: cut off at 0, the sum would have light that is not
+  // there.
+  EXITWAVE_HD Real without_background(Pixel p, Real counts) const {
+    return counts - background({0, 0, p.y, p.x});
   }
   // Whether counts say nothing against what the model would measure.
   EXITWAVE_HD bool silent(Real counts, Real model) const {

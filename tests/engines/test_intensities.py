@@ -51,6 +51,7 @@ def expected_run(scan: SmallScan, options: dict[str, Any]) -> tuple[Any, ...]:
             probe_step=0.7,
             factors=factors,
             refine=iteration >= options["intensity_start"],
+            update_probe=options.get("probe_start", 0) is not None,
         )
         momentum.after(obj, probe, error)
         errors.append(error)
@@ -58,12 +59,15 @@ def expected_run(scan: SmallScan, options: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
-@pytest.mark.parametrize("noise", ["amplitude", "poisson"])
+@pytest.mark.parametrize(
+    ("noise", "probe_start"), [("amplitude", 0), ("poisson", 0), ("poisson", None)]
+)
 @pytest.mark.parametrize("modes", [(1, 1), (2, 2)], ids=str)
 @pytest.mark.parametrize("regime", PROPAGATIONS)
-def test_intensities_are_the_oracle_s(regime, modes, noise, device):
+def test_intensities_are_the_oracle_s(regime, modes, noise, probe_start, device):
+    """A probe that is held stays, whatever the factors do."""
     scan, _ = drifting(small_scan(regime, *modes))
-    options = refining(noise=noise)
+    options = refining(noise=noise, probe_start=probe_start)
     obj, probe, intensities, errors = expected_run(scan, options)
 
     result = scan.run(options, device=device, parts=3)
@@ -148,3 +152,20 @@ def test_result_file_keeps_intensities(tmp_path: Path):
 
     kept = exitwave.load_result(tmp_path / "result.cxi")
     np.testing.assert_array_equal(kept.intensities, result.intensities)
+
+
+def test_background_in_dark_pixels_is_no_light_of_the_frames():
+    """The object of the truth keeps its brightness, to which the mean of all factors goes."""
+    rng = np.random.default_rng(4)
+    truth = small_scan(frames=40, fractional=False).from_truth()
+    dimmed = np.sqrt(300 / truth.data.sum(axis=(1, 2)).mean())
+    counts = rng.poisson(dimmed**2 * truth.data + 1.0).astype(np.uint16)
+    scan = replace(truth, data=counts, probe=(dimmed * truth.probe).astype(np.complex64))
+    held = {"probe_start": None, "object_step": 1e-6, "group_size": 40, "iterations": 1}
+
+    engine = refining(noise="poisson", intensity_start=0) | held
+    result = scan.run(engine, background=1.0, scale_start=False)
+
+    lit = np.abs(truth.obj[0]) > 0.1
+    gain = np.abs(result.object / truth.obj)[..., lit]
+    assert np.median(gain) == pytest.approx(1, abs=0.03)

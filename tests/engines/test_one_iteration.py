@@ -95,9 +95,15 @@ KNOWN = {
     "flat region": {"object_flat": np.indices(OBJECT).sum(0) < 18},
     "flat where bright": {"object_flat": 1.1},
     "smooth probe": {"probe_smoothness": 0.05},
+    "smooth probe in its supports": {
+        "probe_smoothness": 0.05,
+        "probe_support": 0.8,
+        "probe_fourier_support": 0.9,
+    },
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*supports cut")
 @pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("known", KNOWN)
 @pytest.mark.parametrize("name", ENGINES)

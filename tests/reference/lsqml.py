@@ -233,7 +233,10 @@ def lsqml_iteration(
     if options.get("refine"):
         mean = options["factors"].mean()
         options["factors"] /= mean
-        probe = mean * probe
+        if update_probe:
+            probe = mean * probe
+        else:
+            obj = np.where(touched, mean * obj, obj)
     if power is not None and update_probe:
         obj, probe = hold_power(obj, probe, power, touched)
     obj = obj if clip is None else clip_amplitude(obj, clip, touched)
