@@ -19,7 +19,7 @@ _UNUSED_WITHOUT = {
     ("position_every", "position_step", "position_search_px", "position_affine"): (
         "position_start",
     ),
-    ("position_max_step_px", "position_limit_px"): ("position_start", "map_start"),
+    ("position_max_step_px",): ("position_start", "map_start"),
     ("geometry_every", "geometry_step"): ("map_start", "distance_start", "defocus_start"),
 }
 _STARTS = ("position_start", "map_start", "distance_start", "defocus_start")
