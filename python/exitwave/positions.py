@@ -199,7 +199,7 @@ class PositionRefiner:
     def _settle(self, moved: Float64, map_uncertainty: Float64) -> Float64:
         """Positions within the bounds, of which the map is kept."""
         self.present = self.bounds.clip(moved)
-        self._stopped = (np.abs(self.present - moved) > _ROUNDING_PX).any(axis=1)
+        self._stopped = np.abs(self.present - moved).max(axis=1) > _ROUNDING_PX
         self._refinements.add("scan_map", scan_map(self.given, self.present), map_uncertainty)
         return self.present
 
