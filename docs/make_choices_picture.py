@@ -54,11 +54,12 @@ def wrong_positions() -> dict[str, tuple[Simulation, Any, list[dict[str, Any]]]]
         64, 200, counts_per_frame=1e6, imperfections={"position_jitter_px": 1.5}, **PICTURES
     )
     start = {"name": "rPIE", "iterations": 20}
-    search = {"name": "rPIE", "iterations": 40, "position_search_px": 1.5}
+    more = {"name": "rPIE", "iterations": 40}
+    search = more | {"position_start": 0, "position_search_px": 1.5}
     ml = {"name": "ML", "iterations": 40}
     return {
-        "positions 1.5 px off: as given": (scan, scan.probe, [start, search, ml]),
-        "searched": (scan, scan.probe, [start, search | {"position_start": 0}, ml]),
+        "positions 1.5 px off: as given": (scan, scan.probe, [start, more, ml]),
+        "searched": (scan, scan.probe, [start, search, ml]),
     }
 
 

@@ -95,6 +95,13 @@ class ForeignArray:
         _call("cudaStreamSynchronize", self._stream)
         return found
 
+    def prod(self, axis: int) -> ForeignArray:
+        """As CuPy's arrays have it: where they are."""
+        return ForeignArray(self.values.prod(axis))
+
+    def __array__(self, *_: Any, **__: Any) -> None:
+        raise TypeError("it is on a GPU, and does not leave it unasked, as CuPy's do not")
+
     def __del__(self) -> None:
         library = stand_in()
         if library is not None and self._pointer.value:

@@ -114,6 +114,12 @@ class Losses:
         self._shapes = (np.shape(obj), np.shape(probe))
         slicing = Slicing.of(checked, obj, division.frame_shape, len(division.positions))
         slices = 1 if slicing is None else slicing.start
+        if slicing is not None and slices != slicing.of_engine[0]:
+            raise InvalidArgument(
+                f"obj has shape {np.shape(obj)}, {slices} slices, but slice_distances_m in "
+                f"propagation are those of {slicing.of_engine[0]}; give ({slicing.of_engine[0]}, "
+                "rows, columns)."
+            )
         if slices > 1 and position_limit_px is not None:
             raise InvalidArgument(
                 f"position_limit_px is {position_limit_px}, but slopes along positions are those "

@@ -97,7 +97,11 @@ class FrameStore:
 
 
 def plan_engine(
-    build: Callable[[Any], list[Any]], options: Any, store: FrameStore, limits: MemoryLimits
+    build: Callable[[Any], list[Any]],
+    options: Any,
+    store: FrameStore,
+    limits: MemoryLimits,
+    what: str | None = None,
 ) -> EnginePlan:
     """The fastest way of keeping the frames that fits; ``options.storage`` is set to it.
 
@@ -106,6 +110,8 @@ def plan_engine(
     build : function
         build(options): the core's MemoryUse of an engine that only counts.
     options : the core's EngineOptions
+    what : str, optional
+        What an error says does not fit; None: the engine.
 
     Raises
     ------
@@ -116,7 +122,7 @@ def plan_engine(
         plan = _plan_way(build, options, store, limits, counts, waves)
         if _fits(plan, store, limits):
             return plan
-    raise OutOfMemory(_too_little(plan, store, limits))
+    raise OutOfMemory(_too_little(what or plan.name, plan, store, limits))
 
 
 def _ways(engine: str, store: FrameStore) -> list[tuple[str, str | None]]:
@@ -189,13 +195,13 @@ def _fits(plan: EnginePlan, store: FrameStore, limits: MemoryLimits) -> bool:
     )
 
 
-def _too_little(plan: EnginePlan, store: FrameStore, limits: MemoryLimits) -> str:
+def _too_little(what: str, plan: EnginePlan, store: FrameStore, limits: MemoryLimits) -> str:
     where, needed, limit = "each device", plan.device_bytes, limits.device
     if limit is None or needed <= limit:
         where, needed, limit = "the host", plan.host_bytes + store.arrays_bytes, limits.host
     largest = max(plan.memory[0].uses.items(), key=lambda use: use[1])
     return (
-        f"memory_limit leaves {limit} bytes on {where}, but {plan.name} needs {needed} there "
+        f"memory_limit leaves {limit} bytes on {where}, but {what} needs {needed} there "
         f"with blocks of one frame, most of it "
         f"for {largest[0]} ({largest[1]} bytes); raise it, use more devices, or crop the frames."
     )

@@ -56,6 +56,7 @@ def plot_result(result: Result, *, title: str | None = None) -> Figure:
     -------
     matplotlib.figure.Figure
     """
+    result = result.on_host()
     obj = _first_mode(result.transmission)
     pixel = result.pixel_size_m
     reached = scan_region(

@@ -40,6 +40,8 @@ _NEAR = 0.7
 # ... but never so much closer, or closer than this at all: there noise says more than the frame.
 _CLOSER = 0.75
 _CLOSEST_PX = 0.4
+# A bound that takes no more than this from a move has not cut it short.
+_ROUNDING_PX = 1e-6
 
 
 @dataclass(frozen=True)
@@ -150,15 +152,19 @@ class PositionRefiner:
             Squared amplitude deviations (N,) of the frames at positions (N, 2).
         """
         assert self.radius_px is not None
-        radius = self.radius_px[:, None]
-        tried = [self.bounds.clip(self.present + trial * radius) for trial in _TRIALS]
-        found = np.stack([deviations_at(positions) for positions in tried], axis=1)
-        steps = lowest(found)
-        spread = np.ptp(found, axis=1) / self.radius_px**2
-        near = np.abs(steps).max(axis=1)
+        # A square that would reach over a bound is moved inside, and made smaller if it must be.
+        lowest_px, highest_px = self.bounds.lowest, self.bounds.highest
+        half = np.minimum(self.radius_px[:, None], (highest_px - lowest_px) / 2)
+        centre = np.clip(self.present, lowest_px + half, highest_px - half)
+        found = np.stack([deviations_at(centre + trial * half) for trial in _TRIALS], axis=1)
+        spread = np.ptp(found, axis=1)
+        # Along an axis without room all values are one; this keeps the fit in its middle there.
+        found += spread[:, None] * ((half == 0) @ (_TRIALS**2).T)
+        steps = centre + lowest(found) * half - self.present
+        spread /= self.radius_px**2
+        near = np.abs(steps).max(axis=1) / self.radius_px
         closer = np.maximum(_CLOSER, near) * self.radius_px
         closest = min(_CLOSEST_PX, self.params.position_search_px or _CLOSEST_PX)
-        steps = steps * radius
         self.radius_px = np.where(near > _NEAR, self.radius_px, np.maximum(closer, closest))
         return self._move(steps, spread > QUIET * spread.mean(), np.full((2, 2), np.inf))
 
@@ -193,7 +199,7 @@ class PositionRefiner:
     def _settle(self, moved: Float64, map_uncertainty: Float64) -> Float64:
         """Positions within the bounds, of which the map is kept."""
         self.present = self.bounds.clip(moved)
-        self._stopped = (self.present != moved).any(axis=1)
+        self._stopped = np.abs(self.present - moved).max(axis=1) > _ROUNDING_PX
         self._refinements.add("scan_map", scan_map(self.given, self.present), map_uncertainty)
         return self.present
 

@@ -102,7 +102,9 @@ class Problem:
         pixels = 1 if self.near_field else self.frame_shape[0] * self.frame_shape[1]
         return 4096 / math.sqrt(self.counts.largest * pixels)
 
-    def plan(self, options: Any, obj: Complex64, probe: Complex64) -> EnginePlan:
+    def plan(
+        self, options: Any, obj: Complex64, probe: Complex64, what: str | None = None
+    ) -> EnginePlan:
         """How an engine keeps its frames within the limits; its options are set to it."""
         from exitwave import _core
 
@@ -112,14 +114,17 @@ class Problem:
             options,
             self.store,
             self.limits,
+            what,
         )
         return replace(plan, parts=self.lanes.parts, batch=planning.batch)
 
-    def engine(self, options: Any, obj: Complex64, probe: Complex64) -> tuple[Any, EnginePlan]:
-        """An engine of the core, and the plan that it keeps to."""
+    def engine(
+        self, options: Any, obj: Complex64, probe: Complex64, what: str | None = None
+    ) -> tuple[Any, EnginePlan]:
+        """An engine of the core, and the plan that it keeps to; ``what`` errors call it."""
         from exitwave import _core
 
-        plan = self.ranks.agree(lambda: self.plan(options, obj, probe))
+        plan = self.ranks.agree(lambda: self.plan(options, obj, probe, what))
         limits = self.limits
         if limits.host is not None:
             limits = replace(limits, host=limits.host - self.store.arrays_bytes)
@@ -216,7 +221,8 @@ def scaled_probe(problem: Problem, obj: Complex64, probe: Complex64) -> Complex6
     options.object_modes, options.probe_modes = len(obj) // slices, len(probe)
     if problem.slicing is not None:
         problem.slicing.set_slices(options, slices)
-    power = problem.engine(options, obj, probe)[0].model_power()
+    what = "the scaling of the start probe (scale_start)"
+    power = problem.engine(options, obj, probe, what)[0].model_power()
     problem.ranks.agree(lambda: _check_power(power))
     energy = float(problem.counts.mean_of_waves.sum()) * problem.counts.frames
     return np.asarray(probe * np.float32(np.sqrt(energy / power)))

@@ -74,7 +74,8 @@ def ptychography(
     Returns
     -------
     Result
-        Unpacks as ``O, P = result``. The object has the number of dimensions that was given.
+        Unpacks as ``O, P = result``. The object has the dimensions that were given, and one more
+        each for modes and for slices that the run has added.
 
     Raises
     ------

@@ -79,8 +79,18 @@ class Result:
     @property
     def transmission(self) -> Complex64:
         """The object, (A, B) or (K, A, B); of a thick one the product of its slices."""
-        thick = self.params.get("propagation", {}).get("slice_distances_m") is not None
-        return np.asarray(self.object.prod(axis=-3) if thick else self.object)
+        product: Complex64 = self.object.prod(axis=-3) if self.thick else self.object
+        return product
+
+    @property
+    def thick(self) -> bool:
+        """Whether the object has an axis of slices."""
+        return self.params.get("propagation", {}).get("slice_distances_m") is not None
+
+    @property
+    def slices(self) -> int:
+        """Of a thick object; 1 of a thin one."""
+        return int(self.object.shape[-3]) if self.thick else 1
 
     def on_host(self) -> Result:
         """The same with NumPy arrays, where ``output`` has left object and probe on a GPU."""

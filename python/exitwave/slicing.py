@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,6 +90,8 @@ class Slicing:
             count = asked[number] or count
             _check_engine(number, engine, count)
             of_engine.append(count)
+        start = of_engine[0] if first is None else first
+        _check_depth(distances, (start, *of_engine))
         # Checked with the parameters.
         assert known.wavelength_m is not None
         assert known.pixel_size_m is not None
@@ -100,7 +103,7 @@ class Slicing:
             )
         return cls(
             distances,
-            of_engine[0] if first is None else first,
+            start,
             tuple(of_engine),
             frame_shape,
             known.wavelength_m,
@@ -159,13 +162,25 @@ def _gaps(
     return gaps.kernels, gaps.shift_px
 
 
+def _check_depth(distances_m: tuple[float, ...], counts: tuple[int, ...]) -> None:
+    """Slices at one place cannot be told apart, so they can become one, but not more or fewer."""
+    for before, after in pairwise(counts):
+        if 1 < after != before and not any(distances_m):
+            raise InvalidArgument(
+                f"propagation.slice_distances_m is 0, but {before} slices are to become {after}, "
+                "which must lie apart to differ; give distances above 0, or the same slices "
+                "throughout."
+            )
+
+
 def _check_engine(number: int, engine: EngineParameters, slices: int) -> None:
     if slices == 1:
         return
     if "slices" not in type(engine).model_fields:
         raise InvalidArgument(
             f"engines[{number}] is {engine.name}, which works with one slice, but the object has "
-            f"{slices} there; use rPIE or ML, or an engine before it with slices = 1."
+            f"{slices} there; use ePIE, rPIE, mPIE, ML or gradient, or an engine before it with "
+            "slices = 1."
         )
     for key, what in _ONE_SLICE.items():
         value = getattr(engine, key)

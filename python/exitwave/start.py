@@ -302,9 +302,10 @@ def _shape_of_field(name: str, values: Any) -> tuple[int, int]:
     array = values if on_gpu(values) else _as_array(name, values)
     most = 4 if name == "obj" else 3
     if not 2 <= array.ndim <= most or array.size == 0:
+        slices = ", or with slices (modes, slices, rows, columns)" if name == "obj" else ""
         raise InvalidArgument(
             f"{name} has shape {array.shape}, but must be (rows, columns) or "
-            "(modes, rows, columns)."
+            f"(modes, rows, columns){slices}."
         )
     if array.dtype.kind not in "cfiu":
         raise InvalidArgument(f"{name} has type {array.dtype}, but must be complex64.")

@@ -88,6 +88,26 @@ def test_info_shows_what_was_refined(main, tmp_path):
     assert shown["distance_m"] == f"{found.value:.6g} ± {found.uncertainty:.2g}"
 
 
+def test_info_shows_slices_and_intensities(main, tmp_path):
+    scan = exitwave.simulate((32, 28), 20, slices=3, counts_per_frame=1e5)
+    chain = [
+        {"name": "rPIE", "iterations": 2},
+        {"name": "ML", "iterations": 1, "slices": 1},
+        {"name": "LSQML", "iterations": 2, "intensity_start": 0},
+    ]
+    shown = []
+    for engines in (chain[:1], chain):
+        params = {"engines": engines, "propagation": scan.propagation}
+        result = exitwave.ptychography(scan.data, None, scan.probe, scan.positions_px, None, params)
+        exitwave.save_result(tmp_path / "result.h5", result, overwrite=True)
+        shown.append(lines(main("info", "result.h5")))
+
+    assert [rows["slices"] for rows in shown] == ["3", "1"]
+    assert "intensity of the frames" not in shown[0]
+    spread = result.intensities.std() / result.intensities.mean()
+    assert shown[1]["intensity of the frames"] == f"refined, {spread:.2%} rms"
+
+
 def test_info_takes_the_options_of_load(main, scan):
     shown = lines(
         main(
@@ -173,6 +193,30 @@ def test_compare_finds_the_same_pixels_of_objects_of_different_size(main, scan, 
 
     assert float(shown["relative error"]) < 1e-6
     assert shown["compared"] == "well-illuminated pixels"
+
+
+def test_compare_takes_the_product_of_slices(main, tmp_path):
+    scan = exitwave.simulate((32, 28), 20, slices=3, counts_per_frame=1e5)
+    scan.save(tmp_path / "truth.h5")
+    params = {
+        "engines": [{"name": "rPIE", "iterations": 1, "probe_start": None}],
+        "propagation": scan.propagation,
+    }
+    result = exitwave.ptychography(
+        scan.data, scan.object, scan.probe, scan.positions_px, None, params
+    )
+    exitwave.save_result(tmp_path / "result.h5", result)
+    np.savez(tmp_path / "thin.npz", product=scan.object.prod(axis=0))
+    shape = " × ".join(map(str, scan.object.shape[1:]))
+
+    thick = lines(main("compare", "result.h5", "truth.h5"))
+    thin = lines(main("compare", "thin.npz::product", "truth.h5"))
+
+    assert thick["reference"] == f"truth.h5 ({shape}, product of 3 slices)"
+    assert thick["first"] == f"result.h5 ({shape}, product of 3 slices)"
+    assert float(thick["relative error"]) < 0.05
+    assert thin["first"] == f"thin.npz::product ({shape})"
+    assert float(thin["relative error"]) < 1e-6
 
 
 def test_compare_finds_the_resolution_of_a_blurred_object(main, tmp_path):

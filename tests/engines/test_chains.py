@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import exitwave
 import reference as ref
 from small_scan import (
     ENGINES,
@@ -135,3 +136,34 @@ def test_engines_go_on_after_centring_as_if_nothing_had_happened(name, device, o
     centred = off_centre.run(engine | {"probe_centring": 2}, device=device)
 
     np.testing.assert_allclose(centred.errors[0], left.errors[0], rtol=0.03)
+
+
+# Slices
+
+AT_ONE_PLACE = {
+    "regime": "far",
+    "wavelength_m": 5e-7,
+    "pixel_size_m": 1e-6,
+    "slice_distances_m": 0.0,
+}
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (2, 3), (3, 2, 1)])
+def test_slices_at_one_place_do_not_change_their_number(counts, scan):
+    chain = [{"name": "ePIE", "iterations": 1, "slices": count} for count in counts]
+    given = {"engines": chain, "propagation": AT_ONE_PLACE}
+
+    with pytest.raises(exitwave.InvalidArgument) as refusal:
+        exitwave.plan(scan.data, None, scan.probe, scan.positions, None, given)
+
+    before, after = counts[:2]
+    assert f"is 0, but {before} slices are to become {after}" in str(refusal.value)
+
+
+def test_slices_at_one_place_merge_to_one(scan):
+    chain = [{"name": "ePIE", "iterations": 1, "slices": count} for count in (2, 1)]
+    given = {"engines": chain, "propagation": AT_ONE_PLACE}
+
+    result = exitwave.ptychography(scan.data, None, scan.probe, scan.positions, None, given)
+
+    assert result.object.shape[0] == 1

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import exitwave
+import exitwave.plots
 from exitwave import DeviceError, InvalidArgument, _core
 from exitwave.cuda_library import why_no_gpu
 from foreign_arrays import (
@@ -232,6 +233,25 @@ def test_result_stays_on_the_gpu(device, scan):
     assert isinstance(result.start["object"], np.ndarray)
     np.testing.assert_array_equal(result.on_host().object, expected.object)
     assert tuple(squeezed.object.shape) == scan.obj.shape[1:]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not GPUS, reason="needs a GPU, or the stand-in")
+def test_product_of_slices_is_made_on_the_gpu_and_drawn():
+    thick = exitwave.simulate(24, 9, slices=2)
+    result = exitwave.Result(
+        to_gpu(thick.object),
+        to_gpu(thick.probe),
+        thick.positions_px,
+        errors=[np.array([0.2, 0.1])],
+        error=0.1,
+        engines=["rPIE"],
+        params={"propagation": thick.propagation},
+        seconds=1.0,
+    )
+
+    np.testing.assert_allclose(from_gpu(result.transmission), thick.object.prod(axis=0), rtol=1e-6)
+    exitwave.plots.plot_result(result)
 
 
 @pytest.mark.gpu

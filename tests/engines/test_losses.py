@@ -284,3 +284,12 @@ def test_without_torch_the_import_says_what_to_do(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match="PyTorch, which is not installed here; install"):
         importlib.import_module("exitwave.torch")
+
+
+def test_loss_needs_the_slices_that_distances_describe():
+    scan = scan_of("far")
+    lengths = {"wavelength_m": 5e-7, "pixel_size_m": 1e-6, "slice_distances_m": (4e-6, 6e-6)}
+    given = {"propagation": {"regime": "far", **lengths}, "device": "cpu:1"}
+
+    with pytest.raises(InvalidArgument, match=r"1 slices, but .* of 3; give \(3, rows"):
+        Losses(scan.data, scan.obj[0], scan.probe, scan.positions, None, given)

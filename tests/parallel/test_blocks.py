@@ -158,6 +158,14 @@ def test_limit_that_holds_nothing_is_refused_before_any_work():
         scan.run(engine("DM"), device="emulated", memory_limit=1000)
 
 
+def test_too_little_for_the_scale_of_the_probe_names_no_engine_of_another_chain():
+    scan = exitwave.simulate(24, 9)
+    params = {"engines": [engine("DM")], "device": "cpu:1", "memory_limit": 1000}
+    with pytest.raises(exitwave.OutOfMemory, match=r"but the scaling of the start probe") as found:
+        exitwave.ptychography(scan.data, None, scan.probe, scan.positions_px, None, params)
+    assert "ePIE" not in str(found.value)
+
+
 def test_scratch_folder_that_is_not_there_is_named():
     scan = small_scan("far")
     limit = short_limit(scan, engine("DM"), "host", device="cpu:1")

@@ -124,8 +124,10 @@ def test_params_are_not_changed():
 @pytest.mark.parametrize("key", engine_keys(), ids=key_id)
 def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(key):
     known: dict[str, object] = {"object_tv": 0.1} if key.name == "object_prior_of" else {}
+    known |= {"position_start": 1} if key.name.startswith("position_") else {}
+    known |= {"map_start": 1} if key.name.startswith("geometry_") else {}
     known |= {"probe_start": None} if key.name == "defocus_start" else {}
-    params = engine(key.owner, **known, **{key.name: key.alternative})
+    params = engine(key.owner, **(known | {key.name: key.alternative}))
     # Slices are refused in a thin object, and lengths along the beam where there are none.
     thick = (
         {"propagation": NEAR | {"slice_distances_m": 1e-6}} if key.name.startswith("slice") else {}
@@ -268,6 +270,35 @@ REFUSED = [
         engine("AP", object_prior_of="phase"),
         "engines[0].object_prior_of is 'phase', but none of smoothness, object_tv, object_l1, "
         "object_reweighted_l1, object_l2 is above 0; set one of them, or leave it out.",
+    ),
+    (
+        engine("AP", position_search_px=1.5),
+        "engines[0].position_search_px is 1.5, but position_start is None; set position_start, or "
+        "leave position_search_px out.",
+    ),
+    (engine("AP", position_affine=0.5, map_start=3), "position_affine is 0.5, but position_start"),
+    (
+        engine("AP", position_max_step_px=0.5),
+        "engines[0].position_max_step_px is 0.5, but position_start and map_start are None; set "
+        "position_start or map_start, or leave",
+    ),
+    (
+        engine("AP", geometry_step=0.5, position_start=0),
+        "engines[0].geometry_step is 0.5, but map_start and distance_start and defocus_start are",
+    ),
+    (
+        engine("AP", iterations=5, map_start=5),
+        "engines[0].map_start is 5, but the engine has 5 iterations, counted from 0; set it to",
+    ),
+    (engine("AP", iterations=5, position_start=9), "engines[0].position_start is 9, but the"),
+    (
+        engine("gradient", object_start=4, object_stop=4),
+        "engines[0].object_stop is 4, but object_start is 4, so that the object is never updated; "
+        "set object_stop to more, or to None.",
+    ),
+    (
+        engine("gradient", probe_start=None, probe_stop=4),
+        "engines[0].probe_stop is 4, but probe_start is None, so that the probe is never",
     ),
     (engine("AP", probe_support=0), "engines[0].probe_support is 0; it must be None, a radius"),
     (engine("AP", probe_support=1.6), "engines[0].probe_support is 1.6; it must be"),

@@ -129,6 +129,28 @@ def test_steps_of_poisson_losses_are_halved(given):
     assert 2 * (other - given) == pytest.approx(one - given, abs=1e-12)
 
 
+def test_search_finds_the_lowest_place_where_bounds_are_tight(given):
+    """Bounds just beyond where frames belong, for some frames without room along one axis."""
+    rng = np.random.default_rng(3)
+    moves = rng.uniform(0.3, 0.6, given.shape) * rng.choice([-1, 1], given.shape)
+    moves[:5, 0] = moves[5:9, 1] = 0.0
+    room = np.where(moves == 0, 0.0, 0.01)
+    moves -= np.where(moves == 0, 0.0, moves.sum(axis=0) / (moves != 0).sum(axis=0))
+    truth = given + moves
+    bounds = Bounds(np.minimum(given, truth) - room, np.maximum(given, truth) + room)
+    params = refiner(given, position_search_px=1.0).params
+    search = PositionRefiner(params, given, given, bounds)
+
+    def deviations_at(positions: np.ndarray) -> np.ndarray:
+        y, x = (positions - truth).T
+        return 3 + 2 * y**2 + x**2 + 0.7 * y * x
+
+    found = search.search(deviations_at)
+
+    assert found == pytest.approx(truth, abs=1e-9)
+    assert search.at_bound() == 0
+
+
 def test_iterations_that_refine(given):
     refine = refiner(given, position_start=3, position_every=4)
 

@@ -22,7 +22,7 @@ def compare(first: str, second: str) -> None:
     FIRST is measured against SECOND. Each is a result, a simulation (its truth), any file with an
     object, or FILE::DATASET. Factor, phase ramp and shift, which a reconstruction cannot know, are
     removed before. Resolution is the half period at which the Fourier ring correlation falls below
-    the threshold for two halves of the data.
+    the threshold for two halves of the data. Of a thick object the product of its slices is taken.
     """
     from exitwave.cli.objects import read_object
     from exitwave.metrics import align
@@ -33,8 +33,8 @@ def compare(first: str, second: str) -> None:
         region = one.scan_region()
     fit = align(one.on_grid_of(reference), reference.object, region)
     rows = [
-        ("first", _shape(first, one.object.shape)),
-        ("reference", _shape(second, reference.object.shape)),
+        ("first", _shape(first, one)),
+        ("reference", _shape(second, reference)),
         ("compared", "middle three quarters" if region is None else "well-illuminated pixels"),
         ("relative error", f"{fit.error:.4g}"),
         ("shift removed", "{:.3f}, {:.3f} px".format(*fit.shift_px)),
@@ -47,8 +47,9 @@ def compare(first: str, second: str) -> None:
     print_rows(rows)
 
 
-def _shape(name: str, shape: tuple[int, ...]) -> str:
-    return f"{name} ({' × '.join(map(str, shape))})"
+def _shape(name: str, found: ReconstructedObject) -> str:
+    of = f", product of {found.slices} slices" if found.slices > 1 else ""
+    return f"{name} ({' × '.join(map(str, found.object.shape))}{of})"
 
 
 def _resolution_rows(

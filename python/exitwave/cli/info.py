@@ -45,11 +45,16 @@ def _result_rows(file: Path) -> list[tuple[str, str]]:
 
     result = load_result(file)
     refined = [(name, refined_text(found)) for name, found in result.refined.items()]
+    known = [("slices", str(result.slices))] if result.thick else []
+    if result.intensities is not None:
+        spread = result.intensities.std() / result.intensities.mean()
+        known.append(("intensity of the frames", f"refined, {spread:.2%} rms"))
     runs = zip(result.engines, result.errors, strict=True)
     return [
         ("engines", " ".join(f"{name}:{len(errors)}" for name, errors in runs)),
         ("Fourier error", f"{result.error:.4g}"),
         *refined,
+        *known,
         ("probe modes", str(len(result.probe))),
         ("time", f"{result.seconds:.1f} s"),
         ("ended", result.stopped or "after its last iteration"),

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 @dataclass
 class ReconstructedObject:
-    """An object and, where the file tells, how it was scanned.
+    """An object and, where the file tells, how it was scanned; of a thick one its product.
 
     Attributes
     ----------
@@ -24,12 +24,15 @@ class ReconstructedObject:
     positions_px : float64, shape (N, 2), or None
     probe : complex, shape (M, Y, X), or None
     pixel_size_m : (row, column) or None
+    slices : int
+        Whose product it is.
     """
 
     object: Array
     positions_px: Array | None = None
     probe: Array | None = None
     pixel_size_m: tuple[float, float] | None = None
+    slices: int = 1
 
     def scan_region(self) -> Array | None:
         """Well-illuminated pixels; None where the scan is not known."""
@@ -82,13 +85,17 @@ def read_object(name: str) -> ReconstructedObject:
     truth = _read_truth(Path(path))
     if truth is not None:
         return truth
-    from exitwave.io import load
+    from exitwave.io import load, load_result
 
     with load(path) as scan:
         if scan.object is None:
             raise FileFormatError(f"{path}: the file has no object; name it as {path}::DATASET.")
         pixel = None if scan.geometry is None else scan.geometry.pixel_size_m
-        return ReconstructedObject(scan.object, scan.positions_px, scan.probe, pixel)
+        obj, slices = scan.object, 1
+        if scan.format == "result":
+            result = load_result(path)
+            obj, slices = result.transmission, result.slices
+        return ReconstructedObject(obj, scan.positions_px, scan.probe, pixel, slices)
 
 
 def _read_truth(path: Path) -> ReconstructedObject | None:
@@ -102,9 +109,13 @@ def _read_truth(path: Path) -> ReconstructedObject | None:
             return None
         truth = file["truth"]
         pixel = np.broadcast_to(file.attrs["pixel_size_m"], 2)
+        obj, slices = truth["object"][()], 1
+        if "slice_distances_m" in file.attrs:
+            obj, slices = obj.prod(axis=-3), obj.shape[-3]
         return ReconstructedObject(
-            truth["object"][()],
+            obj,
             truth["positions_px"][()],
             truth["probe"][()],
             (float(pixel[0]), float(pixel[1])),
+            slices,
         )

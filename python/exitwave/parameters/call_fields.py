@@ -49,7 +49,7 @@ WavelengthOfSlicesM = Annotated[
     StrictFloat | None,
     parameter(
         "None, or a number above 0 and below 1e-3, in metres",
-        "Wavelength in metres; of use for a thick object only.",
+        "Wavelength in metres; of use for a thick object and for defocus_start only.",
         1.2e-10,
         gt=0,
         lt=1e-3,
@@ -97,7 +97,8 @@ PixelSizeOfSlicesM = Annotated[
     AfterValidator(_lengths),
     parameter(
         "None, a number above 0 or a pair (row, column) of them, in metres",
-        "Pixel of the object (row, column) in metres; of use for a thick object only.",
+        "Pixel of the object (row, column) in metres; of use for a thick object and for "
+        "defocus_start only.",
         (2e-7, 2e-7),
     ),
 ]
@@ -321,7 +322,7 @@ Callback = Annotated[
     parameter(
         "a function or None",
         "Called as callback(state) after every callback_every iterations; returning True stops "
-        "the run.",
+        "the run, an exitwave.Change puts other values in the place of object and probe.",
         None,
         changes_result=False,
     ),

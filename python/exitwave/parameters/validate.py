@@ -14,6 +14,15 @@ from exitwave.parameters.models import NearField, Parameters, default_chain
 _NO_LENGTHS_OF_THE_GEOMETRY = {"regime", "method", "slice_distances_m", "beam_tilt_rad"}
 _FAR_LENGTHS = ("wavelength_m", "pixel_size_m")
 _SUPPORTS = ("probe_support", "probe_fourier_support")
+# Keys that change nothing unless one of the others is set.
+_UNUSED_WITHOUT = {
+    ("position_every", "position_step", "position_search_px", "position_affine"): (
+        "position_start",
+    ),
+    ("position_max_step_px",): ("position_start", "map_start"),
+    ("geometry_every", "geometry_step"): ("map_start", "distance_start", "defocus_start"),
+}
+_STARTS = ("position_start", "map_start", "distance_start", "defocus_start")
 _PRIORS = ("smoothness", "object_tv", "object_l1", "object_reweighted_l1", "object_l2")
 
 
@@ -54,6 +63,8 @@ def validate_params(
     _check_checkpoint(params)
     _check_lengths(params)
     _check_priors(params)
+    _check_refinements(params)
+    _check_stops(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
     return params
@@ -177,6 +188,42 @@ def _check_priors(params: Parameters) -> None:
                 f"engines[{index}].object_prior_of is {engine.object_prior_of!r}, but none of "
                 f"{', '.join(_PRIORS)} is above 0; set one of them, or leave it out."
             )
+
+
+def _check_refinements(params: Parameters) -> None:
+    """What steers a refinement is refused where none begins, and so is one that never does."""
+    for index, engine in enumerate(params.engines):
+        path = f"engines[{index}]"
+        for key in _STARTS:
+            value = getattr(engine, key, None)
+            if value is not None and value >= engine.iterations:
+                raise InvalidArgument(
+                    f"{path}.{key} is {value}, but the engine has {engine.iterations} iterations, "
+                    "counted from 0; set it to less, or leave it out."
+                )
+        for keys, starts in _UNUSED_WITHOUT.items():
+            if any(getattr(engine, start) is not None for start in starts):
+                continue
+            for key in keys:
+                value = getattr(engine, key)
+                if value != type(engine).model_fields[key].default:
+                    raise InvalidArgument(
+                        f"{path}.{key} is {value}, but {' and '.join(starts)} "
+                        f"{'is' if len(starts) == 1 else 'are'} None; set "
+                        f"{' or '.join(starts)}, or leave {key} out."
+                    )
+
+
+def _check_stops(params: Parameters) -> None:
+    for index, engine in enumerate(params.engines):
+        for field in ("object", "probe"):
+            stop = getattr(engine, f"{field}_stop", None)
+            start = getattr(engine, f"{field}_start", 0)
+            if stop is not None and (start is None or stop <= start):
+                raise InvalidArgument(
+                    f"engines[{index}].{field}_stop is {stop}, but {field}_start is {start}, so "
+                    f"that the {field} is never updated; set {field}_stop to more, or to None."
+                )
 
 
 def check_flat_regions(params: Parameters, object_shape: tuple[int, int]) -> None:
