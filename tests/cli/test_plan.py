@@ -111,6 +111,21 @@ def test_plan_takes_what_a_run_takes(main, scan, tmp_path, recipe):
     assert found["rPIE iteration"].endswith("(a few frames were timed)")
 
 
+def test_slices_are_in_the_predicted_times(main, scan, tmp_path):
+    (tmp_path / "recipe.toml").write_text(RECIPES["slices of the engine before"], encoding="utf-8")
+    thick = (scan, "--recipe", "recipe.toml")
+
+    on_machine = lines(main("plan", *thick, "--machine", "laptop"))
+    described = lines(main("plan", *thick, "--device", "h200"))
+    thin = lines(main("plan", scan, "--engines", "rPIE:3 ML:3", "--device", "h200"))
+
+    assert on_machine["engine"].startswith("rPIE, 3 slices")
+    for engine in ("rPIE iteration", "ML iteration"):
+        times = [found[engine].removesuffix(" (predicted)").split() for found in (thin, described)]
+        assert times[0][1] == times[1][1] == "µs"
+        assert float(times[1][0]) > 2 * float(times[0][0])
+
+
 def test_frames_are_timed_whatever_fits_the_real_scan_only():
     """A tilt for each of its frames, and a region of its object."""
     engine = {"name": "rPIE", "iterations": 3, "object_flat": np.ones((52, 53), bool)}

@@ -248,6 +248,7 @@ def _job(scan: _Scan, params: Parameters, number: int) -> Job:
         engine=engine.name,
         probe_modes=engine.probe_modes or (1 if scan.probe is None else len(scan.probe)),
         object_modes=engine.object_modes or 1,
+        slices=scan.slices(params)[number],
         count_bytes=scan.data.dtype.itemsize,
         near_field=params.propagation.regime == "near",
         group_size=getattr(engine, "group_size", None),

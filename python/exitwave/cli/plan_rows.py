@@ -141,8 +141,12 @@ def prediction_rows(prediction: Prediction) -> list[tuple[str, str]]:
 
 
 def _modes(job: Job) -> str:
-    counts = ((job.probe_modes, "probe"), (job.object_modes, "object"))
-    text = ", ".join(f"{count} {name} modes" for count, name in counts if count > 1)
+    counts = (
+        (job.probe_modes, "probe modes"),
+        (job.object_modes, "object modes"),
+        (job.slices, "slices"),
+    )
+    text = ", ".join(f"{count} {name}" for count, name in counts if count > 1)
     groups = f"groups of {job.frames_per_update}" if job.updates > 1 else ""
     return "".join(f", {each}" for each in (text, groups) if each)
 
