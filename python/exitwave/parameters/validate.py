@@ -59,6 +59,17 @@ def validate_params(
     return params
 
 
+def check_engines(engines: list[dict[str, Any]]) -> None:
+    """Refuse what is wrong with engines whatever the other parameters are, which are not known yet.
+
+    Raises
+    ------
+    InvalidArgument
+        As from :func:`validate_params`.
+    """
+    _validated({"engines": engines}, None)
+
+
 def _validated(params: Any, propagation: dict[str, Any] | None) -> Parameters:
     if params is not None and not isinstance(params, dict):
         raise InvalidArgument(f"params is {show(params)}; it must be a dict or None.")
