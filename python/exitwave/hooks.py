@@ -49,11 +49,12 @@ def without_ramp(obj: Complex, probe: Complex, region: npt.NDArray[np.bool_]) ->
     """The same reconstruction without the linear phase ramp that object and probe share.
 
     A ramp over the object and its opposite over the probe change no intensity, so data leave it
-    open.
+    open. Not for thick objects, of which (S, A, B) cannot be told from modes here: a ramp over all
+    slices turns the beam between them.
 
     Parameters
     ----------
-    obj : complex, shape (..., A, B)
+    obj : complex, shape (A, B) or (K, A, B)
     probe : complex, shape (..., Y, X)
     region : bool, shape (A, B)
         Where the object's mean phase slope is made zero.
@@ -61,7 +62,13 @@ def without_ramp(obj: Complex, probe: Complex, region: npt.NDArray[np.bool_]) ->
     Returns
     -------
     obj, probe : complex, shapes as given
+
+    Raises
+    ------
+    InvalidArgument
+        The object has an axis of slices, (K, S, A, B).
     """
+    _require_thin("without_ramp", obj)
     slopes = []
     for axis in (-2, -1):
         first, second = (np.delete(np.moveaxis(a, axis, -1), end, axis=-1) for a, end in _ends(obj))
@@ -69,6 +76,14 @@ def without_ramp(obj: Complex, probe: Complex, region: npt.NDArray[np.bool_]) ->
         weight = inside[..., :-1] & inside[..., 1:]
         slopes.append(float(np.angle((weight * second * np.conj(first)).sum())))
     return obj * _ramp(obj.shape, slopes, -1), probe * _ramp(probe.shape, slopes, 1)
+
+
+def _require_thin(name: str, obj: Any) -> None:
+    if obj.ndim > 3 and obj.shape[-3] > 1:
+        raise InvalidArgument(
+            f"{name} was given an object of shape {obj.shape}, modes and slices, but a ramp over "
+            "all slices of a thick object changes its frames; leave it in."
+        )
 
 
 def _ends(obj: Complex) -> tuple[tuple[Complex, int], tuple[Complex, int]]:
@@ -84,7 +99,7 @@ def _ramp(shape: tuple[int, ...], slopes: list[float], sign: int) -> Complex:
 
 
 def remove_ramp() -> Callback:
-    """Takes the phase ramp from object and probe, see :func:`without_ramp`.
+    """Takes the phase ramp from a thin object and its probe, see :func:`without_ramp`.
 
     Not for DM and RAAR, whose kept exit waves would not follow: use :func:`without_ramp` on their
     result, or the callback in an engine after them.
@@ -98,6 +113,7 @@ def remove_ramp() -> Callback:
                 f"remove_ramp is called in {state.engine}, which keeps exit waves that would not "
                 "follow; use without_ramp on its result."
             )
+        _require_thin("remove_ramp", state.object)
         obj, probe = on_host("object", state.object), on_host("probe", state.probe)
         shape, frame = (obj.shape[-2], obj.shape[-1]), (probe.shape[-2], probe.shape[-1])
         region = scan_region(state.positions, frame, shape, probe)

@@ -16,8 +16,11 @@ from exitwave import checks
 from exitwave.alignment import Alignment, Region, align, as_region, fit_gauge
 from exitwave.errors import InvalidArgument
 from exitwave.multislice import Slices, checked_distances
+from exitwave.parameters import validate_params
 from exitwave.propagate import Detector, split_position
 from exitwave.resolution import RingCorrelation, frc
+from exitwave.result import Result
+from exitwave.slicing import Slicing
 
 __all__ = [
     "Alignment",
@@ -31,6 +34,7 @@ __all__ = [
     "position_error",
     "probe_error",
     "relative_error",
+    "result_intensities",
     "scan_region",
 ]
 
@@ -188,6 +192,29 @@ def model_intensities(
     tilts = np.broadcast_to(known.get("beam_tilt_rad", (0.0, 0.0)), points.shape)
     for point, tilt in zip(points, tilts, strict=True):
         yield detector.intensity(objects, spectrum, point, tilt)
+
+
+def result_intensities(result: Result) -> Iterator[Float]:
+    """Counts (Y, X) that the model of a result expects in each frame in turn.
+
+    With all that the run was told or found out: background, intensity of each frame, refined
+    distance, and the slices of its last engine.
+    """
+    found = result.on_host()
+    propagation = dict(found.params.get("propagation") or {"regime": "far"})
+    if "distance_m" in found.refined:
+        propagation["distance_m"] = float(found.refined["distance_m"].value)
+    if propagation.get("slice_distances_m") is not None:
+        known = validate_params(found.params), found.start.get("object")
+        frame_shape = found.probe.shape[-2], found.probe.shape[-1]
+        slicing = Slicing.of(*known, frame_shape, len(found.positions))
+        assert slicing is not None
+        propagation["slice_distances_m"] = slicing.distances(found.object.shape[-3])
+    frames = model_intensities(found.object, found.probe, found.positions, propagation)
+    factors = np.ones(len(found.positions)) if found.intensities is None else found.intensities
+    background = found.params.get("background")
+    for factor, light in zip(factors, frames, strict=True):
+        yield factor * light + (0.0 if background is None else background)
 
 
 def position_error(

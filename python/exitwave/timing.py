@@ -21,12 +21,16 @@ _DISK_BLOCK = 8 << 20
 
 
 def frame_seconds(
-    params: Parameters, engine: EngineParameters, frame_shape: tuple[int, int], dtype: Any
+    params: Parameters,
+    engine: EngineParameters,
+    frame_shape: tuple[int, int],
+    dtype: Any,
+    slices: int = 1,
 ) -> float:
     """Seconds per frame and iteration, in the parts and on the device of ``params``.
 
     A small scan of the same frames is run, with steps of an eighth of a frame; the lanes work at
-    the same time, as they will.
+    the same time, as they will. ``slices``: those that the object has in this engine.
     """
     from exitwave.chain import Chain
     from exitwave.counts import read_counts
@@ -46,7 +50,7 @@ def frame_seconds(
     probe = np.exp(
         -sum((16 * (i / n - 0.5) ** 2) for i, n in zip((y, x), frame_shape, strict=True))
     )
-    given = params.model_copy(update={"engines": [engine], "memory_limit": "auto", "parts": parts})
+    given = _trial(params, engine, parts, frames, slices)
     limits = MemoryLimits(None, None)
     counts = read_counts(data, None)
     division = divide_scan(data, None, positions.astype(float), given)
@@ -54,13 +58,36 @@ def frame_seconds(
     modes = engine.probe_modes or 1, engine.object_modes or 1
     run = EngineRun(
         0,
-        engine,
+        given.engines[0],
         chain.problem,
         grown_object(chain.object, modes[1], rng, slices=chain.slices),
         grown_probe(chain.probe, modes[0]),
         slices=chain.slices,
     )
     return min(_timed(run) for _ in range(_REPEATS)) / frames
+
+
+def _trial(
+    params: Parameters, engine: EngineParameters, parts: int, frames: int, slices: int
+) -> Parameters:
+    """Parameters of one engine for other counts of other frames: without what fits those of the
+    real scan only."""
+    known = params.propagation
+    given: dict[str, Any] = {}
+    if known.slice_distances_m is not None:
+        given["slice_distances_m"] = (np.max(known.slice_distances_m, initial=0.0),) * (slices - 1)
+    if np.ndim(known.beam_tilt_rad) == 2:
+        given["beam_tilt_rad"] = np.resize(known.beam_tilt_rad, (frames, 2))
+    flat = None if isinstance(engine.object_flat, np.ndarray) else engine.object_flat
+    return params.model_copy(
+        update={
+            "engines": [engine.model_copy(update={"object_flat": flat})],
+            "propagation": known.model_copy(update=given),
+            "background": None,
+            "memory_limit": "auto",
+            "parts": parts,
+        }
+    )
 
 
 def _timed(run: Any) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from exitwave import scans
+from exitwave.parameters import validate_params
+from exitwave.timing import frame_seconds
 from exitwave.topology import Job, predict, read_machine
 
 SIMULATED = ("plan", "--simulate", "spiral:400", "--frame-shape", "48,64", "--step-px", "5,6")
@@ -67,6 +70,77 @@ def test_plan_of_a_run_is_what_it_holds(main, scan):
     assert found["ePIE"] == "counts: device; batches of 3"
     assert found["DM device 2"].split()[1] == "kB:"
     assert found["ePIE iteration"].endswith("(a few frames were timed)")
+
+
+RECIPES = {
+    "background": 'background = 20.0\n[[engines]]\nname = "rPIE"\niterations = 3\n',
+    "slices of the engine before": """
+[propagation]
+slice_distances_m = 2e-5
+[[engines]]
+name = "rPIE"
+iterations = 3
+slices = 3
+[[engines]]
+name = "ML"
+iterations = 3
+""",
+    "one slice of two": """
+[propagation]
+slice_distances_m = [2e-5]
+[[engines]]
+name = "rPIE"
+iterations = 3
+slices = 1
+[[engines]]
+name = "DM"
+iterations = 3
+""",
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_plan_takes_what_a_run_takes(main, scan, tmp_path, recipe):
+    """Of a background only the real counts are enough; slices go from engine to engine."""
+    (tmp_path / "recipe.toml").write_text(RECIPES[recipe], encoding="utf-8")
+    given = (scan, "--recipe", "recipe.toml", "--device", "cpu:1")
+
+    assert (main("run", *given, "-q", "-o", "out.h5").err) == ""
+    found = lines(main("plan", *given))
+
+    assert found["rPIE iteration"].endswith("(a few frames were timed)")
+
+
+def test_slices_are_in_the_predicted_times(main, scan, tmp_path):
+    (tmp_path / "recipe.toml").write_text(RECIPES["slices of the engine before"], encoding="utf-8")
+    thick = (scan, "--recipe", "recipe.toml")
+
+    on_machine = lines(main("plan", *thick, "--machine", "laptop"))
+    described = lines(main("plan", *thick, "--device", "h200"))
+    thin = lines(main("plan", scan, "--engines", "rPIE:3 ML:3", "--device", "h200"))
+
+    assert on_machine["engine"].startswith("rPIE, 3 slices")
+    for engine in ("rPIE iteration", "ML iteration"):
+        times = [found[engine].removesuffix(" (predicted)").split() for found in (thin, described)]
+        assert times[0][1] == times[1][1] == "µs"
+        assert float(times[1][0]) > 2 * float(times[0][0])
+
+
+def test_frames_are_timed_whatever_fits_the_real_scan_only():
+    """A tilt for each of its frames, and a region of its object."""
+    engine = {"name": "rPIE", "iterations": 3, "object_flat": np.ones((52, 53), bool)}
+    propagation = {
+        "regime": "far",
+        "wavelength_m": 1e-10,
+        "pixel_size_m": 1e-8,
+        "slice_distances_m": (2e-6, 3e-6),
+        "beam_tilt_rad": np.full((99, 2), 1e-3),
+    }
+    params = validate_params(
+        {"engines": [engine], "propagation": propagation, "device": "cpu:1", "background": 50.0}
+    )
+
+    assert frame_seconds(params, params.engines[0], (12, 10), np.uint16, slices=3) > 0
 
 
 def test_little_memory_plans_blocks(main, scan):

@@ -119,6 +119,46 @@ def test_start_of_another_scan_is_refused(main, scan):
     assert "start first.h5 has 12 positions, but" in outcome.err
 
 
+def test_slices_of_a_start_are_not_taken_for_modes_nor_modes_for_slices(main, scan, tmp_path):
+    (tmp_path / "thick.toml").write_text("[propagation]\nslice_distances_m = 2e-6\n")
+    thick = ("--recipe", "thick.toml", "--engines", "ML:4,slices=3")
+    main("run", scan, *thick, "-o", "slices.h5")
+    main("run", scan, *SHORT, "--object-modes", 2, "-o", "modes.h5")
+
+    as_modes = main("run", scan, *SHORT, "--start", "slices.h5", "-o", "out.h5")
+    as_slices = main("run", scan, *thick, "--start", "modes.h5", "-o", "out.h5")
+    again = main("run", scan, *thick, "--start", "slices.h5", "-o", "again.h5")
+
+    assert (as_modes.code, as_modes.err.count("\n")) == (2, 1)
+    assert "start slices.h5 has a thick object of shape (3, " in as_modes.err
+    assert (as_slices.code, as_slices.err.count("\n")) == (2, 1)
+    assert "start modes.h5 has 2 modes of a thin object" in as_slices.err
+    assert (again.code, again.err) == (0, "")
+    results = [exitwave.load_result(tmp_path / name) for name in ("slices.h5", "again.h5")]
+    assert results[1].errors[0][0] == pytest.approx(results[0].error, rel=1e-3)
+
+
+def test_a_start_is_gone_on_with_at_the_distance_that_it_refined(main, tmp_path):
+    """Again and again, also where the run between does not refine it."""
+    s = exitwave.simulate((32, 28), 16, regime="near", counts_per_frame=1e6, seed=1)
+    s.save(tmp_path / "near.h5")
+    options = ("--distance-m", 1.02 * s.propagation["distance_m"], "-o")
+    main("run", "near.h5", "--engines", "RAAR:20,distance_start=2", *options, "first.h5")
+
+    more = ("--engines", "ML:3", "--start")
+    outcome = main("run", "near.h5", *more, "first.h5", *options, "second.h5")
+    main("run", "near.h5", *more, "second.h5", *options, "third.h5")
+
+    first, second, third = (
+        exitwave.load_result(tmp_path / f"{name}.h5") for name in ("first", "second", "third")
+    )
+    refined = float(first.refined["distance_m"].value)
+    assert "note: distance_m is that of the start result, " in outcome.out
+    for before, after in ((first, second), (second, third)):
+        assert after.params["propagation"]["distance_m"] == refined
+        assert after.errors[0][0] == pytest.approx(before.error, rel=1e-3)
+
+
 def test_result_in_place_of_counts_is_refused(main, scan):
     main("run", scan, *SHORT, "-o", "first.h5")
 

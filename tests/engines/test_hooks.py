@@ -167,6 +167,21 @@ def test_ramp_is_refused_where_exit_waves_would_not_follow():
         scan_of().run({"name": "DM", "iterations": 3}, callback=hooks.remove_ramp())
 
 
+def test_ramp_of_a_thick_object_is_refused():
+    """Over all slices it turns the beam between them, and the frames are others."""
+    scan = scan_of()
+    lengths = {"wavelength_m": 5e-7, "pixel_size_m": 1e-6, "slice_distances_m": (4e-6,)}
+
+    with pytest.raises(InvalidArgument, match=r"remove_ramp was given .* \(1, 2, "):
+        scan.run(
+            {"name": "rPIE", "iterations": 2},
+            propagation={"regime": "far"} | lengths,
+            callback=hooks.remove_ramp(),
+        )
+    with pytest.raises(InvalidArgument, match=r"without_ramp was given .* \(1, 2, "):
+        hooks.without_ramp(np.ones((1, 2, 9, 9)), np.ones((4, 4)), np.ones((9, 9), bool))
+
+
 def test_callbacks_follow_each_other():
     """Each sees what the one before it has changed; one of them stops the run."""
     seen = []

@@ -457,3 +457,16 @@ def test_every_key_is_documented():
     for key in [*call_keys(), *propagation_keys(), *engine_keys()]:
         assert f"| `{key.name}` |" in table
         assert key.meaning in table
+
+
+def test_lengths_of_a_file_are_kept_where_defocus_is_refined():
+    """A thin object in the far field has no use for them otherwise."""
+    known = {"regime": "far", "wavelength_m": 1e-10, "pixel_size_m": (1e-8, 1e-8)}
+    engine = {"name": "rPIE", "iterations": 3}
+    refining = engine | {"probe_start": None, "defocus_start": 0}
+
+    found = validate_params({"engines": [engine, refining]}, propagation=known).propagation
+    without = validate_params({"engines": [engine]}, propagation=known).propagation
+
+    assert (found.wavelength_m, found.pixel_size_m) == (1e-10, (1e-8, 1e-8))
+    assert (without.wavelength_m, without.pixel_size_m) == (None, None)

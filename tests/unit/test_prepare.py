@@ -9,7 +9,7 @@ import pytest
 import exitwave
 from exitwave.errors import InvalidArgument
 from exitwave.io.window import Window
-from exitwave.metrics import model_intensities
+from exitwave.metrics import model_intensities, result_intensities
 from exitwave.prepare import (
     bin_frames,
     cut_frames,
@@ -194,6 +194,65 @@ def test_misfits_of_a_result_are_those_of_a_pixel_and_not_of_the_model(sample):
 
     assert misfit.bad[24, 33]
     assert misfit.bad.sum() <= 3
+
+
+def error_of(result, data):
+    """Fourier error, as a run reports it, of what the result's model expects."""
+    models = np.array(list(result_intensities(result)))
+    return ((np.sqrt(models) - np.sqrt(data)) ** 2).sum() / data.sum()
+
+
+TOLD: dict[str, tuple[dict, dict, dict]] = {
+    # of simulate; engine; parameters
+    "background": ({}, {"name": "rPIE"}, {"background": 20.0}),
+    "intensities": ({}, {"name": "LSQML", "intensity_start": 1}, {}),
+    "distance": (
+        {"regime": "near", "counts_per_frame": 1e6},
+        {"name": "rPIE", "distance_start": 2},
+        {},
+    ),
+    "slices": ({"slices": 3}, {"name": "rPIE", "slices": 4}, {}),
+}
+
+
+@pytest.mark.parametrize("what", TOLD)
+def test_model_of_a_result_has_all_that_the_run_was_told_or_found_out(what, tmp_path):
+    """Its Fourier error is the one that the run reports, also from a file."""
+    simulated, engine, params = TOLD[what]
+    s = exitwave.simulate((32, 28), 16, **{"counts_per_frame": 1e5} | simulated, seed=1)
+    drift = np.linspace(0.7, 1.3, 16)[:, None, None] if what == "intensities" else 1.0
+    data = (s.data * drift + params.get("background", 0)).astype(np.float32)
+    propagation = dict(s.propagation)
+    if what == "distance":
+        propagation["distance_m"] *= 1.02
+    params = params | {"propagation": propagation, "device": "cpu:1", "progress": False}
+    engines = [engine | {"iterations": 12}]
+
+    result = exitwave.ptychography(
+        data, None, s.probe, s.positions_px, None, params | {"engines": engines}
+    )
+
+    exitwave.save_result(tmp_path / "out.h5", result)
+    for each in (result, exitwave.load_result(tmp_path / "out.h5")):
+        assert error_of(each, data) == pytest.approx(result.error, rel=1e-3)
+
+
+def test_misfits_of_a_result_are_free_of_the_background_that_it_was_told():
+    """A bright spot beside the beam, which the run knew of."""
+    s = exitwave.simulate((32, 28), 36, counts_per_frame=1e5, seed=1)
+    background = np.zeros((32, 28))
+    background[4:6, 4:6] = 300.0
+    data = s.data + np.random.default_rng(0).poisson(background, s.data.shape).astype(np.uint16)
+    params = {
+        "engines": [{"name": "rPIE", "iterations": 30}],
+        "background": background,
+        "device": "cpu:1",
+        "progress": False,
+    }
+
+    result = exitwave.ptychography(data, None, s.probe, s.positions_px, None, params)
+
+    assert not find_misfits(data, result).bad[4:6, 4:6].any()
 
 
 def test_misfits_need_a_model_of_these_data(sample):

@@ -364,6 +364,7 @@ def test_more_nodes_are_never_slower_to_compute_and_hold_less():
         ({"engine": "PIE"}, "engine was 'PIE', but must be one of"),
         ({"probe_modes": 0}, "probe_modes was 0, but must be"),
         ({"count_bytes": 3}, "count_bytes was 3, but must be 1, 2 or 4"),
+        ({"engine": "DM", "slices": 3}, "slices is 3, but DM works with one slice"),
         ({"engine": "DM", "group_size": 4}, "group_size is not used by DM, only by ePIE"),
     ],
 )

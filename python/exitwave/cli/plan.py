@@ -105,6 +105,21 @@ class _Scan:
     dataset: Dataset | None
     probe: Any = None
 
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        return int(self.data.shape[1]), int(self.data.shape[2])
+
+    @property
+    def object(self) -> Any:
+        return None if self.dataset is None else self.dataset.object
+
+    def slices(self, params: Parameters) -> list[int]:
+        """Of the object, engine by engine."""
+        from exitwave.slicing import Slicing
+
+        slicing = Slicing.of(params, self.object, self.frame_shape, len(self.positions))
+        return [1] * len(params.engines) if slicing is None else list(slicing.of_engine)
+
 
 @contextmanager
 def _scan(
@@ -183,7 +198,7 @@ def _run_rows(
     dataset = scan.dataset
     planned = plan_run(
         scan.data,
-        None if dataset is None else dataset.object,
+        scan.object,
         scan.probe,
         scan.positions,
         None if dataset is None else dataset.mask,
@@ -191,7 +206,7 @@ def _run_rows(
         described,
     )
     if described is None:
-        return run_rows(planned, params, scan.data.shape, scan.data.dtype)
+        return run_rows(planned, params, scan.slices(params), scan.data.shape, scan.data.dtype)
     jobs = [_job(scan, params, number) for number in range(len(params.engines))]
     return described_rows(planned, described, jobs, machine)
 
@@ -229,10 +244,11 @@ def _job(scan: _Scan, params: Parameters, number: int) -> Job:
     engine = params.engines[number]
     return Job(
         scan.positions,
-        (int(scan.data.shape[1]), int(scan.data.shape[2])),
+        scan.frame_shape,
         engine=engine.name,
         probe_modes=engine.probe_modes or (1 if scan.probe is None else len(scan.probe)),
         object_modes=engine.object_modes or 1,
+        slices=scan.slices(params)[number],
         count_bytes=scan.data.dtype.itemsize,
         near_field=params.propagation.regime == "near",
         group_size=getattr(engine, "group_size", None),

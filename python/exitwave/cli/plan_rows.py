@@ -18,9 +18,10 @@ _SMALL_SHARE = 0.02
 
 
 def run_rows(
-    plan: Plan, params: Parameters, shape: tuple[int, ...], dtype: Any
+    plan: Plan, params: Parameters, slices: list[int], shape: tuple[int, ...], dtype: Any
 ) -> list[tuple[str, str]]:
-    """The plan of a run on the device at hand, with times from a few frames."""
+    """The plan of a run on the device at hand, with times from a few frames; ``slices`` of each
+    engine."""
     import tempfile
 
     from exitwave.timing import frame_seconds, timed_disk
@@ -29,9 +30,9 @@ def run_rows(
     folder = params.scratch_folder or tempfile.gettempdir()
     files = any("file" in (engine.counts, engine.waves) for engine in plan.engines)
     disk = timed_disk(folder) if files else None
-    for engine, given in zip(plan.engines, params.engines, strict=True):
+    for engine, given, count in zip(plan.engines, params.engines, slices, strict=True):
         rows += _engine_rows(engine)
-        per_frame = frame_seconds(params, given, (int(shape[1]), int(shape[2])), dtype)
+        per_frame = frame_seconds(params, given, (int(shape[1]), int(shape[2])), dtype, count)
         # Computing and moving go on at the same time.
         moving = disk.seconds(engine.read_bytes, engine.written_bytes) if disk else 0.0
         seconds = max(per_frame * int(shape[0]), moving)
@@ -140,8 +141,12 @@ def prediction_rows(prediction: Prediction) -> list[tuple[str, str]]:
 
 
 def _modes(job: Job) -> str:
-    counts = ((job.probe_modes, "probe"), (job.object_modes, "object"))
-    text = ", ".join(f"{count} {name} modes" for count, name in counts if count > 1)
+    counts = (
+        (job.probe_modes, "probe modes"),
+        (job.object_modes, "object modes"),
+        (job.slices, "slices"),
+    )
+    text = ", ".join(f"{count} {name}" for count, name in counts if count > 1)
     groups = f"groups of {job.frames_per_update}" if job.updates > 1 else ""
     return "".join(f", {each}" for each in (text, groups) if each)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
-    help="Result file to go on from: its object, probe and positions.",
+    help="Result file to go on from: its object, probe, positions and near-field distance.",
 )
 @checkpoint_options
 @click.option(
@@ -160,44 +160,43 @@ class _Work:
 
         with ranks.agree(lambda: load(self.file, **self.options)) as dataset:
             params = ranks.agree(lambda: complete_parameters(self.given, dataset))
-            if self.start is not None and self.mask_misfits:
-                place = self.start
-                ranks.agree(lambda: _mask_misfits(dataset, place))
+            before = None
+            if self.start is not None:
+                before, params = self._from_start(ranks, self.start, dataset, params)
             if not quiet and ranks.first:
                 _print_plan(dataset, params)
             with naming_checkpoint(params):
-                result = self._reconstruct(ranks, dataset, params)
+                result = self._reconstruct(ranks, dataset, params, before)
                 save(ranks, output, result, dataset, overwrite)
         remove_checkpoint(params, result.stopped, ranks)
         return result
 
-    def _reconstruct(self, ranks: Ranks, dataset: Dataset, params: Parameters) -> Result:
+    def _from_start(
+        self, ranks: Ranks, start: Path, dataset: Dataset, params: Parameters
+    ) -> tuple[Result, Parameters]:
+        """The result to go on from, and the parameters with its distance."""
+        from exitwave.cli.run_start import load_start, mask_misfits, with_distance_of
+
+        before = ranks.agree(lambda: load_start(start, dataset, params))
+        if self.mask_misfits:
+            ranks.agree(lambda: mask_misfits(dataset, before, start))
+        return before, with_distance_of(before, params, dataset)
+
+    def _reconstruct(
+        self, ranks: Ranks, dataset: Dataset, params: Parameters, before: Result | None
+    ) -> Result:
         from exitwave.reconstruct import reconstruct, source_of_file
         from exitwave.start_probe import with_geometry
 
         obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
-        if self.start is not None:
-            place = self.start
-            obj, probe, positions = ranks.agree(lambda: _start_values(place, dataset))
+        if before is not None:
+            obj, probe, positions = before.object, before.probe, before.positions
         if self.probe is not None:
             probe = with_geometry(self.probe, dataset.geometry)
         source = source_of_file(dataset, self.options)
         return reconstruct(
             dataset.data, obj, probe, positions, dataset.mask, params, source, ranks=ranks
         )
-
-
-def _start_values(start: Path, dataset: Dataset) -> tuple[Any, Any, Any]:
-    """Object, probe and positions of a result of the same scan."""
-    from exitwave.io import load_result
-
-    before = load_result(start)
-    if len(before.positions) != len(dataset.positions_px):
-        raise InvalidArgument(
-            f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
-            f"{len(dataset.positions_px)} frames; start from a result of the same scan."
-        )
-    return before.object, before.probe, before.positions
 
 
 def save(
@@ -225,16 +224,6 @@ def complete_parameters(given: dict[str, Any], dataset: Dataset) -> Parameters:
         )
     known = None if dataset.geometry is None else dataset.geometry.propagation()
     return validate_params(given, propagation=known, frame_shape=dataset.frame_shape)
-
-
-def _mask_misfits(dataset: Dataset, start: Path) -> None:
-    """Take the pixels that the start result cannot explain out of the mask, with a note."""
-    from exitwave.io import load_result
-    from exitwave.prepare import find_misfits
-
-    bad = find_misfits(dataset.data, load_result(start), dataset.mask).bad
-    dataset.mask = ~bad if dataset.mask is None else dataset.mask & ~bad
-    dataset.notes.append(f"{int(bad.sum())} pixels that contradict {start} are masked.")
 
 
 def _print_plan(dataset: Dataset, params: Parameters) -> None:

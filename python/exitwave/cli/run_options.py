@@ -62,10 +62,10 @@ def given_parameters(
     """Parameters of the run, options of ``load``, start probe: the recipe's, or those given."""
     from exitwave.parameters import (
         Recipe,
+        check_engines,
         default_chain,
         parse_engines,
         read_recipe,
-        validate_params,
     )
 
     read = Recipe() if recipe is None else read_recipe(recipe)
@@ -84,7 +84,7 @@ def given_parameters(
     }
     if modes:
         engines = params.get("engines") or default_chain()
-        validate_params({"engines": engines})
+        check_engines(engines)
         params["engines"] = [engines[0] | modes, *engines[1:]]
     probe = read.probe
     if keywords["start_probe"] is not None:

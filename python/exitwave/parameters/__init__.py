@@ -11,7 +11,7 @@ from exitwave.parameters.models import (
 )
 from exitwave.parameters.table import parameter_table
 from exitwave.parameters.text import Recipe, parse_engines, read_recipe
-from exitwave.parameters.validate import check_flat_regions, validate_params
+from exitwave.parameters.validate import check_engines, check_flat_regions, validate_params
 
 __all__ = [
     "ENGINES",
@@ -22,6 +22,7 @@ __all__ = [
     "Parameters",
     "Recipe",
     "call_keys",
+    "check_engines",
     "check_flat_regions",
     "default_chain",
     "engine_keys",

@@ -10,7 +10,7 @@ from typing import Any
 
 from exitwave.errors import FileFormatError, InvalidArgument
 from exitwave.parameters.models import ENGINES
-from exitwave.parameters.validate import validate_params
+from exitwave.parameters.validate import check_engines
 
 _REPEATED = re.compile(r"(?<!\d)(\d{1,4})\*\(([^()]*)\)")
 _ENGINE = re.compile(r"(?P<name>[A-Za-z]+)(:(?P<iterations>[^,]*))?(,(?P<keys>.*))?")
@@ -38,7 +38,7 @@ def parse_engines(text: str) -> list[dict[str, Any]]:
         raise InvalidArgument(
             f'engines is {text!r}; it must name at least one engine, such as "DM:200 ML:100".'
         )
-    validate_params({"engines": engines})
+    check_engines(engines)
     return engines
 
 

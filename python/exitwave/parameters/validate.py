@@ -70,6 +70,17 @@ def validate_params(
     return params
 
 
+def check_engines(engines: list[dict[str, Any]]) -> None:
+    """Refuse what is wrong with engines whatever the other parameters are, which are not known yet.
+
+    Raises
+    ------
+    InvalidArgument
+        As from :func:`validate_params`.
+    """
+    _validated({"engines": engines}, None)
+
+
 def _validated(params: Any, propagation: dict[str, Any] | None) -> Parameters:
     if params is not None and not isinstance(params, dict):
         raise InvalidArgument(f"params is {show(params)}; it must be a dict or None.")
@@ -78,21 +89,32 @@ def _validated(params: Any, propagation: dict[str, Any] | None) -> Parameters:
         given["engines"] = default_chain()
     elif isinstance(given["engines"], tuple):
         given["engines"] = list(given["engines"])
-    given["propagation"] = _completed(given.get("propagation"), propagation)
+    given["propagation"] = _completed(
+        given.get("propagation"), propagation, defocus=_refine_defocus(given["engines"])
+    )
     try:
         return Parameters.model_validate(given)
     except ValidationError as error:
         raise InvalidArgument(one_sentence(error, given)) from None
 
 
-def _completed(given: Any, known: dict[str, Any] | None) -> Any:
+def _completed(given: Any, known: dict[str, Any] | None, *, defocus: bool) -> Any:
     """What the user gave for the propagation, completed by what is known from the file."""
     if given is None:
-        return _without_lengths(known or {"regime": "far"})
-    if known and isinstance(given, dict) and set(given) <= _NO_LENGTHS_OF_THE_GEOMETRY:
-        same_regime = given.get("regime", known["regime"]) == known["regime"]
-        return _without_lengths(known | given) if same_regime else given
-    return given
+        completed = known or {"regime": "far"}
+    elif known and isinstance(given, dict) and set(given) <= _NO_LENGTHS_OF_THE_GEOMETRY:
+        if given.get("regime", known["regime"]) != known["regime"]:
+            return given
+        completed = known | given
+    else:
+        return given
+    return completed if defocus else _without_lengths(completed)
+
+
+def _refine_defocus(engines: Any) -> bool:
+    """Whether any engine does, of a list that is not checked yet."""
+    listed = engines if isinstance(engines, list) else []
+    return any(isinstance(e, dict) and e.get("defocus_start") is not None for e in listed)
 
 
 def _without_lengths(propagation: Any) -> Any:

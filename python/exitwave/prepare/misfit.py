@@ -14,7 +14,7 @@ from scipy.ndimage import median_filter
 
 from exitwave import checks
 from exitwave.errors import InvalidArgument
-from exitwave.metrics import model_intensities
+from exitwave.metrics import result_intensities
 from exitwave.result import Result
 
 Float = npt.NDArray[np.float64]
@@ -59,7 +59,8 @@ def find_misfits(
     data : array or h5py.Dataset, shape (N, Y, X)
         Counts, read frame by frame.
     model : Result, or intensities (N, Y, X), or an iterable of them
-        A reconstruction of these data, or what :func:`exitwave.metrics.model_intensities` yields.
+        A reconstruction of these data, with its background, intensities of frames and refined
+        distance, or what :func:`exitwave.metrics.model_intensities` yields.
     mask : bool, shape (Y, X), True = valid, or None
     factor, significance : float
 
@@ -106,11 +107,7 @@ def find_misfits(
 
 
 def _intensities(model: Result | Iterable[npt.NDArray[Any]]) -> Iterable[npt.NDArray[Any]]:
-    if not isinstance(model, Result):
-        return model
-    return model_intensities(
-        model.object, model.probe, model.positions, model.params.get("propagation")
-    )
+    return result_intensities(model) if isinstance(model, Result) else model
 
 
 def _expectation(light: Float) -> tuple[Float, Float]:

@@ -25,6 +25,8 @@ ENGINES = (*PROJECTIONS, *PIES, "ML", "LSQML", "gradient")
 STORES_WAVES = ("DM", "RAAR")
 # Engines whose sum of |O|^2 is taken in the pass itself.
 WEIGHS_PROBE = (*IN_GROUPS, "ML")
+# Engines that work with several slices.
+THROUGH_SLICES = (*PIES, "ML", "gradient")
 # Engines that need the probe and its direction under each frame once more.
 SHIFTS_DIRECTION = ("ML", "LSQML")
 
@@ -56,26 +58,34 @@ def transforms_per_frame(
 
 
 def bytes_per_pixel(
-    engine: str, modes: int = 1, count_bytes: int = 2, object_modes: int = 1
+    engine: str, modes: int = 1, count_bytes: int = 2, object_modes: int = 1, slices: int = 1
 ) -> dict[str, int]:
     """Bytes that each stage loads and stores per frame pixel, transforms apart.
 
-    Whole positions, probe updated. "memory" is the part that cannot stay in a cache from one
-    iteration to the next: counts, and kept exit waves.
+    Whole positions, probe updated. From slice to slice waves are multiplied by the transfer
+    function, and each slice has an exit wave and an overlap of its own. "memory" is the part that
+    cannot stay in a cache from one iteration to the next: counts, and kept exit waves.
     """
     waves = modes * object_modes
+    gaps = slices - 1
     stages = {
-        "exit wave": 24 * waves,
+        "exit wave": 24 * slices * waves,
         "detector": count_bytes + 1 + 16 * waves,
-        "overlap": 64 * waves,
+        # Of the other slices: their sum, its weight, and the residual on its way back.
+        "overlap": (64 + (32 + 16 + 24) * gaps) * waves,
         "weight": 16 if engine in WEIGHS_PROBE else 36,
     }
+    if gaps:
+        # To the next slice and back.
+        stages["between slices"] = 2 * 24 * gaps * waves
     memory = count_bytes
     if engine in STORES_WAVES:
         stages["detector"] += 16 * waves
         memory += 16 * waves
     if engine == "ML":
         stages["line search"] = count_bytes + 1 + (24 + 40 + 24 + 24) * waves
+        # Three waves to the next slice, and what it makes of them.
+        stages["line search"] += (3 * 24 + 64) * gaps * waves
         memory += count_bytes
     if engine == "LSQML":
         stages["steps"] = (16 + 40) * waves
@@ -92,6 +102,8 @@ class Job:
     frame_shape : (int, int), pixels
     engine : str
     probe_modes, object_modes : int
+    slices : int
+        Of each object mode; 1: the object is thin.
     count_bytes : int
         1, 2 or 4 bytes of a detector count.
     near_field : bool
@@ -106,6 +118,7 @@ class Job:
     engine: str = "DM"
     probe_modes: int = 1
     object_modes: int = 1
+    slices: int = 1
     count_bytes: int = 2
     near_field: bool = False
     group_size: int | None = None
@@ -115,10 +128,15 @@ class Job:
         object.__setattr__(self, "positions", checks.positions("positions", self.positions))
         object.__setattr__(self, "frame_shape", checks.shape2("frame_shape", self.frame_shape))
         checks.choice("engine", self.engine, ENGINES)
-        for name in ("probe_modes", "object_modes", "batch"):
+        for name in ("probe_modes", "object_modes", "slices", "batch"):
             checks.whole(name, getattr(self, name))
         if self.count_bytes not in (1, 2, 4):
             raise InvalidArgument(f"count_bytes was {self.count_bytes}, but must be 1, 2 or 4.")
+        if self.slices > 1 and self.engine not in THROUGH_SLICES:
+            raise InvalidArgument(
+                f"slices is {self.slices}, but {self.engine} works with one slice, and several are "
+                f"for {', '.join(THROUGH_SLICES)}; leave it out."
+            )
         if self.group_size is not None:
             checks.whole("group_size", self.group_size)
             if self.engine not in IN_GROUPS:
@@ -154,9 +172,15 @@ class Job:
         return -(-self.frames // self.frames_per_update)
 
     @property
+    def object_images(self) -> int:
+        """Slices of all object modes."""
+        return self.object_modes * self.slices
+
+    @property
     def object_sum_bytes(self) -> int:
-        """Sums of one object pixel: numerators of all modes and their common weight."""
-        return 8 * self.object_modes + 4
+        """Sums of one object pixel: of each slice the numerators of all modes and their common
+        weight."""
+        return 8 * self.object_images + 4 * self.slices
 
     @property
     def probe_sum_bytes(self) -> int:
@@ -171,16 +195,18 @@ class Job:
         Each stage reads and writes that memory: frames of a batch do not stay in the cache of a
         GPU. With a cache that holds the waves it is the traffic in that cache.
         """
+        of_object = self.object_modes, self.slices
         transforms = transforms_per_frame(
-            self.engine, self.probe_modes, self.near_field, self.fractional, self.object_modes
+            self.engine, self.probe_modes, self.near_field, self.fractional, *of_object
         )
-        stages = bytes_per_pixel(self.engine, self.probe_modes, self.count_bytes, self.object_modes)
+        stages = bytes_per_pixel(self.engine, self.probe_modes, self.count_bytes, *of_object)
         shifts = 32 * self.probe_modes * (2 if self.fractional else 0)
         # An update of a group goes once over what the group reaches: object, sums and weight, in
         # and out; LSQML also over the direction, and gradient over what Adam keeps.
-        update = 2 * (8 + 8) * self.object_modes + 8 if self.engine in IN_GROUPS else 0
-        update += 2 * 8 * self.object_modes if self.engine == "LSQML" else 0
-        update += 2 * ADAM_BYTES * self.object_modes if self.engine == "gradient" else 0
+        images = self.object_images
+        update = 2 * (8 + 8) * images + 8 * self.slices if self.engine in IN_GROUPS else 0
+        update += 2 * 8 * images if self.engine == "LSQML" else 0
+        update += 2 * ADAM_BYTES * images if self.engine == "gradient" else 0
         per_pixel = stages["total"] + TRANSFORM_BYTES * transforms + shifts + update
         return float(per_pixel * self.frame_pixels)
 
@@ -190,8 +216,8 @@ class Job:
         if self.engine in IN_GROUPS:
             return 0
         if self.engine == "ML":
-            return 2 * (5 * 8) * self.object_modes + 8
-        return 2 * (8 + 8) * self.object_modes + 8 + 12
+            return 2 * (5 * 8) * self.object_images + 8 * self.slices
+        return 2 * (8 + 8) * self.object_images + 8 * self.slices + 12
 
 
 @dataclass(frozen=True)
@@ -233,19 +259,21 @@ class Memory:
 def memory_of(job: Job, halo: Halo, parts: Sequence[Index]) -> Memory:
     """Memory of each device.
 
-    With K object modes, M probe modes, n frames of F = Y X pixels, and a tile of T pixels:
+    With K object modes of S slices, M probe modes, n frames of F = Y X pixels, and a tile of T
+    pixels:
 
     ======= =======================================================================================
     counts  count_bytes n F
     waves   8 M K n F with DM and RAAR
-    object  (8 K + 8 K + 4) T; AP, DM, RAAR 12 T, ML and mPIE 16 K T, LSQML 24 K T, gradient (Adam)
-            20 K T more
+    object  (8 K + 8 K + 4) S T; AP, DM, RAAR 12 T, ML and mPIE 16 K S T, LSQML 24 K T, gradient
+            (Adam) 20 K S T more
     probe   (8 M + sums + 1) F; 16 M F more with fractions of positions (spectrum, work), else 4 F;
             ML and LSQML 24 M F more for directions, and 8 M F with fractions; gradient (Adam)
-            20 M F; near field 8 F; phases of fractions 8 n (Y + X)
-    halo    (8 K + 4) for each pixel sent, and received as owner
-    scratch (8 M K + 4) F for each frame of a batch; fractions 16 M F, ML 16 M K F (fractions 8 M F)
-            more; LSQML 8 M F with fractions, and residuals 8 M K F for each frame of a group
+            20 M F; near field 8 F; between slices 8 (S - 1) F; phases of fractions 8 n (Y + X)
+    halo    (8 K + 4) S for each pixel sent, and received as owner
+    scratch (8 M K S + 4) F for each frame of a batch; fractions 16 M F, ML 16 M K F more
+            (fractions 8 M F); LSQML 8 M F with fractions, and residuals 8 M K F for each frame of
+            a group
     ======= =======================================================================================
     """
     M, K, F = job.probe_modes, job.object_modes, job.frame_pixels
@@ -254,17 +282,19 @@ def memory_of(job: Job, halo: Halo, parts: Sequence[Index]) -> Memory:
     fractional, search = job.fractional, job.engine == "ML"
     directs = job.engine in SHIFTS_DIRECTION
 
-    per_tile = 16 * K + 4
+    images = job.object_images
+    per_tile = 8 * images + job.object_sum_bytes
     per_tile += 12 if job.engine in PROJECTIONS else 0
-    per_tile += 16 * K if job.engine in ("ML", "mPIE") else 0
-    per_tile += 24 * K if job.engine == "LSQML" else 0
-    per_tile += ADAM_BYTES * K if job.engine == "gradient" else 0
+    per_tile += 16 * images if job.engine in ("ML", "mPIE") else 0
+    per_tile += 24 * images if job.engine == "LSQML" else 0
+    per_tile += ADAM_BYTES * images if job.engine == "gradient" else 0
     probe = job.probe_sum_bytes + (8 * M + 1) * F
     probe += 16 * M * F if fractional else 4 * F
     probe += (24 + 8 * fractional) * M * F if directs else 0
     probe += ADAM_BYTES * M * F if job.engine == "gradient" else 0
     probe += 8 * F if job.near_field else 0
-    wave = 8 * M * K + 4 + 16 * M * fractional
+    probe += 8 * (job.slices - 1) * F
+    wave = 8 * M * K * job.slices + 4 + 16 * M * fractional
     wave += 16 * M * K if search else 0
     wave += 8 * M * fractional if directs else 0
     residuals = 8.0 * M * K * F * np.minimum(n, job.frames_per_update)

@@ -1,0 +1,68 @@
+"""``exitwave run --start``: what a run takes from an earlier result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exitwave.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from exitwave.io import Dataset
+    from exitwave.parameters import Parameters
+    from exitwave.result import Result
+
+
+def load_start(start: Path, dataset: Dataset, params: Parameters) -> Result:
+    """A result of the same scan, whose object means the same in this run.
+
+    Raises
+    ------
+    InvalidArgument
+        It has other frames, or slices would be taken for modes, or modes for slices.
+    """
+    from exitwave.io import load_result
+
+    before = load_result(start)
+    if len(before.positions) != len(dataset.positions_px):
+        raise InvalidArgument(
+            f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
+            f"{len(dataset.positions_px)} frames; start from a result of the same scan."
+        )
+    distances = before.params.get("propagation", {}).get("slice_distances_m")
+    thick = params.propagation.slice_distances_m is not None
+    if distances is not None and not thick:
+        raise InvalidArgument(
+            f"start {start} has a thick object of shape {before.object.shape}, but the run has no "
+            f"slice_distances_m; give it in [propagation] of a recipe, there it was {distances}."
+        )
+    if distances is None and thick and before.object.ndim > 2 and len(before.object) > 1:
+        raise InvalidArgument(
+            f"start {start} has {len(before.object)} modes of a thin object, which a run with "
+            "slice_distances_m would take for slices; start from a result with one mode."
+        )
+    return before
+
+
+def with_distance_of(before: Result, params: Parameters, dataset: Dataset) -> Parameters:
+    """In the near field: the distance at which the result's object and probe were found."""
+    known = params.propagation
+    found = before.params.get("propagation", {}).get("distance_m")
+    if "distance_m" in before.refined:
+        found = float(before.refined["distance_m"].value)
+    if known.regime == "far" or found is None or found == known.distance_m:
+        return params
+    dataset.notes.append(
+        f"distance_m is that of the start result, {found:g}, not {known.distance_m:g}."
+    )
+    moved = known.model_copy(update={"distance_m": found})
+    return params.model_copy(update={"propagation": moved})
+
+
+def mask_misfits(dataset: Dataset, before: Result, start: Path) -> None:
+    """Take the pixels that the start result cannot explain out of the mask, with a note."""
+    from exitwave.prepare import find_misfits
+
+    bad = find_misfits(dataset.data, before, dataset.mask).bad
+    dataset.mask = ~bad if dataset.mask is None else dataset.mask & ~bad
+    dataset.notes.append(f"{int(bad.sum())} pixels that contradict {start} are masked.")
