@@ -21,8 +21,9 @@ int cuda_device_of(const void* pointer) {
 
 void wait_for_cuda_stream(int device, std::uintptr_t stream) {
   const cuda::OnDevice on(device);
-  cuda::check(cudaStreamSynchronize(reinterpret_cast<cudaStream_t>(stream)),
-              "the work that an array waits for");
+  // Array interfaces name streams by numbers.
+  const auto handle = reinterpret_cast<cudaStream_t>(stream);  // NOLINT(performance-no-int-to-ptr)
+  cuda::check(cudaStreamSynchronize(handle), "the work that an array waits for");
 }
 
 void wait_for_cuda_device(int device) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <numeric>
 #include <utility>
@@ -37,10 +36,14 @@ class Pass {
     for (std::size_t part = 0; part < frames_.size(); ++part) {
       const std::vector<bool>& leaves = leaves_[part];
       if (leaves.empty()) continue;
-      std::vector<int>& frames = frames_[part];
-      const auto end = std::stable_partition(
-          frames.begin(), frames.end(), [&](int number) { return leaves[std::size_t(number)]; });
-      leaving_[part] = int(end - frames.begin());
+      std::vector<int> ordered;
+      ordered.reserve(frames_[part].size());
+      for (const bool leaving : {true, false}) {
+        for (const int number : frames_[part])
+          if (leaves[std::size_t(number)] == leaving) ordered.push_back(number);
+        if (leaving) leaving_[part] = int(ordered.size());
+      }
+      frames_[part] = std::move(ordered);
     }
   }
 
