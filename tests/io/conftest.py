@@ -30,3 +30,9 @@ def measured() -> Path:
     if not (folder / "aps_velociprobe_siemens.h5").is_file():
         pytest.skip(f"measured data are missing: there is no folder {folder}")
     return folder
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A name whose extension says nothing."""
+    return tmp_path / "scan.dat"
