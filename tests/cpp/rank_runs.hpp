@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -67,7 +68,7 @@ class Clerk : public Communicator {
     for (const Message& m : awaited_) {
       const std::vector<unsigned char> bytes = office_.take(m.rank, rank_);
       CHECK(bytes.size() == m.bytes);
-      std::memcpy(m.data, bytes.data(), m.bytes);
+      std::copy(bytes.begin(), bytes.end(), static_cast<unsigned char*>(m.data));
     }
     awaited_.clear();
   }
