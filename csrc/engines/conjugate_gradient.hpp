@@ -205,8 +205,9 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
                      probe_sums_.sum(part), probe_old_.view(part), probe_direction_.view(part),
                      kernels::Stored{probe_step_.view(part)}},
                  found);
-      totals_.share(lane, part);
     });
+    // Not before all have read the weights, which are in the same rows.
+    this->backend_.for_each_part([&](Lane& lane, int, int part) { totals_.share(lane, part); });
     totals_.exchange();
   }
   int products() const { return Base::kProducts + (even_ ? 0 : 3); }
