@@ -190,7 +190,7 @@ _TIMINGS = (
     ),
     *(
         Timing(f"{engine} 8 slices", scans.short_scan, engine, limit=1.6, slices=8)
-        for engine in ("ePIE", "ML")
+        for engine in ("ePIE", "ML", "LSQML")
     ),
 )
 SPEED: dict[str, CaseFunction] = {timing.name: timing for timing in _TIMINGS}
