@@ -236,7 +236,7 @@ _TIMINGS = (
     ),
     *(
         Timing(f"{engine} 8 slices", scans.short_scan, engine, limit=1.6, slices=8)
-        for engine in ("ePIE", "ML")
+        for engine in ("ePIE", "ML", "LSQML")
     ),
 )
 _POSITIONS = tuple(Positions(f"positions {engine}", engine) for engine in ("ePIE", "ML", "LSQML"))

@@ -77,7 +77,10 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
         "ML": ["slices slice_smoothness noise"],
-        "LSQML": ["group_size object_step probe_step noise momentum intensity_start"],
+        "LSQML": [
+            "slices slice_smoothness group_size object_step probe_step noise momentum",
+            "intensity_start",
+        ],
         "gradient": [
             "slices slice_smoothness group_size noise",
             "object_optimiser probe_optimiser object_rate probe_rate",
