@@ -22,6 +22,13 @@ enum class Unknown { distance, defocus, map };
 // What is never negative: the object's real part, its phase, or minus its phase.
 enum class Positivity { none, real, phase, negative_phase };
 
+// Of odd lengths, its middle pixel in the middle.
+struct SmallImage {
+  int ny;
+  int nx;
+  std::vector<Real> values;
+};
+
 // Values of one engine's parameters; which of them an engine reads is decided, and checked, where
 // parameters are validated.
 struct EngineOptions {
@@ -46,6 +53,8 @@ struct EngineOptions {
   int group_size = 1;                 // frames of a group at most
   bool intensity_refinement = false;  // each frame has a factor of its own
   Noise noise = Noise::poisson;
+  // What the detector makes of a point of light, one after the other; empty: a point.
+  std::vector<SmallImage> point_spread;
   OptimiserKind object_optimiser = OptimiserKind::adam;
   OptimiserKind probe_optimiser = OptimiserKind::adam;
   double step_memory = 0;
@@ -78,9 +87,11 @@ struct EngineOptions {
 
   // Whether all of a frame must be seen before any pixel of it can be changed at the detector.
   bool needs_whole_frames() const {
-    return power_bound >= 0 || intensity_refinement ||
+    return power_bound >= 0 || intensity_refinement || !point_spread.empty() ||
            (name == "LSQML" && (noise == Noise::poisson || noise == Noise::gaussian));
   }
+  // Images of sums over modes that are spread together: the search of ML has most.
+  int spread_images() const { return name == "ML" ? 4 : 2; }
 };
 
 // What one iteration found out; sums over all frames.

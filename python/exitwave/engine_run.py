@@ -14,6 +14,7 @@ from exitwave.checkpoint import EngineStanding
 from exitwave.errors import DivergenceError
 from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.partition import draw_groups
+from exitwave.point_spread import passes_for_core
 from exitwave.positions import PositionRefiner
 from exitwave.problem import Problem
 from exitwave.schedules import rate, schedule_factors
@@ -303,6 +304,7 @@ def core_options(
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])
+    options.set_point_spread(passes_for_core(values.get("point_spread_px")))
     for field in ("object", "probe"):
         kind = values.get(f"{field}_optimiser")
         if kind is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.constraints import apply_supports, clip_amplitude, hold_power, largest
-from reference.detector import fourier_terms, intensity, loss_curvature, loss_factor
+from reference.detector import error_terms, intensity, loss_curvature, loss_factor
 from reference.model import (
     Complex,
     Real,
@@ -69,7 +69,7 @@ def best_factor(model: Real, counts: Real, mask, noise: str) -> float:
 def exit_residual(
     scan: Scan, j: int, obj, probe, noise: str, factors=None, refine: bool = False
 ) -> tuple[Complex, tuple]:
-    """chi_j = D^-1[-alpha_j w xi Psi_j], (M, K, Y, X), and the terms of the Fourier error.
+    """chi_j = D^-1[-alpha_j K^T[w xi] Psi_j], (M, K, Y, X), and the terms of the Fourier error.
 
     Psi_j = factors_j D[P O]; with ``refine`` factors_j, which is changed, is found first.
     """
@@ -78,16 +78,16 @@ def exit_residual(
     counts = np.where(scan.mask, scan.counts[j], 0.0)
     if factors is not None:
         if refine:
-            model = factors[j] ** 2 * intensity(wave)
+            model = factors[j] ** 2 * scan.spread(intensity(wave))
             factors[j] *= best_factor(model, counts, scan.mask, noise)
         wave = factors[j] * wave
-    model = intensity(wave)
+    model = scan.spread(intensity(wave))
     alpha = line_step(model, counts, scan.mask, noise)
     offset = offset_of(noise)
     xi = np.where(scan.mask, loss_factor(model + offset, counts + offset, noise), 0.0)
     fraction = corner_and_fraction(position)[1]
-    chi = scan.propagator.backward(-alpha * xi * wave, fraction)
-    return chi, fourier_terms(wave, counts, scan.mask)
+    chi = scan.propagator.backward(-alpha * scan.spread_adjoint(xi) * wave, fraction)
+    return chi, error_terms(model, counts, scan.mask)
 
 
 def directions(

@@ -76,10 +76,12 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": ["slices slice_smoothness noise"],
-        "LSQML": ["group_size object_step probe_step noise momentum intensity_start"],
+        "ML": ["slices slice_smoothness noise point_spread_px"],
+        "LSQML": [
+            "group_size object_step probe_step noise point_spread_px momentum intensity_start"
+        ],
         "gradient": [
-            "slices slice_smoothness group_size noise",
+            "slices slice_smoothness group_size noise point_spread_px",
             "object_optimiser probe_optimiser object_rate probe_rate",
             "object_schedule probe_schedule object_start object_stop probe_stop",
             "step_memory square_memory",
