@@ -175,14 +175,72 @@ def point_spread(settings: Settings) -> Iterator[Measurement]:
             )
 
 
+# --- background -------------------------------------------------------------------------------
+
+
+@cache
+def stray_light_scan(quick: bool) -> Simulation:
+    """Frames of 64 x 64 with 1e5 counts and as many of a broad halo beside the beam."""
+    rows, columns = np.indices((64, 64)) - 32
+    halo = np.exp(-((rows - 4) ** 2 + (columns + 6) ** 2) / (2 * 14**2))
+    return exitwave.simulate(
+        64,
+        40 if quick else 200,
+        counts_per_frame=1e5,
+        probe="aperture",
+        overlap=0.8,
+        imperfections={"background_counts": 1e5 * halo / halo.sum()},
+    )
+
+
+def background(settings: Settings) -> Iterator[Measurement]:
+    """Stray light that is not known, refined, against one that is known."""
+    scan = stray_light_scan(settings.quick)
+    first, last = (3, 3) if settings.quick else (30, 90)
+    ways: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "known": ({}, {"background": scan.truth.background}),
+        "ignored": ({}, {}),
+        "refined": ({"background_start": 1}, {}),
+        "refined, smooth": ({"background_start": 1, "background_smooth_px": 3.0}, {}),
+    }
+    errors = {}
+    for way, (options, given) in ways.items():
+        engines: Engines = [
+            {"name": "rPIE", "iterations": first},
+            {"name": "ML", "iterations": last} | options,
+        ]
+        result = _run(scan, scan.probe, engines, settings, **given)
+        errors[way] = _error(scan, result)
+        judged = way == "refined, smooth"
+        details = {"frame_shape": [64, 64], "counts_per_frame": 1e5, "background_per_frame": 1e5}
+        yield Measurement(
+            case="quality/background",
+            quantity=f"object error, {way}",
+            value=errors[way],
+            target=settings.target(1.2) if judged else None,
+            judged="ratio",
+            floor=errors["known"],
+            details=details,
+        )
+        if result.background is not None:
+            off = result.background - scan.truth.background
+            yield Measurement(
+                case="quality/background",
+                quantity=f"error of the background, {way}",
+                value=float(np.linalg.norm(off) / np.linalg.norm(scan.truth.background)),
+                target=settings.target(0.05) if judged else None,
+                details=details,
+            )
+
+
 # --- common -----------------------------------------------------------------------------------
 
 
 def _run(
-    scan: Simulation, probe: np.ndarray, engines: Engines, settings: Settings
+    scan: Simulation, probe: np.ndarray, engines: Engines, settings: Settings, **given: Any
 ) -> exitwave.Result:
     """From ones."""
-    params = {"engines": engines, "device": settings.device, "progress": False}
+    params = {"engines": engines, "device": settings.device, "progress": False} | given
     ones = np.ones(scan.object.shape, np.complex64)
     return exitwave.ptychography(scan.data, ones, probe, scan.positions_px, None, params)
 
@@ -201,4 +259,5 @@ CASES: dict[str, CaseFunction] = {
     "low dose": low_dose,
     "fly scan": fly,
     "point spread": point_spread,
+    "background": background,
 }

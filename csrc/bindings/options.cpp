@@ -29,16 +29,16 @@ void set_slices(EngineOptions& options, const Kernels& kernels, const Reals& shi
   options.slice_shifts.assign(shifts.data(), shifts.data() + shifts.size());
 }
 
-// What the detector makes of a point of light: small images (Y, X) of odd lengths, one after the
-// other.
-void set_point_spread(EngineOptions& options, const std::vector<Reals>& passes) {
-  options.point_spread.clear();
-  for (const Reals& pass : passes) {
-    if (pass.ndim() != 2 || pass.shape(0) % 2 == 0 || pass.shape(1) % 2 == 0)
-      throw InvalidArgument("point_spread: expected images (Y, X) of odd lengths");
-    options.point_spread.push_back(
-        {int(pass.shape(0)), int(pass.shape(1)), {pass.data(), pass.data() + pass.size()}});
+// Images (Y, X) of odd lengths.
+std::vector<SmallImage> small_images(const std::vector<Reals>& given) {
+  std::vector<SmallImage> images;
+  for (const Reals& image : given) {
+    if (image.ndim() != 2 || image.shape(0) % 2 == 0 || image.shape(1) % 2 == 0)
+      throw InvalidArgument("passes: expected images (Y, X) of odd lengths");
+    images.push_back(
+        {int(image.shape(0)), int(image.shape(1)), {image.data(), image.data() + image.size()}});
   }
+  return images;
 }
 
 }  // namespace
@@ -82,8 +82,19 @@ void bind_options(py::module_& m) {
       .def_readonly("slices", &EngineOptions::slices)
       .def("set_slices", &set_slices, "kernels"_a.noconvert(), "shifts"_a.noconvert(),
            "Slices of the object and what lies between them.")
-      .def("set_point_spread", &set_point_spread, "passes"_a,
-           "What the detector makes of a point of light, one pass after the other.")
+      .def(
+          "set_point_spread",
+          [](EngineOptions& options, const std::vector<Reals>& passes) {
+            options.point_spread = small_images(passes);
+          },
+          "passes"_a, "What the detector makes of a point of light, one pass after the other.")
+      .def(
+          "set_background_smoothing",
+          [](EngineOptions& options, const std::vector<Reals>& passes) {
+            options.background_smoothing = small_images(passes);
+          },
+          "passes"_a, "Of the steps of a refined background, one pass after the other.")
+      .def_readwrite("background_refinement", &EngineOptions::background_refinement)
       .def_property_readonly("object_images", &EngineOptions::object_images)
       .def_readwrite("object_inertia", &EngineOptions::object_inertia)
       .def_readwrite("probe_inertia", &EngineOptions::probe_inertia)

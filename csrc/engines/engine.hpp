@@ -55,6 +55,8 @@ struct EngineOptions {
   Noise noise = Noise::poisson;
   // What the detector makes of a point of light, one after the other; empty: a point.
   std::vector<SmallImage> point_spread;
+  bool background_refinement = false;
+  std::vector<SmallImage> background_smoothing;  // of its steps, as point_spread
   OptimiserKind object_optimiser = OptimiserKind::adam;
   OptimiserKind probe_optimiser = OptimiserKind::adam;
   double step_memory = 0;
@@ -87,7 +89,8 @@ struct EngineOptions {
 
   // Whether all of a frame must be seen before any pixel of it can be changed at the detector.
   bool needs_whole_frames() const {
-    return power_bound >= 0 || intensity_refinement || !point_spread.empty() ||
+    return power_bound >= 0 || intensity_refinement || background_refinement ||
+           !point_spread.empty() ||
            (name == "LSQML" && (noise == Noise::poisson || noise == Noise::gaussian));
   }
   // Images of sums over modes that are spread together: the search of ML has most.
@@ -119,6 +122,7 @@ struct MemoryUse {
 // (object modes, slices, ny, nx), probe (probe modes, ny, nx).
 class Engine {
   static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
+  static constexpr const char* kNoBackground = "engine: only ML and gradient refine a background";
   static constexpr const char* kNoIntensities = "engine: only LSQML refines intensities";
 
  public:
@@ -168,6 +172,10 @@ class Engine {
   virtual void refine_intensities(bool) { throw InvalidArgument(kNoIntensities); }
   virtual void get_intensity_factors(double*) { throw InvalidArgument(kNoIntensities); }
   virtual void set_intensity_factors(const double*) { throw InvalidArgument(kNoIntensities); }
+  // Whether the next iterations refine the background that all frames have; counts (ny, nx), first
+  // pixel as the waves have it.
+  virtual void refine_background(bool) { throw InvalidArgument(kNoBackground); }
+  virtual void get_background(Real*) { throw InvalidArgument(kNoBackground); }
   // All that an engine holds between iterations, out or back in: one that is made for the same scan
   // and parts, and gets this back, goes on as if it had never stopped.
   virtual void state(Archive& archive) = 0;

@@ -43,9 +43,10 @@ struct Scratch {
   // Where the detector spreads its light, two: (batch, sums over modes, ny, nx).
   Images<Real> light;
   Images<Real> spread;
-  Buffer<Real> keep;      // (batch), see ScaleWave
-  Buffer<double> inside;  // (batch), see PowerBound
-  Buffer<double> totals;  // (batch, up to 5)
+  Images<Real> curvature;  // of the loss (batch, 1, ny, nx), where the background is refined
+  Buffer<Real> keep;       // (batch), see ScaleWave
+  Buffer<double> inside;   // (batch), see PowerBound
+  Buffer<double> totals;   // (batch, up to 5)
 
   // Counts and, later, factors of a batch. Where a lane goes row by row and nobody looks at a whole
   // frame of them, all rows are one, which never leaves the cache.
@@ -67,7 +68,7 @@ class Model {
         state_(state),
         slices_(backend, problem, options),
         intensities_(backend, problem, options.intensity_refinement),
-        spread_(backend, problem, options),
+        spread_(backend, problem, options.point_spread),
         batch_(backend.batch()) {
     const Scan& scan = problem.scan();
     const Real pixels = Real(scan.ny) * Real(scan.nx);
@@ -75,8 +76,7 @@ class Model {
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
     const bool whole_frames = options.needs_whole_frames() || !backend.row_by_row();
     for (int i = 0; i < backend.lanes(); ++i)
-      scratch_.push_back(
-          make_scratch(backend.lane_memory(i), whole_frames, options.spread_images()));
+      scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames, options));
   }
 
   int batch() const { return batch_; }
@@ -297,7 +297,7 @@ class Model {
     lane.run(frames(b), typename Lane::template SumModes<Finish>{1, {sum.body, light}, sum.totals});
   }
 
-  Scratch make_scratch(Memory& memory, bool whole_frames, int spread_images) {
+  Scratch make_scratch(Memory& memory, bool whole_frames, const EngineOptions& options) {
     const int ny = problem_.scan().ny;
     const int nx = problem_.scan().nx;
     memory.account("work");
@@ -313,9 +313,10 @@ class Model {
     }
     s.counts = Images<Real>(memory, whole_frames ? Extent{batch_, 1, ny, nx} : Extent{1, 1, 1, nx});
     if (!spread_.sharp()) {
-      s.light = Images<Real>(memory, {batch_, spread_images, ny, nx});
+      s.light = Images<Real>(memory, {batch_, options.spread_images(), ny, nx});
       s.spread = Images<Real>(memory, s.light.extent());
     }
+    if (options.background_refinement) s.curvature = Images<Real>(memory, {batch_, 1, ny, nx});
     s.keep = Buffer<Real>(memory, std::size_t(batch_));
     s.inside = Buffer<double>(memory, std::size_t(batch_));
     s.totals = Buffer<double>(memory, 5 * std::size_t(batch_));

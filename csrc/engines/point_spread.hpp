@@ -23,8 +23,9 @@ class PointSpread {
  public:
   using Lane = typename Backend::Lane;
 
-  PointSpread(Backend& backend, const Problem<Backend>& problem, const EngineOptions& options)
-      : given_(options.point_spread) {
+  PointSpread(Backend& backend, const Problem<Backend>& problem,
+              const std::vector<SmallImage>& passes)
+      : given_(passes) {
     if (sharp()) return;
     const Scan& scan = problem.scan();
     if (!scan.near_field) first_ = {scan.ny / 2, scan.nx / 2};

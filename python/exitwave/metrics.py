@@ -213,7 +213,7 @@ def result_intensities(result: Result) -> Iterator[Float]:
         propagation["slice_distances_m"] = slicing.distances(found.object.shape[-3])
     frames = model_intensities(found.object, found.probe, found.positions, propagation)
     factors = np.ones(len(found.positions)) if found.intensities is None else found.intensities
-    background = found.params.get("background")
+    background = found.params.get("background") if found.background is None else found.background
     point_spread = found.params["engines"][len(found.engines) - 1].get("point_spread_px")
     for factor, light in zip(factors, frames, strict=True):
         yield spread(factor * light, point_spread) + (0.0 if background is None else background)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import PlainValidator, StrictFloat
+from pydantic import PlainValidator, StrictFloat, StrictInt
 
 from exitwave.parameters.base import parameter
 
@@ -54,6 +54,26 @@ Background = Annotated[
         "None, a number of at least 0, or an array (Y, X) of such numbers",
         "Incoherent counts per pixel that each frame has beside those of the waves.",
         5.0,
+    ),
+]
+BackgroundStart = Annotated[
+    StrictInt | None,
+    parameter(
+        "a whole number of at least 0, or None",
+        "First iteration (from 0) that refines the background of all frames; None: never.",
+        2,
+        ge=0,
+    ),
+]
+BackgroundSmoothPx = Annotated[
+    StrictFloat,
+    parameter(
+        "a number from 0 to 20, in pixels",
+        "Standard deviation of the Gaussian that smooths the steps of a refined background, which "
+        "so stays as smooth as it began; 0: each pixel on its own.",
+        1.5,
+        ge=0,
+        le=20,
     ),
 ]
 PointSpreadPx = Annotated[

@@ -148,6 +148,8 @@ class ML(SlicedParameters):
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
     point_spread_px: detector.PointSpreadPx = None
+    background_start: detector.BackgroundStart = None
+    background_smooth_px: detector.BackgroundSmoothPx = 0.0
 
 
 class Gradient(SlicedParameters):
@@ -159,6 +161,8 @@ class Gradient(SlicedParameters):
     group_size: engine.GroupSize = None
     noise: engine.Noise = "amplitude"
     point_spread_px: detector.PointSpreadPx = None
+    background_start: detector.BackgroundStart = None
+    background_smooth_px: detector.BackgroundSmoothPx = 0.0
     object_optimiser: gradient.ObjectOptimiser = "adam"
     probe_optimiser: gradient.ProbeOptimiser = "adam"
     object_rate: gradient.ObjectRate = None
