@@ -58,6 +58,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     next_direction(update_probe);
     search();
     take_step(update_probe);
+    this->step_background();
     if (options_.hold_power && prior().in_loss()) this->constraints_.hold_power();
     if (update_probe) this->constraints_.smooth_probe();
     this->constraints_.smooth_slices();

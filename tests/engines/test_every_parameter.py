@@ -85,6 +85,8 @@ def acting_engine(key: Key) -> dict[str, Any]:
         acts = {"distance_start": 0}
     if key.name == "defocus_start":
         acts = {"probe_start": None}
+    if key.name == "background_smooth_px":
+        acts = {"background_start": 0}
     if key.name == "object_prior_of":
         acts = {"object_tv": 0.1}
     return base_engine(key.owner) | acts

@@ -25,6 +25,7 @@ from reference.detector import (
     loss_curvature,
     loss_factor,
     modulus_factor,
+    point_image,
 )
 from reference.gradient import Optimiser, gradient_iteration
 from reference.known import Known, known_of
@@ -109,6 +110,7 @@ __all__ = [
     "one_material",
     "pie_group",
     "pie_iteration",
+    "point_image",
     "position_sums",
     "positive",
     "precondition",

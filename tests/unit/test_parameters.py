@@ -76,13 +76,16 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": ["slices slice_smoothness noise"],
+        "ML": [
+            "slices slice_smoothness noise point_spread_px background_start background_smooth_px"
+        ],
         "LSQML": [
-            "slices slice_smoothness group_size object_step probe_step noise momentum",
-            "intensity_start",
+            "slices slice_smoothness group_size object_step probe_step noise point_spread_px",
+            "momentum intensity_start",
         ],
         "gradient": [
-            "slices slice_smoothness group_size noise",
+            "slices slice_smoothness group_size noise point_spread_px",
+            "background_start background_smooth_px",
             "object_optimiser probe_optimiser object_rate probe_rate",
             "object_schedule probe_schedule object_start object_stop probe_stop",
             "step_memory square_memory",
@@ -127,6 +130,7 @@ def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(k
     known: dict[str, object] = {"object_tv": 0.1} if key.name == "object_prior_of" else {}
     known |= {"position_start": 1} if key.name.startswith("position_") else {}
     known |= {"map_start": 1} if key.name.startswith("geometry_") else {}
+    known |= {"background_start": 1} if key.name == "background_smooth_px" else {}
     known |= {"probe_start": None} if key.name == "defocus_start" else {}
     params = engine(key.owner, **(known | {key.name: key.alternative}))
     # Slices are refused in a thin object, and lengths along the beam where there are none.

@@ -147,6 +147,9 @@ class ML(SlicedParameters):
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
+    point_spread_px: detector.PointSpreadPx = None
+    background_start: detector.BackgroundStart = None
+    background_smooth_px: detector.BackgroundSmoothPx = 0.0
 
 
 class Gradient(SlicedParameters):
@@ -157,6 +160,9 @@ class Gradient(SlicedParameters):
     probe_inertia: engine.ProbeInertia = 0.1
     group_size: engine.GroupSize = None
     noise: engine.Noise = "amplitude"
+    point_spread_px: detector.PointSpreadPx = None
+    background_start: detector.BackgroundStart = None
+    background_smooth_px: detector.BackgroundSmoothPx = 0.0
     object_optimiser: gradient.ObjectOptimiser = "adam"
     probe_optimiser: gradient.ProbeOptimiser = "adam"
     object_rate: gradient.ObjectRate = None
@@ -180,6 +186,7 @@ class LSQML(SlicedParameters):
     object_step: engine.ObjectStep = 0.7
     probe_step: engine.ProbeStep = 0.7
     noise: engine.Noise = "amplitude"
+    point_spread_px: detector.PointSpreadPx = None
     momentum: engine.Momentum = 0.7
     intensity_start: engine.IntensityStart = None
 

@@ -20,9 +20,10 @@ _UNUSED_WITHOUT = {
         "position_start",
     ),
     ("position_max_step_px",): ("position_start", "map_start"),
+    ("background_smooth_px",): ("background_start",),
     ("geometry_every", "geometry_step"): ("map_start", "distance_start", "defocus_start"),
 }
-_STARTS = ("position_start", "map_start", "distance_start", "defocus_start")
+_STARTS = ("position_start", "map_start", "distance_start", "defocus_start", "background_start")
 _PRIORS = ("smoothness", "object_tv", "object_l1", "object_reweighted_l1", "object_l2")
 
 
@@ -224,11 +225,12 @@ def _check_refinements(params: Parameters) -> None:
                     "counted from 0; set it to less, or leave it out."
                 )
         for keys, starts in _UNUSED_WITHOUT.items():
-            if any(getattr(engine, start) is not None for start in starts):
+            if any(getattr(engine, start, None) is not None for start in starts):
                 continue
             for key in keys:
-                value = getattr(engine, key)
-                if value != type(engine).model_fields[key].default:
+                field = type(engine).model_fields.get(key)
+                value = getattr(engine, key, None)
+                if field is not None and value != field.default:
                     raise InvalidArgument(
                         f"{path}.{key} is {value}, but {' and '.join(starts)} "
                         f"{'is' if len(starts) == 1 else 'are'} None; set "
