@@ -284,10 +284,8 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   }
 
   kernels::ProbeMode direction_of_probe(Lane& lane, SearchScratch& search, const Batch& b) {
-    if (problem_.fractional())
-      return model_.shifted(lane, spectrum(b.part).repeated(), search.probe_direction, b);
-    const CanvasView<Complex> d = probe_direction_.view(b.part);
-    return {{d.data, 0, d.mode_stride, d.row_stride}, state_.object_modes()};
+    return model_.probe_direction(lane, b, probe_direction_.view(b.part), spectrum(b.part),
+                                  search.probe_direction);
   }
 
   void take_step(bool update_probe) {

@@ -132,6 +132,13 @@ class Model {
     lane.fft2(probes(b), target.view(), Direction::backward);
     return {target.view(), state_.object_modes()};
   }
+  // A direction of the probe, under each frame; `spectrum` and `target`: for fractional positions.
+  kernels::ProbeMode probe_direction(Lane& lane, const Batch& b, CanvasView<Complex> direction,
+                                     Images<Complex>& spectrum, Images<Complex>& target) {
+    if (problem_.fractional()) return shifted(lane, spectrum.repeated(), target, b);
+    return {{direction.data, 0, direction.mode_stride, direction.row_stride},
+            state_.object_modes()};
+  }
   template <class T>
   kernels::Window<T> window(CanvasView<const T> image, const Batch& b) {
     return {image, problem_.corner(b.part), b.frame};
@@ -190,12 +197,15 @@ class Model {
   }
 
   // Adjoint, from the residual behind the last slice in s.wave to that behind the first. Sums of
-  // all slices but this are added to on the way, and their weights.
+  // all slices but this are added to on the way, and their weights. seen(lane, scratch, batch,
+  // slice) sees the residual behind each slice, the last one first.
+  template <class F>
   void back_through_slices(Lane& lane, Scratch& s, const Batch& b,
-                           PartialSums<Backend>& object_sums) {
+                           PartialSums<Backend>& object_sums, const F& seen) {
     const BatchView<Complex> chi = s.wave.view();
     for (int slice = slices_.count() - 1; slice > 0; --slice) {
       const BatchView<Complex> incoming = behind(s, slice - 1);
+      seen(lane, s, b, slice);
       lane.run(frames(b),
                scatter(b, wave_modes(), object_sums.sum(b.part, slice),
                        kernels::SliceTerm{chi, incoming, state_.object_modes()}),
@@ -204,6 +214,7 @@ class Model {
                map(kernels::BackThroughSlice{chi, object(b, slice)}));
       slices_.template propagate<false>(lane, b.frame, b.part, waves(b), chi, slice - 1);
     }
+    seen(lane, s, b, 0);
   }
   // From there, chi: object sum += sum conj(P) chi
   void add_object(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,

@@ -181,7 +181,7 @@ class Reconstruction : public Engine {
   // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave
   // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
   // (null: all). Sums of the probe without weights are kept: more is to come. keep(lane, scratch,
-  // batch) sees the residual as an exit wave.
+  // batch, slice) sees the residual behind each slice, the last one first.
   template <class Rule, class Keep>
   void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule,
                   const Keep& keep) {
@@ -190,9 +190,8 @@ class Reconstruction : public Engine {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        keep(lane, s, b);
         if (watch_positions_) positions_.find(lane, model_, s, b, p);
-        model_.back_through_slices(lane, s, b, object_sums_);
+        model_.back_through_slices(lane, s, b, object_sums_, keep);
         if (probe_sums == ProbeSums::none)
           model_.add_object(lane, s, b, p, object_sums_.sum(part, 0));
         else
@@ -222,7 +221,7 @@ class Reconstruction : public Engine {
 
   template <class Rule>
   void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
-    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&) {});
+    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&, int) {});
   }
 
   // Makes sums that were sent whole wherever a part updates, and finds their largest weights.

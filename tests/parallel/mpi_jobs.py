@@ -34,7 +34,7 @@ from small_scan import (
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
-SLICED = ["ePIE", "ML"]
+SLICED = ["ePIE", "ML", "LSQML"]
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_ranks_do_not_change_the_result(processes, name, kind, folder):
     assert found["fell"] < 0.7
 
 
-@pytest.mark.parametrize("name", ["ePIE", "ML"])
+@pytest.mark.parametrize("name", ["ePIE", "ML", "LSQML"])
 @pytest.mark.parametrize("processes", [2, 4])
 def test_ranks_do_not_change_slices(processes, name, folder):
     """Two of them, split into four on the way; the beams of the frames have tilts of their own."""

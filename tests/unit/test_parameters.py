@@ -80,7 +80,8 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
             "slices slice_smoothness noise point_spread_px background_start background_smooth_px"
         ],
         "LSQML": [
-            "group_size object_step probe_step noise point_spread_px momentum intensity_start"
+            "slices slice_smoothness group_size object_step probe_step noise point_spread_px",
+            "momentum intensity_start",
         ],
         "gradient": [
             "slices slice_smoothness group_size noise point_spread_px",

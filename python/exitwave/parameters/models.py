@@ -176,7 +176,7 @@ class Gradient(SlicedParameters):
     square_memory: gradient.SquareMemory = 0.99
 
 
-class LSQML(EngineParameters):
+class LSQML(SlicedParameters):
     """Least-squares maximum likelihood."""
 
     name: Literal["LSQML"] = "LSQML"
