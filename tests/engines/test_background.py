@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import exitwave
+import reference as ref
 from exitwave import InvalidArgument, metrics
 from exitwave.io import load_result, save_result
 from exitwave.parameters import validate_params
-from reference.background import background_step
+from reference.background import background_step, background_sums
 from small_scan import (
     FRAME,
     NOISES,
@@ -64,6 +65,27 @@ def test_first_step_is_that_of_the_oracle(regime, noise, smooth, device):
     moved = relative(result.background, 0.8 * BACKGROUND)
     assert moved > 1e-2
     assert relative(result.background, expected) < 2e-4
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_oracle_of_the_slope_is_a_finite_difference(noise):
+    scan = scan_of()
+    exact = replace(scan.reference(), point_spread=ref.point_image(0.8))
+    obj, probe = scan.obj.astype(complex), scan.probe.astype(complex)
+    direction = np.random.default_rng(6).standard_normal(FRAME)
+
+    def loss_at(step: float) -> float:
+        total = 0.0
+        for counts, position in zip(exact.counts, exact.positions, strict=True):
+            wave = ref.forward(obj, probe, position, exact.propagator)
+            model = exact.spread((np.abs(wave) ** 2).sum((0, 1))) + BACKGROUND + step * direction
+            total += ref.loss(model, counts, noise)[exact.mask].sum()
+        return float(total)
+
+    slope, _ = background_sums(exact, obj, probe, BACKGROUND, noise)
+
+    expected = (loss_at(1e-3) - loss_at(-1e-3)) / 2e-3
+    assert -(slope * direction).sum() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ENGINES)

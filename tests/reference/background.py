@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from reference.constraints import largest
@@ -11,13 +13,12 @@ from reference.model import Complex, Real, Scan, forward
 INERTIA = 0.03
 
 
-def background_step(
-    scan: Scan, obj: Complex, probe: Complex, background: Real, noise: str, smooth_px: float = 0.0
-) -> Real:
-    """b <- max(0, b + G[ G[S] / (G[W] + d max G[W]) ] / G[1]), S = -sum dL/dI, W = sum d2L/dI2.
+def background_sums(
+    scan: Scan, obj: Complex, probe: Complex, background: Real, noise: str
+) -> tuple[Real, Real]:
+    """S = -sum dL/dI, W = sum d2L/dI2 over all frames, (Y, X), 0 at invalid pixels.
 
-    Over all frames, valid pixels, of the model K I0 + b; W where counts agree with the model. G is
-    a Gaussian, which nothing enters from beyond the edge.
+    Of the model K I0 + b; W where counts agree with the model.
     """
     slope, curvature = np.zeros(scan.mask.shape), np.zeros(scan.mask.shape)
     for counts, position in zip(scan.counts, scan.positions, strict=True):
@@ -25,7 +26,18 @@ def background_step(
         model = scan.spread(light) + background
         slope -= np.where(scan.mask, loss_factor(model, np.where(scan.mask, counts, 0), noise), 0)
         curvature += np.where(scan.mask, loss_curvature(model, model, noise), 0)
-    gauss = Scan(scan.counts, scan.mask, scan.positions, scan.propagator, point_image(smooth_px))
+    return slope, curvature
+
+
+def background_step(
+    scan: Scan, obj: Complex, probe: Complex, background: Real, noise: str, smooth_px: float = 0.0
+) -> Real:
+    """b <- max(0, b + G[ G[S] / (G[W] + d max G[W]) ] / G[1]).
+
+    G is a Gaussian, which nothing enters from beyond the edge.
+    """
+    slope, curvature = background_sums(scan, obj, probe, background, noise)
+    gauss = replace(scan, point_spread=point_image(smooth_px))
     weight = gauss.spread(curvature)
     step = gauss.spread(gauss.spread(slope) / (weight + INERTIA * largest(weight)))
     return np.maximum(background + step / gauss.spread(np.ones_like(step)), 0)
