@@ -46,6 +46,7 @@ struct EngineOptions {
   int group_size = 1;                 // frames of a group at most
   bool intensity_refinement = false;  // each frame has a factor of its own
   Noise noise = Noise::poisson;
+  int history = 0;  // pairs that L-BFGS keeps; 0: conjugate directions
   OptimiserKind object_optimiser = OptimiserKind::adam;
   OptimiserKind probe_optimiser = OptimiserKind::adam;
   double step_memory = 0;

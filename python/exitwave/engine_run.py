@@ -303,6 +303,8 @@ def core_options(
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])
+    if values.get("direction") == "lbfgs":
+        options.history = values["history"]
     for field in ("object", "probe"):
         kind = values.get(f"{field}_optimiser")
         if kind is not None:

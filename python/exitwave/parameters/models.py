@@ -141,12 +141,14 @@ class MPIE(RPIE):
 
 
 class ML(SlicedParameters):
-    """Maximum likelihood by preconditioned conjugate gradients."""
+    """Maximum likelihood by preconditioned conjugate gradients, or L-BFGS."""
 
     name: Literal["ML"] = "ML"
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
+    direction: engine.Direction = "conjugate"
+    history: engine.History = 5
 
 
 class Gradient(SlicedParameters):
