@@ -109,6 +109,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("group_size", &EngineOptions::group_size)
       .def_readwrite("intensity_refinement", &EngineOptions::intensity_refinement)
       .def_readwrite("noise", &EngineOptions::noise)
+      .def_readwrite("history", &EngineOptions::history)
       .def_readwrite("object_optimiser", &EngineOptions::object_optimiser)
       .def_readwrite("probe_optimiser", &EngineOptions::probe_optimiser)
       .def_readwrite("step_memory", &EngineOptions::step_memory)

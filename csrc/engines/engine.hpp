@@ -57,6 +57,7 @@ struct EngineOptions {
   std::vector<SmallImage> point_spread;
   bool background_refinement = false;
   std::vector<SmallImage> background_smoothing;  // of its steps, as point_spread
+  int history = 0;                               // pairs that L-BFGS keeps; 0: conjugate directions
   OptimiserKind object_optimiser = OptimiserKind::adam;
   OptimiserKind probe_optimiser = OptimiserKind::adam;
   double step_memory = 0;

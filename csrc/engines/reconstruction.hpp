@@ -46,7 +46,7 @@ class Reconstruction : public Engine {
                      options.object_images(), options.slices),
         probe_sums_(backend_, state_.windows(), probe_owners(scan),
                     options.probe_modes + extra_probe_sums),
-        totals_(backend_, problem_.parts(), options.slices),
+        totals_(backend_, problem_.parts(), options.slices + found::of_pairs(options.history)),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_),
         tangents_(backend_, problem_, model_, options.needs_tangents),

@@ -321,6 +321,8 @@ def core_options(
     options.background_refinement = values.get("background_start") is not None
     options.set_background_smoothing(passes_for_core(values.get("background_smooth_px")))
     options.set_point_spread(passes_for_core(values.get("point_spread_px")))
+    if values.get("direction") == "lbfgs":
+        options.history = values["history"]
     for field in ("object", "probe"):
         kind = values.get(f"{field}_optimiser")
         if kind is not None:

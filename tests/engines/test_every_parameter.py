@@ -89,6 +89,8 @@ def acting_engine(key: Key) -> dict[str, Any]:
         acts = {"background_start": 0}
     if key.name == "object_prior_of":
         acts = {"object_tv": 0.1}
+    if key.name == "history":
+        acts = {"direction": "lbfgs"}
     return base_engine(key.owner) | acts
 
 

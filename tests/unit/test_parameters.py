@@ -77,7 +77,8 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
         "ML": [
-            "slices slice_smoothness noise point_spread_px background_start background_smooth_px"
+            "slices slice_smoothness noise point_spread_px background_start background_smooth_px",
+            "direction history",
         ],
         "LSQML": [
             "slices slice_smoothness group_size object_step probe_step noise point_spread_px",
@@ -132,6 +133,7 @@ def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(k
     known |= {"map_start": 1} if key.name.startswith("geometry_") else {}
     known |= {"background_start": 1} if key.name == "background_smooth_px" else {}
     known |= {"probe_start": None} if key.name == "defocus_start" else {}
+    known |= {"direction": "lbfgs"} if key.name == "history" else {}
     params = engine(key.owner, **(known | {key.name: key.alternative}))
     # Slices are refused in a thin object, and lengths along the beam where there are none.
     thick = (
@@ -304,6 +306,11 @@ REFUSED = [
     (
         engine("gradient", probe_start=None, probe_stop=4),
         "engines[0].probe_stop is 4, but probe_start is None, so that the probe is never",
+    ),
+    (
+        engine("ML", history=3),
+        "engines[0].history is 3, but direction is 'conjugate', which keeps no pairs; set "
+        'direction to "lbfgs", or leave history out.',
     ),
     (engine("AP", probe_support=0), "engines[0].probe_support is 0; it must be None, a radius"),
     (engine("AP", probe_support=1.6), "engines[0].probe_support is 1.6; it must be"),

@@ -141,7 +141,7 @@ class MPIE(RPIE):
 
 
 class ML(SlicedParameters):
-    """Maximum likelihood by preconditioned conjugate gradients."""
+    """Maximum likelihood by preconditioned conjugate gradients, or L-BFGS."""
 
     name: Literal["ML"] = "ML"
     object_inertia: engine.ObjectInertia = 0.1
@@ -150,6 +150,8 @@ class ML(SlicedParameters):
     point_spread_px: detector.PointSpreadPx = None
     background_start: detector.BackgroundStart = None
     background_smooth_px: detector.BackgroundSmoothPx = 0.0
+    direction: engine.Direction = "conjugate"
+    history: engine.History = 5
 
 
 class Gradient(SlicedParameters):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from exitwave.errors import InvalidArgument
 from exitwave.parameters.messages import one_sentence, show
-from exitwave.parameters.models import NearField, Parameters, default_chain
+from exitwave.parameters.models import ML, NearField, Parameters, default_chain
 
 _NO_LENGTHS_OF_THE_GEOMETRY = {"regime", "method", "slice_distances_m", "beam_tilt_rad"}
 _FAR_LENGTHS = ("wavelength_m", "pixel_size_m")
@@ -66,6 +66,7 @@ def validate_params(
     _check_priors(params)
     _check_refinements(params)
     _check_stops(params)
+    _check_directions(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
     return params
@@ -248,6 +249,18 @@ def _check_stops(params: Parameters) -> None:
                     f"engines[{index}].{field}_stop is {stop}, but {field}_start is {start}, so "
                     f"that the {field} is never updated; set {field}_stop to more, or to None."
                 )
+
+
+def _check_directions(params: Parameters) -> None:
+    for index, engine in enumerate(params.engines):
+        if not isinstance(engine, ML) or engine.direction == "lbfgs":
+            continue
+        if engine.history != type(engine).model_fields["history"].default:
+            raise InvalidArgument(
+                f"engines[{index}].history is {engine.history}, but direction is "
+                f'{engine.direction!r}, which keeps no pairs; set direction to "lbfgs", or leave '
+                "history out."
+            )
 
 
 def check_flat_regions(params: Parameters, object_shape: tuple[int, int]) -> None:
