@@ -138,6 +138,11 @@ class BoundEngine {
     if (factors.size() != scan().frames) wrong_shape("factors", "(frames)");
     engine_->set_intensity_factors(factors.data());
   }
+  py::array_t<Real> background() const {
+    py::array_t<Real> counts({ny_, nx_});
+    engine_->get_background(counts.mutable_data());
+    return counts;
+  }
   void set_fields(const ComplexArray& object, const ComplexArray& probe) {
     const Complex* o =
         field_data("object", object, options_.object_images(), object_ny_, object_nx_);
@@ -307,6 +312,11 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("intensity_factors", &BoundEngine::intensity_factors,
                              "Factor on the waves of each frame, (N,); 0 for frames of others.")
       .def("set_intensity_factors", &BoundEngine::set_intensity_factors, "factors"_a.noconvert())
+      .def(
+          "refine_background", [](BoundEngine& e, bool on) { e.engine().refine_background(on); },
+          "on"_a, "Whether the next iterations refine the background of all frames.")
+      .def_property_readonly("background", &BoundEngine::background,
+                             "Counts (Y, X) in each frame, first pixel as the waves have it.")
       .def("set_kernel", &BoundEngine::set_kernel, "kernel"_a.noconvert())
       .def(
           "look_along",

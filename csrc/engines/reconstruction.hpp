@@ -46,7 +46,7 @@ class Reconstruction : public Engine {
                      options.object_images(), options.slices),
         probe_sums_(backend_, state_.windows(), probe_owners(scan),
                     options.probe_modes + extra_probe_sums),
-        totals_(backend_, problem_.parts(), options.slices),
+        totals_(backend_, problem_.parts(), options.slices + found::of_pairs(options.history)),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_),
         tangents_(backend_, problem_, model_, options.needs_tangents),
@@ -184,7 +184,7 @@ class Reconstruction : public Engine {
   // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave
   // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
   // (null: all). Sums of the probe without weights are kept: more is to come. keep(lane, scratch,
-  // batch) sees the residual as an exit wave.
+  // batch, slice) sees the residual behind each slice, the last one first.
   template <class Rule, class Keep>
   void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule,
                   const Keep& keep) {
@@ -193,9 +193,8 @@ class Reconstruction : public Engine {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        keep(lane, s, b);
         if (watch_positions_) positions_.find(lane, model_, s, b, p);
-        model_.back_through_slices(lane, s, b, object_sums_);
+        model_.back_through_slices(lane, s, b, object_sums_, keep);
         if (probe_sums == ProbeSums::none)
           model_.add_object(lane, s, b, p, object_sums_.sum(part, 0));
         else
@@ -225,7 +224,7 @@ class Reconstruction : public Engine {
 
   template <class Rule>
   void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
-    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&) {});
+    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&, int) {});
   }
 
   // Makes sums that were sent whole wherever a part updates, and finds their largest weights.

@@ -14,6 +14,7 @@ from exitwave.checkpoint import EngineStanding
 from exitwave.errors import DivergenceError
 from exitwave.geometry_refiner import UNKNOWNS, GeometryRefiner, refines_any
 from exitwave.partition import draw_groups
+from exitwave.point_spread import passes_for_core
 from exitwave.positions import PositionRefiner
 from exitwave.problem import Problem
 from exitwave.schedules import due, position_factor, rate, schedule_factors
@@ -104,6 +105,18 @@ class EngineRun:
             return None
         return np.asarray(self.problem.ranks.sum(self._core.intensity_factors) ** 2)
 
+    @property
+    def refines_background(self) -> bool:
+        return getattr(self.params, "background_start", None) is not None
+
+    @property
+    def background(self) -> npt.NDArray[np.float32] | None:
+        """Counts (Y, X) that this engine has come to; None where it does not refine them."""
+        if not self.refines_background:
+            return None
+        counts: npt.NDArray[np.float32] = self._core.background
+        return counts if self.problem.near_field else np.fft.fftshift(counts)
+
     def start_from(self, intensities: npt.NDArray[np.float64] | None) -> None:
         """Those of the engine before, if both refine them."""
         if intensities is not None and self.refines_intensities:
@@ -164,6 +177,8 @@ class EngineRun:
         self._core.watch_positions(refines and self.params.position_search_px is None)
         if self.refines_intensities:
             self._core.refine_intensities(due(self.params, "intensity", iteration))
+        if self.refines_background:
+            self._core.refine_background(due(self.params, "background", iteration))
         self._core.set_schedule(*schedule_factors(self.params, iteration))
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
@@ -297,6 +312,11 @@ def core_options(
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])
+    options.background_refinement = values.get("background_start") is not None
+    options.set_background_smoothing(passes_for_core(values.get("background_smooth_px")))
+    options.set_point_spread(passes_for_core(values.get("point_spread_px")))
+    if values.get("direction") == "lbfgs":
+        options.history = values["history"]
     for field in ("object", "probe"):
         kind = values.get(f"{field}_optimiser")
         if kind is not None:

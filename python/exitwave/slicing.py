@@ -233,8 +233,8 @@ def _check_engine(number: int, engine: EngineParameters, slices: int) -> None:
     if "slices" not in type(engine).model_fields:
         raise InvalidArgument(
             f"engines[{number}] is {engine.name}, which works with one slice, but the object has "
-            f"{slices} there; use ePIE, rPIE, mPIE, ML or gradient, or an engine before it with "
-            "slices = 1."
+            f"{slices} there; use ePIE, rPIE, mPIE, ML, LSQML or gradient, or an engine before it "
+            "with slices = 1."
         )
 
 

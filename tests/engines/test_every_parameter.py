@@ -48,7 +48,9 @@ _PROPAGATION = {
 
 
 # What is refined beside object and probe.
-REFINED = {"position", "intensity", "map", "distance", "defocus", "slice_distance", "tilt"}
+REFINED = {"position", "intensity", "background", "map", "distance", "defocus", "tilt"} | {
+    "slice_distance"
+}
 
 
 def case(key: Key) -> str:
@@ -87,7 +89,7 @@ def acting_engine(key: Key) -> dict[str, Any]:
     unknown = "slice_distance" if key.name.startswith("slice_distance") else unknown
     if unknown in REFINED and not key.name.endswith("_start"):
         acts = {f"{unknown}_start": 0}
-    if key.name.endswith("_stop") and unknown in REFINED - {"position", "intensity"}:
+    if key.name.endswith("_stop") and unknown in REFINED - {"position", "intensity", "background"}:
         acts |= {f"{unknown}_every": 2}
     if unknown == "defocus":
         acts |= {"probe_start": None}
@@ -95,6 +97,8 @@ def acting_engine(key: Key) -> dict[str, Any]:
         acts |= {"object_start": 5}
     if key.name == "object_prior_of":
         acts = {"object_tv": 0.1}
+    if key.name == "history":
+        acts = {"direction": "lbfgs"}
     return base_engine(key.owner) | acts
 
 

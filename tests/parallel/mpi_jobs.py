@@ -35,7 +35,7 @@ from small_scan import (
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
-SLICED = ["ePIE", "ML"]
+SLICED = ["ePIE", "ML", "LSQML"]
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
@@ -108,6 +108,13 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
     given = {"device": "emulated", "parts": 2, "propagation": thick | {"beam_tilt_rad": (0.1, 0.0)}}
     slices = 1 + 0.2 * noise_of(np.random.default_rng(0), 1, 3, *OBJECT)
     yield "gaps", replace(small_scan(), obj=slices.astype(np.complex64)), chain, given
+    chain = [
+        engine("gradient", background_start=0, point_spread_px=0.7),
+        engine("ML", background_start=1, background_smooth_px=1.0),
+    ]
+    scan = small_scan("far", 2)
+    scan = replace(scan, data=scan.data + np.float32(20))
+    yield "background", scan, chain, several | {"device": "emulated"}
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
         given = engine(name, iterations=3)
@@ -134,6 +141,9 @@ def compare(folder: str) -> dict[str, Any]:
         found[name] = {
             "object": relative(all_of_us.object, one.object),
             "probe": relative(all_of_us.probe, one.probe),
+            "background": None
+            if one.background is None
+            else relative(all_of_us.background, one.background),
             "positions": float(np.abs(all_of_us.positions - one.positions).max()),
             "moved": float(np.abs(one.positions - scan.positions).max()),
             "error": abs(all_of_us.error - one.error) / one.error,

@@ -81,12 +81,19 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": [sliced, "noise"],
+        "ML": [
+            sliced,
+            "noise point_spread_px background_start background_stop background_smooth_px",
+            "direction history",
+        ],
         "LSQML": [
-            "group_size object_step probe_step noise momentum intensity_start intensity_stop"
+            sliced,
+            "group_size object_step probe_step noise point_spread_px",
+            "momentum intensity_start intensity_stop",
         ],
         "gradient": [
-            f"{sliced} {four_of('tilt')} group_size noise",
+            f"{sliced} {four_of('tilt')} group_size noise point_spread_px",
+            "background_start background_stop background_smooth_px",
             "object_optimiser probe_optimiser object_rate probe_rate",
             "object_schedule probe_schedule position_schedule object_start object_stop probe_stop",
             "step_memory square_memory",
@@ -132,6 +139,7 @@ def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(k
     for unknown in (
         "position",
         "intensity",
+        "background",
         "map",
         "distance",
         "defocus",
@@ -141,6 +149,7 @@ def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(k
         known |= {f"{unknown}_start": 0} if key.name.startswith(f"{unknown}_") else {}
     known |= {"probe_start": None} if key.name.startswith("defocus_") else {}
     known |= {"object_start": 3} if key.name.startswith("tilt_") else {}
+    known |= {"direction": "lbfgs"} if key.name == "history" else {}
     params = engine(key.owner, **(known | {key.name: key.alternative}))
     # Slices are refused in a thin object, and lengths along the beam where there are none.
     thick = (
@@ -323,6 +332,11 @@ REFUSED = [
     (
         engine("rPIE", slice_distance_start=0),
         "engines[0].slice_distance_start is 0, but nothing says how far slices are apart; give",
+    ),
+    (
+        engine("ML", history=3),
+        "engines[0].history is 3, but direction is 'conjugate', which keeps no pairs; set "
+        'direction to "lbfgs", or leave history out.',
     ),
     (engine("AP", probe_support=0), "engines[0].probe_support is 0; it must be None, a radius"),
     (engine("AP", probe_support=1.6), "engines[0].probe_support is 1.6; it must be"),

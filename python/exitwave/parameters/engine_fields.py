@@ -330,3 +330,23 @@ Noise = Annotated[
         "gaussian",
     ),
 ]
+Direction = Annotated[
+    Literal["conjugate", "lbfgs"],
+    parameter(
+        '"conjugate" or "lbfgs"',
+        "How the direction of each step comes from the gradients: conjugate to the one before "
+        "(Polak-Ribiere), or by L-BFGS from the last pairs of steps and changes of the gradient.",
+        "lbfgs",
+    ),
+]
+History = Annotated[
+    StrictInt,
+    parameter(
+        "a whole number from 1 to 20",
+        "Pairs of steps and changes of the gradient that L-BFGS keeps; each takes the memory of "
+        "two objects.",
+        2,
+        ge=1,
+        le=20,
+    ),
+]

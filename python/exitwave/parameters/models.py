@@ -153,12 +153,18 @@ class MPIE(RPIE):
 
 
 class ML(SlicedParameters):
-    """Maximum likelihood by preconditioned conjugate gradients."""
+    """Maximum likelihood by preconditioned conjugate gradients, or L-BFGS."""
 
     name: Literal["ML"] = "ML"
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
+    point_spread_px: detector.PointSpreadPx = None
+    background_start: detector.BackgroundStart = None
+    background_stop: detector.BackgroundStop = None
+    background_smooth_px: detector.BackgroundSmoothPx = 0.0
+    direction: engine.Direction = "conjugate"
+    history: engine.History = 5
 
 
 class Gradient(SlicedParameters):
@@ -169,6 +175,10 @@ class Gradient(SlicedParameters):
     probe_inertia: engine.ProbeInertia = 0.1
     group_size: engine.GroupSize = None
     noise: engine.Noise = "amplitude"
+    point_spread_px: detector.PointSpreadPx = None
+    background_start: detector.BackgroundStart = None
+    background_stop: detector.BackgroundStop = None
+    background_smooth_px: detector.BackgroundSmoothPx = 0.0
     object_optimiser: gradient.ObjectOptimiser = "adam"
     probe_optimiser: gradient.ProbeOptimiser = "adam"
     object_rate: gradient.ObjectRate = None
@@ -187,7 +197,7 @@ class Gradient(SlicedParameters):
     square_memory: gradient.SquareMemory = 0.99
 
 
-class LSQML(EngineParameters):
+class LSQML(SlicedParameters):
     """Least-squares maximum likelihood."""
 
     name: Literal["LSQML"] = "LSQML"
@@ -197,6 +207,7 @@ class LSQML(EngineParameters):
     object_step: engine.ObjectStep = 0.7
     probe_step: engine.ProbeStep = 0.7
     noise: engine.Noise = "amplitude"
+    point_spread_px: detector.PointSpreadPx = None
     momentum: engine.Momentum = 0.7
     intensity_start: engine.IntensityStart = None
     intensity_stop: engine.IntensityStop = None

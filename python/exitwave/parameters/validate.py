@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from exitwave.errors import InvalidArgument
 from exitwave.parameters.messages import one_sentence, show
-from exitwave.parameters.models import NearField, Parameters, default_chain
+from exitwave.parameters.models import ML, NearField, Parameters, default_chain
 
 _NO_LENGTHS_OF_THE_GEOMETRY = {"regime", "method", "slice_distances_m", "beam_tilt_rad"}
 _FAR_LENGTHS = ("wavelength_m", "pixel_size_m")
@@ -18,9 +18,19 @@ _SUPPORTS = ("probe_support", "probe_fourier_support")
 _UNUSED_WITHOUT = {
     ("position_search_px", "position_affine"): ("position_start",),
     ("position_max_step_px",): ("position_start", "map_start"),
+    ("background_smooth_px",): ("background_start",),
 }
 # What is refined beside object and probe, each with a start, a stop, and most with more.
-_REFINED = ("position", "intensity", "map", "distance", "defocus", "slice_distance", "tilt")
+_REFINED = (
+    "position",
+    "intensity",
+    "background",
+    "map",
+    "distance",
+    "defocus",
+    "slice_distance",
+    "tilt",
+)
 _OF_EACH = ("stop", "every", "step", "schedule")
 _PRIORS = ("smoothness", "object_tv", "object_l1", "object_reweighted_l1", "object_l2")
 
@@ -65,6 +75,7 @@ def validate_params(
     _check_priors(params)
     _check_refinements(params)
     _check_stops(params)
+    _check_directions(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
     return params
@@ -275,6 +286,18 @@ def _check_stops(params: Parameters) -> None:
                     f"engines[{index}].{unknown}_stop is {stop}, but {unknown}_start is {start}, "
                     f"so that nothing is updated; set {unknown}_stop to more, or to None."
                 )
+
+
+def _check_directions(params: Parameters) -> None:
+    for index, engine in enumerate(params.engines):
+        if not isinstance(engine, ML) or engine.direction == "lbfgs":
+            continue
+        if engine.history != type(engine).model_fields["history"].default:
+            raise InvalidArgument(
+                f"engines[{index}].history is {engine.history}, but direction is "
+                f'{engine.direction!r}, which keeps no pairs; set direction to "lbfgs", or leave '
+                "history out."
+            )
 
 
 def check_flat_regions(params: Parameters, object_shape: tuple[int, int]) -> None:
