@@ -39,7 +39,7 @@ _THICK = {
     "regime": "far",
     "wavelength_m": 5e-7,
     "pixel_size_m": 1e-6,
-    "slice_distances_m": [4e-6],
+    "slice_distances_m": [2e-5],
 }
 _PROPAGATION = {
     "method": PROPAGATIONS["near"],

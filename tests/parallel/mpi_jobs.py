@@ -28,6 +28,7 @@ from small_scan import (
     PROPAGATIONS,
     SmallScan,
     everything,
+    noise_of,
     relative,
     small_scan,
 )
@@ -108,11 +109,12 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
     scan = replace(scan, data=scan.data + np.float32(20))
     yield "background", scan, chain, several | {"device": "emulated"}
     chain = [
-        engine("gradient", slices=3, object_start=2, slice_distance_start=0, tilt_start=0),
+        engine("gradient", object_start=2, slice_distance_start=0, tilt_start=0),
         engine("ePIE", slice_distance_start=0, slice_distance_every=2),
     ]
     given = {"device": "emulated", "parts": 2, "propagation": thick | {"beam_tilt_rad": (0.1, 0.0)}}
-    yield "gaps", replace(small_scan(), obj=None), chain, given
+    slices = 1 + 0.2 * noise_of(np.random.default_rng(0), 1, 3, *OBJECT)
+    yield "gaps", replace(small_scan(), obj=slices.astype(np.complex64)), chain, given
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
         given = engine(name, iterations=3)
