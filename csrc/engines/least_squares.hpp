@@ -199,7 +199,7 @@ class LeastSquares final : public Reconstruction<Backend> {
     lane.map({b.count, 1, 1, 1},
              kernels::LineMinimum{s.keep.data(), s.inside.data(), s.totals.data(), double(start)});
     lane.add_totals(b.count, 1, s.inside.data(), this->totals_.own(b.part, Base::kDeviation));
-    lane.run(model_.frames(b), this->scale_wave(s));
+    model_.change_waves(lane, s, b, this->scale_wave(s));
   }
 
   void find_directions(bool update_probe) {

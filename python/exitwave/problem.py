@@ -49,6 +49,7 @@ class Problem:
     planning: bool
     kernel: npt.NDArray[np.complex64] | None
     slicing: Slicing | None = None
+    refined_background: npt.NDArray[np.float32] | None = None
 
     def place(self, positions: Float64) -> None:
         """Puts the frames at ``positions`` for the engines to come, which may move them by at most
@@ -79,6 +80,14 @@ class Problem:
             self.counts.sensor.for_core(near_field=self.near_field),
             self.counts.sensor.saturation,
         )
+
+    def take_background(self, refined: npt.NDArray[np.float32] | None) -> None:
+        """Counts (Y, X) of each frame for the engines to come, once the frames are placed anew;
+        None: as they were."""
+        if refined is not None:
+            self.refined_background = refined
+            sensor = replace(self.counts.sensor, background=refined)
+            self.counts = replace(self.counts, sensor=sensor)
 
     @cached_property
     def noise_deviation(self) -> float | None:

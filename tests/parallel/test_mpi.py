@@ -74,6 +74,17 @@ def test_ranks_come_to_the_same_geometry(processes, folder):
     assert found["same_bits"]
 
 
+@pytest.mark.parametrize("processes", [2, 4])
+def test_ranks_come_to_the_same_background(processes, folder):
+    """Summed over the frames of all, behind a detector that spreads light."""
+    found = compared(processes, folder)["background"]
+
+    assert found["background"] < TOLERANCE
+    assert found["object"] < TOLERANCE
+    assert found["error"] < 1e-4
+    assert found["same_bits"]
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("processes", [2, 4])
 def test_blocks_change_no_bit_on_several_ranks(processes, name, folder):

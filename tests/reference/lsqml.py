@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.constraints import apply_supports, clip_amplitude, hold_power, largest
-from reference.detector import fourier_terms, intensity, loss_curvature, loss_factor
+from reference.detector import error_terms, intensity, loss_curvature, loss_factor
 from reference.model import (
     Complex,
     Real,
@@ -69,21 +69,22 @@ def best_factor(model: Real, counts: Real, mask, noise: str) -> float:
 def detector_residual(
     scan: Scan, j: int, wave: Complex, noise: str, factors=None, refine: bool = False
 ) -> tuple[Complex, tuple]:
-    """-alpha_j w xi Psi_j, (M, K, Y, X), and the terms of the Fourier error.
+    """-alpha_j K^T[w xi] Psi_j, (M, K, Y, X), and the terms of the Fourier error.
 
     Psi_j = factors_j wave; with ``refine`` factors_j, which is changed, is found first.
     """
     counts = np.where(scan.mask, scan.counts[j], 0.0)
     if factors is not None:
         if refine:
-            model = factors[j] ** 2 * intensity(wave)
+            model = factors[j] ** 2 * scan.spread(intensity(wave))
             factors[j] *= best_factor(model, counts, scan.mask, noise)
         wave = factors[j] * wave
-    model = intensity(wave)
+    model = scan.spread(intensity(wave))
     alpha = line_step(model, counts, scan.mask, noise)
     offset = offset_of(noise)
     xi = np.where(scan.mask, loss_factor(model + offset, counts + offset, noise), 0.0)
-    return -alpha * xi * wave, fourier_terms(wave, counts, scan.mask)
+    residual = -alpha * scan.spread_adjoint(xi) * wave
+    return residual, error_terms(model, counts, scan.mask)
 
 
 def exit_residual(
