@@ -42,7 +42,7 @@ class Tangents {
       if (unknown == Unknown::gaps) {
         // Nobody needs the wave any more.
         model.change_before_slice(lane, b, incoming, slice);
-        lane.map(model.waves(b), kernels::GapThroughSlice{tangent, incoming, o});
+        lane.map(model.waves(b), kernels::ChangedTangentThroughSlice{tangent, incoming, o});
         continue;
       }
       lane.map(model.waves(b), kernels::TangentThroughSlice{tangent, o});

@@ -99,7 +99,7 @@ struct TangentThroughSlice {
 };
 
 // The same where the way to the slice has changed as well: dpsi <- O (dpsi + dphi).
-struct GapThroughSlice {
+struct ChangedTangentThroughSlice {
   BatchView<Complex> tangent;       // (frames, modes, ny, nx), changed
   BatchView<const Complex> change;  // of the wave that meets the slice
   ObjectWindow object;

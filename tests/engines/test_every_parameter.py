@@ -48,9 +48,8 @@ _PROPAGATION = {
 
 
 # What is refined beside object and probe.
-REFINED = {"position", "intensity", "background", "map", "distance", "defocus", "tilt"} | {
-    "slice_distance"
-}
+REFINED = {"map", "distance", "defocus", "slice_distance", "tilt"}
+REFINED |= {"position", "intensity", "background"}
 
 
 def case(key: Key) -> str:

@@ -102,19 +102,19 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
     given = {"device": "emulated", "parts": 2, "propagation": wrong}
     yield "geometry", small_scan("near", 2), chain, given
     chain = [
-        engine("gradient", object_start=2, slice_distance_start=0, tilt_start=0),
-        engine("ePIE", slice_distance_start=0, slice_distance_every=2),
-    ]
-    given = {"device": "emulated", "parts": 2, "propagation": thick | {"beam_tilt_rad": (0.1, 0.0)}}
-    slices = 1 + 0.2 * noise_of(np.random.default_rng(0), 1, 3, *OBJECT)
-    yield "gaps", replace(small_scan(), obj=slices.astype(np.complex64)), chain, given
-    chain = [
         engine("gradient", background_start=0, point_spread_px=0.7),
         engine("ML", background_start=1, background_smooth_px=1.0),
     ]
     scan = small_scan("far", 2)
     scan = replace(scan, data=scan.data + np.float32(20))
     yield "background", scan, chain, several | {"device": "emulated"}
+    chain = [
+        engine("gradient", object_start=2, slice_distance_start=0, tilt_start=0),
+        engine("ePIE", slice_distance_start=0, slice_distance_every=2),
+    ]
+    given = {"device": "emulated", "parts": 2, "propagation": thick | {"beam_tilt_rad": (0.1, 0.0)}}
+    slices = 1 + 0.2 * noise_of(np.random.default_rng(0), 1, 3, *OBJECT)
+    yield "gaps", replace(small_scan(), obj=slices.astype(np.complex64)), chain, given
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
         given = engine(name, iterations=3)

@@ -74,6 +74,8 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
     sliced = f"slices slice_smoothness {four_of('slice_distance')}"
     pie = f"{sliced} group_size object_step probe_step"
     alphas = "object_alpha probe_alpha"
+    likelihood = "noise point_spread_px"
+    background = "background_start background_stop background_smooth_px"
     own = {
         "AP": [projection],
         "DM": [projection, "beta exit_wave_storage"],
@@ -81,19 +83,14 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": [
-            sliced,
-            "noise point_spread_px background_start background_stop background_smooth_px",
-            "direction history",
-        ],
+        "ML": [sliced, likelihood, background, "direction history"],
         "LSQML": [
             sliced,
-            "group_size object_step probe_step noise point_spread_px",
-            "momentum intensity_start intensity_stop",
+            likelihood,
+            "group_size object_step probe_step momentum intensity_start intensity_stop",
         ],
         "gradient": [
-            f"{sliced} {four_of('tilt')} group_size noise point_spread_px",
-            "background_start background_stop background_smooth_px",
+            f"{sliced} {likelihood} {background} {four_of('tilt')} group_size",
             "object_optimiser probe_optimiser object_rate probe_rate",
             "object_schedule probe_schedule position_schedule object_start object_stop probe_stop",
             "step_memory square_memory",
@@ -136,20 +133,14 @@ def test_params_are_not_changed():
 @pytest.mark.parametrize("key", engine_keys(), ids=key_id)
 def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(key):
     known: dict[str, object] = {"object_tv": 0.1} if key.name == "object_prior_of" else {}
+    known |= {"direction": "lbfgs"} if key.name == "history" else {}
     for unknown in (
-        "position",
-        "intensity",
-        "background",
-        "map",
-        "distance",
-        "defocus",
-        "slice_distance",
-        "tilt",
+        *("position", "intensity", "background"),
+        *("map", "distance", "defocus", "slice_distance", "tilt"),
     ):
         known |= {f"{unknown}_start": 0} if key.name.startswith(f"{unknown}_") else {}
     known |= {"probe_start": None} if key.name.startswith("defocus_") else {}
     known |= {"object_start": 3} if key.name.startswith("tilt_") else {}
-    known |= {"direction": "lbfgs"} if key.name == "history" else {}
     params = engine(key.owner, **(known | {key.name: key.alternative}))
     # Slices are refused in a thin object, and lengths along the beam where there are none.
     thick = (

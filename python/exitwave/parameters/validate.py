@@ -22,14 +22,8 @@ _UNUSED_WITHOUT = {
 }
 # What is refined beside object and probe, each with a start, a stop, and most with more.
 _REFINED = (
-    "position",
-    "intensity",
-    "background",
-    "map",
-    "distance",
-    "defocus",
-    "slice_distance",
-    "tilt",
+    *("position", "intensity", "background"),
+    *("map", "distance", "defocus", "slice_distance", "tilt"),
 )
 _OF_EACH = ("stop", "every", "step", "schedule")
 _PRIORS = ("smoothness", "object_tv", "object_l1", "object_reweighted_l1", "object_l2")
