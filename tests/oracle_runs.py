@@ -71,7 +71,10 @@ def expected_run(
     if name == "gradient":
         settings = Gradient(name=name, iterations=iterations, probe_start=start, **given)
         optimisers = optimisers_of(settings)
-    waves, memory, errors = None, None, []
+    waves, errors = None, []
+    memory: Any = None
+    if given.pop("direction", "conjugate") == "lbfgs":
+        memory = ref.Lbfgs(given.pop("history"))
     for iteration in range(iterations):
         moves = start is not None and iteration >= start and (iteration - start) % every == 0
         moves = moves and iteration < given.get("probe_stop", iterations)

@@ -155,6 +155,15 @@ class BoundEngine {
       wrong_shape("kernel", "(ny, nx), in the near field");
     engine_->set_kernel(reinterpret_cast<const Complex*>(kernel.data()));
   }
+  void set_slice_kernels(const ComplexArray& kernels) {
+    engine_->set_slice_kernels(of_gaps("kernels", kernels));
+  }
+  NormalEquation look_between_slices(const ComplexArray& factors) {
+    if (!options_.refines_gaps) throw InvalidArgument("refines_gaps: not set in the options");
+    const Complex* values = of_gaps("factors", factors);
+    const py::gil_scoped_release release;
+    return engine_->look_between_slices(values);
+  }
   py::tuple gradients() const {
     ComplexArray object({options_.object_images(), object_ny_, object_nx_});
     ComplexArray probe({options_.probe_modes, ny_, nx_});
@@ -200,6 +209,13 @@ class BoundEngine {
   DeviceArray::Shape probe_shape() const { return {options_.probe_modes, ny_, nx_}; }
   Placed<Complex> in_place(bool of_object) {
     return of_object ? engine_->object_in_place() : engine_->probe_in_place();
+  }
+
+  const Complex* of_gaps(const char* name, const ComplexArray& images) const {
+    if (options_.slices == 1 ||
+        images.size() != (options_.slices - py::ssize_t(1)) * py::ssize_t(ny_) * nx_)
+      wrong_shape(name, "(slices - 1, ny, nx), of an object with slices");
+    return reinterpret_cast<const Complex*>(images.data());
   }
 
   // Where frames are to be, checked.
@@ -308,6 +324,9 @@ void bind_engine(py::module_& m) {
             return e.engine().look_along(unknown, {yy, yx, xy, xx});
           },
           Release(), "Normal equation of something that all frames have in common.")
+      .def("set_slice_kernels", &BoundEngine::set_slice_kernels, "kernels"_a.noconvert())
+      .def("look_between_slices", &BoundEngine::look_between_slices, "factors"_a.noconvert(),
+           "The same of the gaps between slices, (slices - 1, Y, X) factors on spectra.")
       .def("set_fields", &BoundEngine::set_fields, "object"_a.noconvert(), "probe"_a.noconvert())
       .def_property_readonly("gradients", &BoundEngine::gradients,
                              "Of the engine 'losses': of the loss with respect to the conjugates.")

@@ -56,7 +56,8 @@ void bind_options(py::module_& m) {
   py::enum_<Unknown>(m, "Unknown")
       .value("distance", Unknown::distance)
       .value("defocus", Unknown::defocus)
-      .value("map", Unknown::map);
+      .value("map", Unknown::map)
+      .value("gaps", Unknown::gaps);
   py::enum_<Positivity>(m, "Positivity")
       .value("none", Positivity::none)
       .value("real", Positivity::real)
@@ -109,11 +110,13 @@ void bind_options(py::module_& m) {
       .def_readwrite("group_size", &EngineOptions::group_size)
       .def_readwrite("intensity_refinement", &EngineOptions::intensity_refinement)
       .def_readwrite("noise", &EngineOptions::noise)
+      .def_readwrite("history", &EngineOptions::history)
       .def_readwrite("object_optimiser", &EngineOptions::object_optimiser)
       .def_readwrite("probe_optimiser", &EngineOptions::probe_optimiser)
       .def_readwrite("step_memory", &EngineOptions::step_memory)
       .def_readwrite("square_memory", &EngineOptions::square_memory)
       .def_readwrite("needs_tangents", &EngineOptions::needs_tangents)
+      .def_readwrite("refines_gaps", &EngineOptions::refines_gaps)
       .def_readwrite("smoothness", &EngineOptions::smoothness)
       .def_readwrite("slice_smoothness", &EngineOptions::slice_smoothness)
       .def_readwrite("object_tv", &EngineOptions::object_tv)

@@ -18,7 +18,7 @@ namespace exitwave {
 enum class Noise { poisson, amplitude, gaussian, anscombe };
 enum class OptimiserKind { adam, momentum, sgd };
 // What can be refined that all frames have in common.
-enum class Unknown { distance, defocus, map };
+enum class Unknown { distance, defocus, map, gaps };
 // What is never negative: the object's real part, its phase, or minus its phase.
 enum class Positivity { none, real, phase, negative_phase };
 
@@ -57,11 +57,13 @@ struct EngineOptions {
   std::vector<SmallImage> point_spread;
   bool background_refinement = false;
   std::vector<SmallImage> background_smoothing;  // of its steps, as point_spread
+  int history = 0;                               // pairs that L-BFGS keeps; 0: conjugate directions
   OptimiserKind object_optimiser = OptimiserKind::adam;
   OptimiserKind probe_optimiser = OptimiserKind::adam;
   double step_memory = 0;
   double square_memory = 0;
   bool needs_tangents = false;
+  bool refines_gaps = false;  // between slices
   double smoothness = 0;
   double slice_smoothness = 0;
   double object_tv = 0;
@@ -148,6 +150,12 @@ class Engine {
 
   // What all frames say about something that they have in common, see kernels/tangents.hpp.
   virtual NormalEquation look_along(Unknown unknown, const kernels::Along& along) = 0;
+  // The same of the gaps between slices: factors on the spectra of the waves that meet the slices
+  // from the second on, (slices - 1, ny, nx), zero frequency first, are what a small change of the
+  // gaps does to them.
+  virtual NormalEquation look_between_slices(const Complex* factors) = 0;
+  // Other transfer functions between slices, as in the options.
+  virtual void set_slice_kernels(const Complex* kernels) = 0;
   // Another propagator of the near field, (ny, nx), zero frequency first. Kept waves stay.
   virtual void set_kernel(const Complex* kernel) = 0;
   // Whether the next iterations find out what each frame says about its position, and what they

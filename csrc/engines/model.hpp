@@ -81,6 +81,7 @@ class Model {
 
   int batch() const { return batch_; }
   int slices() const { return slices_.count(); }
+  Slices<Backend>& gaps() { return slices_; }
   Intensities<Backend>& intensities() { return intensities_; }
   int wave_modes() const { return state_.probe_modes() * state_.object_modes(); }
   // |stored wave|^2 to counts, and what a residual is multiplied by before it goes back.
@@ -166,6 +167,11 @@ class Model {
   // Waves behind a slice to the next one, in place.
   void to_next_slice(Lane& lane, const Batch& b, BatchView<Complex> wave, int slice) {
     slices_.template propagate<true>(lane, b.frame, b.part, waves(b), wave, slice);
+  }
+
+  // The change of waves that meet a slice, in their place, see Slices::set_changes.
+  void change_before_slice(Lane& lane, const Batch& b, BatchView<Complex> wave, int slice) {
+    slices_.change(lane, b.part, waves(b), wave, slice - 1);
   }
 
   // wave <- model at the detector; returns the probe of the batch, which the adjoint needs again.

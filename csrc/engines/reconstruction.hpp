@@ -46,14 +46,13 @@ class Reconstruction : public Engine {
                      options.object_images(), options.slices),
         probe_sums_(backend_, state_.windows(), probe_owners(scan),
                     options.probe_modes + extra_probe_sums),
-        totals_(backend_, problem_.parts(), options.slices),
+        totals_(backend_, problem_.parts(), options.slices + found::of_pairs(options.history)),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_),
         tangents_(backend_, problem_, model_, options.needs_tangents),
         pass_(backend_, problem_, object_sums_) {}
 
   void start() override { constraints_.start(); }
-
   void finish() override {}
 
   double deviation() override {
@@ -71,15 +70,19 @@ class Reconstruction : public Engine {
     forget(kLoss, 2);
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
-        tangents_.find(lane, lane_number, model_, s, b, state_.object(part), unknown, along);
+        tangents_.find(lane, lane_number, model_, s, b, unknown, along);
         add_totals<2>(lane, s, b, kLoss);
       });
     });
     const std::vector<double> rows = totals_.read();
     return {found(rows, kLoss), found(rows, kLoss + 1)};
   }
+  NormalEquation look_between_slices(const Complex* factors) override {
+    model_.gaps().set_changes(factors);
+    return look_along(Unknown::gaps, {});
+  }
+  void set_slice_kernels(const Complex* kernels) override { model_.gaps().set_kernels(kernels); }
   void set_kernel(const Complex* kernel) override { problem_.set_kernel(kernel); }
-
   void move_probe(int dy, int dx) override {
     Moving(backend_, state_.object(), state_.object_images(), false).move(dy, dx);
     Moving(backend_, state_.probe(), state_.probe_modes(), true).move(dy, dx);

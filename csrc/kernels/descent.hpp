@@ -67,10 +67,13 @@ struct Conjugacy {
   }
 };
 
-// Step to the minimum of the expansion c1 t + c2 t^2 of loss and regulariser; where c2 is not
-// positive, only the part of it that cannot be negative is taken. The regulariser is weight
-// power(P) S(O).
+// Step to the minimum of the expansion c1 t + c2 t^2 of loss and regulariser; where c2 is next to
+// nothing, or negative, only the part of it that cannot be negative is taken: the minimum of what is
+// almost a straight line lies where the expansion says nothing of the loss. The regulariser is
+// weight power(P) S(O).
 struct StepLength {
+  static constexpr double kLeastBend = 0.02;
+
   Across loss;         // c1, c2, the part of c2 (LineSearch)
   double smoothness;   // its weight, 0: none
   Across roughness;    // S0, S1, S2 (SmoothnessAlong)
@@ -99,7 +102,7 @@ struct StepLength {
       c2 += prior_scale * prior.sum(1);
       upward += prior_scale * prior.sum(1);
     }
-    const double curvature = c2 > 0 ? c2 : upward;
+    const double curvature = c2 > kLeastBend * upward ? c2 : upward;
     return curvature > 0 ? -c1 / (2 * curvature) : 0;
   }
 };

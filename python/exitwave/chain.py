@@ -169,8 +169,9 @@ class Chain:
         unwrapped alike everywhere."""
         if slices == self.slices:
             return
-        assert self.slicing is not None
-        old_m, new_m = self.slicing.distances(self.slices), self.slicing.distances(slices)
+        slicing = self.problem.slicing
+        assert slicing is not None
+        old_m, new_m = (slicing.distances(count) for count in (self.slices, slices))
         parts = self._object_parts("all")
         whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None

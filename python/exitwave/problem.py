@@ -125,7 +125,9 @@ class Problem:
             self.limits,
             what,
         )
-        return replace(plan, parts=self.lanes.parts, batch=planning.batch)
+        # No lane takes more frames at a time than its parts have.
+        batch = min(planning.batch, self.store.part_frames)
+        return replace(plan, parts=self.lanes.parts, batch=batch)
 
     def engine(
         self, options: Any, obj: Complex64, probe: Complex64, what: str | None = None

@@ -85,6 +85,17 @@ def test_ranks_come_to_the_same_background(processes, folder):
     assert found["same_bits"]
 
 
+@pytest.mark.parametrize("processes", [2, 4])
+def test_ranks_come_to_the_same_gaps(processes, folder):
+    """Distances between slices and tilt, on which all that follows depends."""
+    found = compared(processes, folder)["gaps"]
+
+    assert found["object"] < TOLERANCE
+    assert found["probe"] < TOLERANCE
+    assert found["same_bits"]
+    assert found["fell"] < 0.7
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("processes", [2, 4])
 def test_blocks_change_no_bit_on_several_ranks(processes, name, folder):

@@ -71,10 +71,12 @@ from reference.projections import (
     projection_iteration,
     start_exit_waves,
 )
+from reference.quasi_newton import Lbfgs
 
 __all__ = [
     "FarField",
     "Known",
+    "Lbfgs",
     "Memory",
     "Momentum",
     "NearField",

@@ -83,7 +83,8 @@ def detector_residual(
     alpha = line_step(model, counts, scan.mask, noise)
     offset = offset_of(noise)
     xi = np.where(scan.mask, loss_factor(model + offset, counts + offset, noise), 0.0)
-    return -alpha * scan.spread_adjoint(xi) * wave, error_terms(model, counts, scan.mask)
+    residual = -alpha * scan.spread_adjoint(xi) * wave
+    return residual, error_terms(model, counts, scan.mask)
 
 
 def exit_residual(

@@ -19,14 +19,7 @@ from reference.model import (
     window,
 )
 from reference.prior import Prior
-from reference.projections import guarded_ratio
-
-Pair = tuple[Complex, Complex]  # object, probe
-
-
-def inner(left: Pair, right: Pair) -> float:
-    """Re <left, right> over object and probe together."""
-    return float(sum(np.vdot(x, y).real for x, y in zip(left, right, strict=True)))
+from reference.quasi_newton import Lbfgs, Pair, divided, inner
 
 
 def total_loss(scan: Scan, obj: Complex, probe: Complex, noise: str) -> float:
@@ -63,11 +56,16 @@ def gradients(scan: Scan, obj: Complex, probe: Complex, noise: str) -> tuple[Pai
     return gradient, sums, float(numerator / denominator)
 
 
-def precondition(gradient: Pair, sums: Sums, damping: tuple[float, float]) -> Pair:
-    """g_O / (dO + d max dO), g_P / (dP + d max dP)."""
+def weights(sums: Sums, damping: tuple[float, float]) -> tuple[Real, Real]:
+    """dO + d max dO, dP + d max dP."""
     d_obj = sums.object_denominator + damping[0] * largest(sums.object_denominator)
     d_probe = sums.probe_denominator + damping[1] * largest(sums.probe_denominator)
-    return guarded_ratio(gradient[0], d_obj), guarded_ratio(gradient[1], d_probe)
+    return d_obj, d_probe
+
+
+def precondition(gradient: Pair, sums: Sums, damping: tuple[float, float]) -> Pair:
+    """g_O / (dO + d max dO), g_P / (dP + d max dP)."""
+    return divided(gradient, weights(sums, damping))
 
 
 def step_terms(
@@ -97,11 +95,11 @@ def step_terms(
 
 
 def step_length(c1: float, c2: float, c2_safe: float) -> float:
-    """t = -c1 / (2 c2); where the curvature c2 is not positive, c2_safe takes its place.
+    """t = -c1 / (2 c2); where the curvature c2 is next to nothing, c2_safe takes its place.
 
     0 if that is 0 as well: the direction changes nothing that is measured.
     """
-    curvature = c2 if c2 > 0 else c2_safe
+    curvature = c2 if c2 > 0.02 * c2_safe else c2_safe
     return -c1 / (2 * curvature) if curvature > 0 else 0.0
 
 
@@ -200,7 +198,7 @@ def ml_iteration(
     scan: Scan,
     obj: Complex,
     probe: Complex,
-    memory: Memory | None = None,
+    memory: Memory | Lbfgs | None = None,
     *,
     noise: str = "poisson",
     object_inertia: float = 0.1,
@@ -211,34 +209,43 @@ def ml_iteration(
     fourier=None,
     prior: Prior | None = None,
     illumination: float = 0.0,
-) -> tuple[Complex, Complex, Memory, float, float]:
+) -> tuple[Complex, Complex, Memory | Lbfgs, float, float]:
     """One step; returns object, probe, memory, step length and the Fourier error before it.
 
     A support restricts the probe's part of the preconditioned gradient, so the step is along what
     may change. Loss, direction and step are the same for (O / s, P s), so a held probe power is
     restored once, when the engine ends. What is known of the object beforehand (`prior`) counts in
-    units of the mean illumination, with the probe's power at the start.
+    units of the mean illumination, with the probe's power at the start. `memory` chooses the
+    direction: conjugate, or L-BFGS, whose memory is changed.
     """
     g, sums, error = gradients(scan, obj, probe, noise)
     touched = under_windows(scan, obj)
-    weight = smoothness_weight(smoothness, len(scan.counts), touched)
+    strength = smoothness_weight(smoothness, len(scan.counts), touched)
     if smoothness:
-        extra = smoothness_gradients(obj, probe, weight, touched)
+        extra = smoothness_gradients(obj, probe, strength, touched)
         g = (g[0] + extra[0], g[1] + extra[1])
     if prior is not None:
         g = (g[0] + illumination * prior.gradient(obj), g[1])
     if not update_probe:
         g = (g[0], np.zeros_like(probe))
-    z = precondition(g, sums, (object_inertia, probe_inertia))
-    z = (z[0], apply_supports(z[1], support, fourier))
-    h = search_direction(g, z, memory, update_probe)
+    weight = weights(sums, (object_inertia, probe_inertia))
+
+    def restrict(field: Pair) -> Pair:
+        return field[0], apply_supports(field[1], support, fourier)
+
+    z = restrict(divided(g, weight))
+    if isinstance(memory, Lbfgs):
+        h = memory.direction((obj, probe), g, weight, restrict, update_probe)
+    else:
+        h = search_direction(g, z, memory, update_probe)
     c1, c2, safe = step_terms(scan, obj, probe, h, noise)
     if smoothness:
-        r1, r2 = smoothness_terms(obj, probe, h, weight, touched)
+        r1, r2 = smoothness_terms(obj, probe, h, strength, touched)
         c1, c2, safe = c1 + r1, c2 + r2, safe + max(r2, 0.0)
     if prior is not None:
         r1, r2 = prior.terms(obj, h[0])
         c1, c2, safe = (c + illumination * r for c, r in ((c1, r1), (c2, r2), (safe, r2)))
     t = step_length(c1, c2, safe)
-    memory = Memory(g, h, inner(z, g), update_probe)
+    if not isinstance(memory, Lbfgs):
+        memory = Memory(g, h, inner(z, g), update_probe)
     return obj + t * h[0], probe + t * h[1], memory, t, error

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pydantic import PlainValidator, StrictFloat, StrictInt
 
 from exitwave.parameters.base import parameter
+from exitwave.parameters.geometry_fields import start, stop
 
 
 def _background(value: Any) -> Any:
@@ -56,15 +57,8 @@ Background = Annotated[
         5.0,
     ),
 ]
-BackgroundStart = Annotated[
-    StrictInt | None,
-    parameter(
-        "a whole number of at least 0, or None",
-        "First iteration (from 0) that refines the background of all frames; None: never.",
-        2,
-        ge=0,
-    ),
-]
+BackgroundStart = Annotated[StrictInt | None, start("the background of all frames")]
+BackgroundStop = Annotated[StrictInt | None, stop("the background")]
 BackgroundSmoothPx = Annotated[
     StrictFloat,
     parameter(

@@ -118,7 +118,7 @@ TEST("deterministic runs have the same bits, in every batch") {
 }
 
 TEST("slices and tilted beams work on GPUs") {
-  for (const std::string name : {"ePIE", "mPIE", "ML"})
+  for (const std::string name : {"ePIE", "mPIE", "ML", "LSQML"})
     for (const bool near_field : {false, true}) {
       Sample sample({true, near_field, 2, 2});
       const EngineOptions options = test::with_slices(options_of(name, sample.kind), sample);
