@@ -196,9 +196,8 @@ class Chain:
             self.problem.place(self.positions)
         if params.position_start is None and params.map_start is None:
             return None
-        bounds = Bounds.around(
-            given, params.position_limit_px, division.object_shape, division.frame_shape
-        )
+        shapes = division.object_shape, division.frame_shape
+        bounds = Bounds.around(given, params.position_limit_px, *shapes)
         radius_px = None if standing is None else standing.search_radius_px
         self._refiner = PositionRefiner(
             params, given, self.positions, bounds, radius_px, self.refinements
