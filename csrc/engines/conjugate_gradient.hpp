@@ -51,9 +51,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     direction_->leave(update_probe);
     take_step(update_probe);
     if (options_.hold_power && prior().in_loss()) this->constraints_.hold_power();
-    if (update_probe) this->constraints_.smooth_probe();
-    this->constraints_.smooth_slices();
-    this->constraints_.limit_object();
+    this->constraints_.apply(update_probe, false);
     return this->report();
   }
 

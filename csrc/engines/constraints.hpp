@@ -91,6 +91,24 @@ class Constraints {
     });
   }
 
+  // From the next iteration on: whether iterations end with what follows, and whether the ratio of
+  // one material is found anew then.
+  void set_due(bool due, bool refine_kappa) {
+    due_ = due;
+    refine_kappa_ = refine_kappa;
+  }
+
+  // End of an iteration, but for the power. `step`: the weights of what is known of the object are
+  // no part of a loss.
+  void apply(bool update_probe, bool step) {
+    if (!due_) return;
+    if (update_probe) smooth_probe();
+    if (step) prior_.step();
+    prior_.blur();
+    smooth_slices();
+    limit_object();
+  }
+
   // The object drawn together along its slices.
   void smooth_slices() {
     if (options_.slice_smoothness > 0)
@@ -99,6 +117,7 @@ class Constraints {
 
   // Limits of single pixels of the object, then its flat region.
   void limit_object() {
+    if (options_.one_material && refine_kappa_) measure_material();
     if (options_.clip || options_.positivity != Positivity::none || options_.one_material)
       backend_.for_each_part([&](Lane& lane, int, int part) { limit_pixels(lane, part); });
     if (flat_owned_.empty()) return;
@@ -131,12 +150,26 @@ class Constraints {
     const Region& region = object_sums_.updated(part);
     const CanvasView<Complex> object = state_.object(part);
     const auto map = [&](const auto& body) { lane.map(region, state_.object_images(), body); };
-    if (options_.one_material) map(kernels::OneMaterial{object, Real(options_.kappa)});
+    if (options_.one_material) map(kernels::OneMaterial{object, kappa(part)});
     if (options_.positivity == Positivity::real) map(kernels::PositiveReal{object});
     if (options_.positivity == Positivity::phase) map(kernels::PhaseSign{object, 1});
     if (options_.positivity == Positivity::negative_phase) map(kernels::PhaseSign{object, -1});
     if (options_.clip)
       map(kernels::ClipAmplitude{object, Real(options_.clip_low), Real(options_.clip_high)});
+  }
+
+  void measure_material() {
+    backend_.for_each_part([&](Lane& lane, int, int part) {
+      totals_.clear(lane, part, found::kMaterial, 2);
+      lane.sum(object_sums_.owned(part), state_.object_images(),
+               kernels::MaterialSums{state_.object(part)}, totals_.own(part, found::kMaterial));
+      totals_.share(lane, part);
+    });
+    totals_.exchange();
+  }
+  kernels::MaterialRatio kappa(int part) {
+    if (!refine_kappa_) return {{}, options_.kappa};
+    return {totals_.across(part, found::kMaterial), options_.kappa};
   }
 
   // Pixels that may be flat: those given, else all.
@@ -182,6 +215,8 @@ class Constraints {
   std::vector<Region> flat_owned_;
   std::vector<Region> flat_updated_;
   double power_ = 0;  // of the probe at the start
+  bool due_ = true;
+  bool refine_kappa_ = false;
 };
 
 }  // namespace exitwave

@@ -54,6 +54,9 @@ class Reconstruction : public Engine {
 
   void start() override { constraints_.start(); }
 
+  void set_constraints(bool due, bool refine_kappa) override {
+    constraints_.set_due(due, refine_kappa);
+  }
   void finish() override {}
 
   double deviation() override {
@@ -290,10 +293,7 @@ class Reconstruction : public Engine {
   // End of an iteration.
   void constrain(bool update_probe) {
     if (update_probe && options_.hold_power) constraints_.hold_power();
-    if (update_probe) constraints_.smooth_probe();
-    constraints_.prior().step();
-    constraints_.smooth_slices();
-    constraints_.limit_object();
+    constraints_.apply(update_probe, true);
   }
 
   // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
@@ -332,6 +332,8 @@ class Reconstruction : public Engine {
     // All copies of the probe are cut alike.
     const double of = rows[kCutOf];
     report.cut_power = of > 0 ? (rows[kUncut] - rows[kCut]) / of : 0;
+    const double squares = found(rows, kMaterial + 1);
+    report.kappa = squares > 0 ? found(rows, kMaterial) / squares : options_.kappa;
     return report;
   }
 

@@ -163,6 +163,9 @@ class EngineRun:
         if self.refines_intensities:
             self._core.refine_intensities(iteration >= self.params.intensity_start)  # type: ignore[attr-defined]
         self._core.set_schedule(*schedule_factors(self.params, iteration))
+        refines_kappa = _begun(self.params.kappa_start, iteration)
+        due = (iteration + 1) % self.params.constraint_every == 0
+        self._core.set_constraints(due, refines_kappa)
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
         if updates_probe:
@@ -171,6 +174,8 @@ class EngineRun:
         self._check_error(iteration)
         if refines:
             self._refine_positions()
+        if refines_kappa and due and self._geometry is not None:
+            self._geometry.note_kappa(self.params, report.kappa)
         if self._geometry is not None:
             self._geometry.refine(self.params, iteration, self._core, self._refiner)
         centring = self.params.probe_centring
@@ -225,6 +230,10 @@ class EngineRun:
 
     def _where(self) -> str:
         return f"engines[{self.number}] {self.name}"
+
+
+def _begun(start: int | None, iteration: int) -> bool:
+    return start is not None and iteration >= start
 
 
 _ADVICE = {
@@ -313,6 +322,7 @@ def core_options(
     options.storage.half = values.get("exit_wave_storage") == "half"
     if options.storage.half:
         options.storage.half_scale = problem.half_scale
+    options.object_blur = params.object_blur_px**2
     options.prior_of_phase = params.object_prior_of == "phase"
     if params.object_positivity is not None:
         options.positivity = getattr(_core.Positivity, params.object_positivity)

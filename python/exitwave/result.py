@@ -53,8 +53,9 @@ class Result:
         Intensity of each frame relative to the model ``P O``, where the last engine refined it; the
         mean of their square roots is 1.
     refined : dict of Refined
-        What was refined besides: "distance_m", "defocus_m", and "scan_map", the (2, 2) map of the
-        given positions on the refined ones. Each has ``value``, ``uncertainty`` and ``history``.
+        What was refined besides: "distance_m", "defocus_m", "kappa", and "scan_map", the (2, 2) map
+        of the given positions on the refined ones. Each has ``value``, ``uncertainty`` and
+        ``history``.
     parts : ObjectParts or None
         None, or, under MPI, which part of the object this process has (``parts.box``); its object
         is that part unless ``parts.whole_here``.

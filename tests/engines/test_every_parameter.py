@@ -87,6 +87,12 @@ def acting_engine(key: Key) -> dict[str, Any]:
         acts = {"probe_start": None}
     if key.name == "object_prior_of":
         acts = {"object_tv": 0.1}
+    if key.name == "kappa_start":
+        acts = {"object_kappa": 0.3}
+    if key.name == "constraint_every":
+        acts = {"object_clip": (0.2, 0.7), "iterations": 5}
+    if key.name == "position_limit_px":
+        acts = {"position_start": 1}
     if key.name == "history":
         acts = {"direction": "lbfgs"}
     return base_engine(key.owner) | acts

@@ -64,7 +64,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "object_prior_of probe_smoothness probe_centring "
         "position_start position_every position_step position_max_step_px position_limit_px "
         "position_affine position_search_px map_start distance_start defocus_start geometry_every "
-        "geometry_step"
+        "geometry_step kappa_start object_blur_px constraint_every"
     )
     projection = "power_bound"
     pie = "slices slice_smoothness group_size object_step probe_step"
@@ -125,6 +125,8 @@ def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(k
     known |= {"position_start": 1} if key.name.startswith("position_") else {}
     known |= {"map_start": 1} if key.name.startswith("geometry_") else {}
     known |= {"probe_start": None} if key.name == "defocus_start" else {}
+    known |= {"object_kappa": 0.3} if key.name == "kappa_start" else {}
+    known |= {"object_clip": (0, 1)} if key.name == "constraint_every" else {}
     known |= {"direction": "lbfgs"} if key.name == "history" else {}
     params = engine(key.owner, **(known | {key.name: key.alternative}))
     # Slices are refused in a thin object, and lengths along the beam where there are none.
@@ -298,6 +300,24 @@ REFUSED = [
     (
         engine("gradient", probe_start=None, probe_stop=4),
         "engines[0].probe_stop is 4, but probe_start is None, so that the probe is never",
+    ),
+    (
+        engine("LSQML", iterations=5, intensity_start=5),
+        "engines[0].intensity_start is 5, but the engine has 5 iterations, counted from 0; set it",
+    ),
+    (
+        engine("AP", position_limit_px=3.0),
+        "engines[0].position_limit_px is 3.0, but position_start and map_start are None; set",
+    ),
+    (
+        engine("AP", kappa_start=3),
+        "engines[0].kappa_start is 3, but object_kappa is None; set object_kappa, or leave",
+    ),
+    (
+        engine("ML", constraint_every=3, object_tv=0.1),
+        "engines[0].constraint_every is 3, but none of object_clip, object_positivity, "
+        "object_kappa, object_flat, object_blur_px, probe_smoothness, slice_smoothness is set; "
+        "set one of them, or leave it out.",
     ),
     (
         engine("ML", history=3),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import PlainValidator, StrictFloat
+from pydantic import PlainValidator, StrictFloat, StrictInt
 
 from exitwave.parameters.base import parameter
 
@@ -58,6 +58,39 @@ ObjectKappa = Annotated[
         0.2,
         ge=-10,
         le=10,
+    ),
+]
+
+
+KappaStart = Annotated[
+    StrictInt | None,
+    parameter(
+        "a whole number of at least 0, or None",
+        "First iteration (from 0) that refines object_kappa, which is the start then; None: never.",
+        2,
+        ge=0,
+    ),
+]
+ObjectBlurPx = Annotated[
+    StrictFloat,
+    parameter(
+        "a number from 0 to 4, in pixels",
+        "Width (standard deviation) of a Gaussian that smooths the object at the end of each "
+        "iteration; 0: off.",
+        0.5,
+        ge=0,
+        le=4,
+    ),
+]
+ConstraintEvery = Annotated[
+    StrictInt,
+    parameter(
+        "a whole number of at least 1",
+        "object_clip, object_positivity, object_kappa, object_flat, object_blur_px and the "
+        "smoothness of probe and slices act at the end of every so many iterations; with engines "
+        "other than ML the weights of what is known of the object too.",
+        2,
+        ge=1,
     ),
 ]
 
