@@ -48,10 +48,6 @@ def everything(name: str, **options: Any) -> dict[str, Any]:
         "object_l1": 0.003,
         "smoothness": 0.01,
         "probe_smoothness": 1e-3,
-        "object_kappa": 0.2,
-        "kappa_start": 1,
-        "object_blur_px": 0.1,
-        "constraint_every": 2,
     }
     if name in IN_GROUPS:
         given["group_size"] = 4

@@ -101,6 +101,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("flat_amplitude", &EngineOptions::flat_amplitude)
       .def_readwrite("one_material", &EngineOptions::one_material)
       .def_readwrite("kappa", &EngineOptions::kappa)
+      .def_readwrite("kappa_region", &EngineOptions::kappa_region)
       .def_readwrite("object_blur", &EngineOptions::object_blur)
       .def_readwrite("probe_smoothness", &EngineOptions::probe_smoothness)
       .def_readwrite("object_flat", &EngineOptions::object_flat)

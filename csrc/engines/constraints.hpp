@@ -34,6 +34,10 @@ class Constraints {
         options_(options),
         prior_(backend, problem, state, object_sums, options) {
     if (!options.object_flat.empty() || options.flat_amplitude >= 0) find_flat(problem.scan());
+    if (options.kappa_region.empty()) return;
+    const Region material = marked(problem.scan(), options.kappa_region);
+    for (int part = 0; part < problem.parts(); ++part)
+      material_owned_.push_back(object_sums.owned(part).intersected(material));
   }
 
   Prior<Backend>& prior() { return prior_; }
@@ -161,7 +165,7 @@ class Constraints {
   void measure_material() {
     backend_.for_each_part([&](Lane& lane, int, int part) {
       totals_.clear(lane, part, found::kMaterial, 2);
-      lane.sum(object_sums_.owned(part), state_.object_images(),
+      lane.sum(material_owned_[std::size_t(part)], state_.object_images(),
                kernels::MaterialSums{state_.object(part)}, totals_.own(part, found::kMaterial));
       totals_.share(lane, part);
     });
@@ -172,15 +176,18 @@ class Constraints {
     return {totals_.across(part, found::kMaterial), options_.kappa};
   }
 
-  // Pixels that may be flat: those given, else all.
-  void find_flat(const Scan& scan) {
+  // Pixels that an image of the whole object marks; without one all.
+  static Region marked(const Scan& scan, const std::vector<unsigned char>& image) {
     std::vector<Span> spans;
     for (int y = 0; y < scan.object_ny; ++y)
       for (int x = 0; x < scan.object_nx; ++x)
-        if (options_.object_flat.empty() ||
-            options_.object_flat[std::size_t(y) * std::size_t(scan.object_nx) + std::size_t(x)])
+        if (image.empty() || image[std::size_t(y) * std::size_t(scan.object_nx) + std::size_t(x)])
           spans.push_back({y, x, x + 1, 0});
-    const Region flat = Region::from_spans(std::move(spans));
+    return Region::from_spans(std::move(spans));
+  }
+
+  void find_flat(const Scan& scan) {
+    const Region flat = marked(scan, options_.object_flat);
     for (int part = 0; part < int(scan.parts.size()); ++part) {
       flat_owned_.push_back(object_sums_.owned(part).intersected(flat));
       flat_updated_.push_back(object_sums_.updated(part).intersected(flat));
@@ -212,6 +219,7 @@ class Constraints {
   Totals<Backend>& totals_;
   const EngineOptions& options_;
   Prior<Backend> prior_;
+  std::vector<Region> material_owned_;  // where the ratio of one material is looked for
   std::vector<Region> flat_owned_;
   std::vector<Region> flat_updated_;
   double power_ = 0;  // of the probe at the start

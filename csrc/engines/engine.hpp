@@ -64,6 +64,8 @@ struct EngineOptions {
   bool one_material = false;
   double kappa = 0;        // log amplitude over phase, where there is one material
   double object_blur = 0;  // squared width of the Gaussian, square pixels
+  // (object ny, object nx), 1 where kappa is refined; empty: it is not
+  std::vector<unsigned char> kappa_region;
   double probe_smoothness = 0;
   bool hold_power = true;
   bool clip = false;

@@ -321,7 +321,7 @@ class Reconstruction : public Engine {
 
   // Of what totals_ read, the sum over parts.
   double found(const std::vector<double>& rows, int which) const {
-    return kernels::Across{rows.data() + which, totals_.row(), parts()}.sum();
+    return totals_.across(rows, which).sum();
   }
   // What the iteration found out: the host's one look at the devices.
   IterationReport report() {
@@ -332,8 +332,7 @@ class Reconstruction : public Engine {
     // All copies of the probe are cut alike.
     const double of = rows[kCutOf];
     report.cut_power = of > 0 ? (rows[kUncut] - rows[kCut]) / of : 0;
-    const double squares = found(rows, kMaterial + 1);
-    report.kappa = squares > 0 ? found(rows, kMaterial) / squares : options_.kappa;
+    report.kappa = kernels::MaterialRatio{totals_.across(rows, kMaterial), options_.kappa}.best();
     return report;
   }
 

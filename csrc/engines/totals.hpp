@@ -60,6 +60,10 @@ class Totals {
   double* own(int part, int which) { return table(part) + part * row_ + which; }
   // What all parts found, as `part` sees it.
   kernels::Across across(int part, int which) { return {table(part) + which, row_, parts_}; }
+  // The same of what was read.
+  kernels::Across across(const std::vector<double>& rows, int which) const {
+    return {rows.data() + which, row_, parts_};
+  }
   // What one part found that holds a copy of something that all have alike.
   kernels::Across alone(int part, int which) {
     return {own(tables_.size() == 1 ? 0 : part, which), row_, 1};

@@ -38,8 +38,8 @@ struct PhaseSign {
 EXITWAVE_HD Complex logarithm(Complex value) {
   using std::atan2;
   using std::log;
-  constexpr Real kDarkest = Real(1e-12);
-  return {Real(0.5) * log(norm(value) + kDarkest), atan2(value.im, value.re)};
+  constexpr Real kLeastPower = Real(1e-12);
+  return {Real(0.5) * log(norm(value) + kLeastPower), atan2(value.im, value.re)};
 }
 
 // Totals: log amplitude times phase, and squared phase, weighted by the object's power, because
@@ -62,9 +62,10 @@ struct MaterialRatio {
   double given;
   Real value = 0;
 
-  EXITWAVE_HD void prepare() {
+  EXITWAVE_HD void prepare() { value = Real(best()); }
+  EXITWAVE_HD double best() const {
     const double squares = sums.sum(1);
-    value = Real(squares > 0 ? sums.sum(0) / squares : given);
+    return squares > 0 ? sums.sum(0) / squares : given;
   }
 };
 

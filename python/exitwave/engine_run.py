@@ -281,6 +281,17 @@ def support_image(
     return np.asarray(rows[:, None] ** 2 + columns[None, :] ** 2 <= support**2)
 
 
+def middle_of_windows(
+    positions: npt.NDArray[np.float64], frame_shape: tuple[int, int], object_shape: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Object pixels (A, B) in the middle half of some window, along each axis: what is lit."""
+    lit = np.zeros(object_shape, bool)
+    (ny, nx), corners = frame_shape, corners_and_fractions(positions)[0]
+    for y, x in np.asarray(corners, int):
+        lit[y + ny // 4 : y + ny - ny // 4, x + nx // 4 : x + nx - nx // 4] = True
+    return lit
+
+
 def core_options(
     params: EngineParameters,
     problem: Problem,
@@ -328,6 +339,10 @@ def core_options(
         options.positivity = getattr(_core.Positivity, params.object_positivity)
     if params.object_kappa is not None:
         options.one_material, options.kappa = True, params.object_kappa
+    if params.kappa_start is not None:
+        division = problem.division
+        lit = middle_of_windows(division.positions, division.frame_shape, division.object_shape)
+        options.kappa_region = lit.astype(np.uint8).ravel()
     if isinstance(params.object_flat, np.ndarray):
         options.object_flat = params.object_flat.astype(np.uint8).ravel()
     elif params.object_flat is not None:

@@ -31,6 +31,7 @@ class Known:
     """What is known of object and probe: in the loss of ML, else a step at an iteration's end."""
 
     touched: np.ndarray
+    lit: np.ndarray  # in the middle half of some window
     ml: bool
     prior: Prior | None
     positivity: str | None
@@ -61,7 +62,7 @@ class Known:
     def kappa_of(self, obj: np.ndarray, iteration: int) -> float | None:
         if self.kappa_start is None or iteration < self.kappa_start:
             return self.kappa
-        return material_ratio(obj, self.touched)
+        return material_ratio(obj, self.lit)
 
     def limited(self, obj: np.ndarray, iteration: int) -> np.ndarray:
         kappa = self.kappa_of(obj, iteration)
@@ -74,7 +75,7 @@ class Known:
         return obj
 
 
-def known_of(given: dict[str, Any], touched: np.ndarray, in_loss: bool) -> Known:
+def known_of(given: dict[str, Any], touched: np.ndarray, lit: np.ndarray, in_loss: bool) -> Known:
     """Takes its options from those of an engine."""
     of_phase = given.pop("object_prior_of", "object") == "phase"
     names = {"tv": "object_tv", "l1": "object_l1", "l2": "object_l2"}
@@ -85,6 +86,7 @@ def known_of(given: dict[str, Any], touched: np.ndarray, in_loss: bool) -> Known
     prior = Prior(touched, **strengths, of_phase=of_phase)
     return Known(
         touched,
+        lit,
         in_loss,
         prior if any(strengths.values()) else None,
         given.pop("object_positivity", None),

@@ -123,9 +123,9 @@ def one_material(obj: Complex, kappa: float) -> Complex:
     return np.exp((kappa + 1j) * t)
 
 
-def material_ratio(obj: Complex, touched) -> float:
-    """kappa of log|O| = kappa arg O by least squares, weighted by |O|^2."""
-    seen = np.abs(obj) ** 2 * touched
+def material_ratio(obj: Complex, lit) -> float:
+    """kappa of log|O| = kappa arg O by least squares, weighted by |O|^2, where it is lit."""
+    seen = np.abs(obj) ** 2 * lit
     phase = np.angle(obj)
     return float((seen * np.log(np.abs(obj)) * phase).sum() / (seen * phase**2).sum())
 
