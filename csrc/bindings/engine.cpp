@@ -287,6 +287,13 @@ void bind_engine(py::module_& m) {
           },
           "object"_a, "probe"_a, "Factors on the steps of the next iterations.")
       .def(
+          "set_constraints",
+          [](BoundEngine& e, bool due, bool refine_kappa) {
+            e.engine().set_constraints(due, refine_kappa);
+          },
+          "due"_a, "refine_kappa"_a,
+          "Whether the next iterations end with constraints, and refine the ratio of one material.")
+      .def(
           "finish", [](BoundEngine& e) { e.engine().finish(); }, Release())
       .def(
           "deviation", [](BoundEngine& e) { return e.engine().deviation(); }, Release(),
