@@ -169,9 +169,8 @@ class Chain:
         unwrapped alike everywhere."""
         if slices == self.slices:
             return
-        slicing = self.problem.slicing
-        assert slicing is not None
-        old_m, new_m = (slicing.distances(count) for count in (self.slices, slices))
+        assert self.problem.slicing is not None
+        old_m, new_m = map(self.problem.slicing.distances, (self.slices, slices))
         parts = self._object_parts("all")
         whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
