@@ -66,6 +66,8 @@ class BoundEngine {
     if (!options.slice_shifts.empty() &&
         options.slice_shifts.size() != gaps * std::size_t(s.frames) * 2)
       wrong_shape("shifts", "(slices - 1, frames, 2)");
+    if (options.background_refinement && s.background.empty())
+      throw InvalidArgument("background: the scan has none to refine; give zeros");
     const Complex* o =
         field_data("object", object, options.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
