@@ -139,14 +139,19 @@ class Constraints {
       map(kernels::ClipAmplitude{object, Real(options_.clip_low), Real(options_.clip_high)});
   }
 
-  // Pixels that may be flat: those given, else all.
+  // Pixels that may be flat: those given, else all; neighbours in one span, because lanes hold
+  // them.
   void find_flat(const Scan& scan) {
     std::vector<Span> spans;
     for (int y = 0; y < scan.object_ny; ++y)
-      for (int x = 0; x < scan.object_nx; ++x)
-        if (options_.object_flat.empty() ||
-            options_.object_flat[std::size_t(y) * std::size_t(scan.object_nx) + std::size_t(x)])
+      for (int x = 0; x < scan.object_nx; ++x) {
+        const std::size_t pixel = std::size_t(y) * std::size_t(scan.object_nx) + std::size_t(x);
+        if (!options_.object_flat.empty() && !options_.object_flat[pixel]) continue;
+        if (!spans.empty() && spans.back().y == y && spans.back().x1 == x)
+          ++spans.back().x1;
+        else
           spans.push_back({y, x, x + 1, 0});
+      }
     const Region flat = Region::from_spans(std::move(spans));
     for (int part = 0; part < int(scan.parts.size()); ++part) {
       flat_owned_.push_back(object_sums_.owned(part).intersected(flat));
