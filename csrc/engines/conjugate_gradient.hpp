@@ -1,9 +1,9 @@
 #pragma once
 
-#include <array>
 #include <vector>
 
 #include "engines/loss_gradient.hpp"
+#include "engines/probe_relaxation.hpp"
 #include "kernels/descent.hpp"
 #include "kernels/noise.hpp"
 #include "kernels/regularise.hpp"
@@ -32,7 +32,8 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
         object_old_(object_field(options.object_images())),
         probe_direction_(probe_field(options.probe_modes)),
         probe_old_(probe_field(options.probe_modes)),
-        probe_step_(probe_field(options.probe_modes)) {
+        probe_step_(probe_field(options.probe_modes)),
+        relaxation_(this->backend_, problem_, state_, probe_sums_) {
     const Extent waves{model_.batch(), model_.wave_modes(), scan.ny, scan.nx};
     const Extent probes{model_.batch(), options.probe_modes, scan.ny, scan.nx};
     for (int lane = 0; lane < this->backend_.lanes(); ++lane) {
@@ -40,7 +41,8 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
       memory.account("work");
       search_.push_back(
           {Images<Complex>(memory, waves), Images<Complex>(memory, waves),
-           problem_.fractional() ? Images<Complex>(memory, probes) : Images<Complex>()});
+           model_.one_intensity() ? Images<Complex>() : Images<Complex>(memory, probes),
+           relaxation_.on() ? Images<Complex>(memory, probes) : Images<Complex>()});
     }
     for (int copy = 0; copy < state_.copies(); ++copy)
       direction_spectrum_.push_back(
@@ -78,12 +80,21 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     restart_ = true;
   }
 
+  void relax_probe(bool on) override { relaxation_.allow(on); }
+  void get_eigen_probes(Complex* eigen, Complex* weights) override {
+    state_.eigen().read(eigen, weights);
+  }
+  void set_eigen_probes(const Complex* eigen, const Complex* weights) override {
+    relaxation_.set(eigen, weights);
+  }
+
   void state(Archive& archive) override {
     Base::state(archive);
     object_direction_.state(archive, "object_direction");
     object_old_.state(archive, "object_gradient");
     probe_direction_.state(archive, "probe_direction");
     probe_old_.state(archive, "probe_gradient");
+    relaxation_.state(archive);
     archive.number("even", even_);
     archive.number("probe_moved", probe_moved_);
     archive.number("restart", restart_);
@@ -103,6 +114,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     Images<Complex> first;
     Images<Complex> second;
     Images<Complex> probe_direction;
+    Images<Complex> probe_bend;  // of second order, where frames have probes of their own
   };
   using ObjectZ = kernels::Quotient;
 
@@ -141,8 +153,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
                    state_.probe(part),
                    {totals_.across(part, Base::kRoughness), -smoothness_weight_}});
     const CanvasView<Complex> z = probe_step_.view(part);
-    lane.map(state_.window(), state_.probe_modes(),
-             kernels::Store<ObjectZ>{z, this->probe_quotient(part, 1.0, options_.probe_inertia)});
+    lane.map(state_.window(), state_.probe_modes(), kernels::Store<ObjectZ>{z, probe_z(part)});
     if (!state_.has_supports()) return;
     this->constraints_.measure_power(lane, part, Base::kCutOf);
     measure_power_of(lane, part, z, Base::kUncut);
@@ -159,8 +170,10 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   void next_direction(bool update_probe) {
     if (update_probe)
       this->for_each_copy([&](Lane& lane, int part) { precondition_probe(lane, part); });
+    const bool turned = relaxation_.begin(update_probe);
+    relaxation_.precondition([&](int part) { return probe_z(part); });
     multiply_gradients(update_probe);
-    const bool restart = restart_ || update_probe != probe_moved_;
+    const bool restart = restart_ || update_probe != probe_moved_ || turned;
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       const kernels::Conjugacy beta{totals_.across(part, products()),
                                     totals_.across(part, last_products()), restart};
@@ -170,6 +183,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
                      slice_of(object_direction_, part, slice), slice_of(object_old_, part, slice),
                      object_sums_.sum(part, slice), object_z(part, slice), beta});
       object_sums_.clear(lane, part);
+      relaxation_.turn(lane, part, beta);
       if (part >= state_.copies()) return;
       if (update_probe) {
         lane.map(state_.window(), state_.probe_modes(),
@@ -188,7 +202,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     even_ = !even_;
   }
 
-  // Products for the Polak-Ribiere factor, over object and probe together.
+  // Products for the Polak-Ribiere factor, over all unknowns together.
   void multiply_gradients(bool update_probe) {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       totals_.clear(lane, part, products(), 3);
@@ -205,6 +219,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
                      probe_sums_.sum(part), probe_old_.view(part), probe_direction_.view(part),
                      kernels::Stored{probe_step_.view(part)}},
                  found);
+      relaxation_.add_products(lane, part, found);
     });
     // Not before all have read the weights, which are in the same rows.
     this->backend_.for_each_part([&](Lane& lane, int, int part) { totals_.share(lane, part); });
@@ -216,6 +231,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   // Expansion of loss and regulariser along the direction.
   void search() {
     this->forget(Base::kLoss, 3);
+    relaxation_.forget_changes();
     this->backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       this->for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
         expand(lane, s, search_[std::size_t(lane_number)], b);
@@ -226,6 +242,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
       totals_.share(lane, part);
     });
     totals_.exchange();
+    relaxation_.share_changes();
   }
 
   kernels::StepLength step_length(int part) {
@@ -234,7 +251,8 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
             totals_.across(part, Base::kRoughness),
             totals_.alone(part, Base::kProbeAlong),
             prior().in_loss() ? prior().illumination(this->constraints_.power()) : 0,
-            totals_.across(part, Base::kPrior)};
+            totals_.across(part, Base::kPrior),
+            relaxation_.change_powers(part)};
   }
 
   void expand(Lane& lane, Scratch& s, SearchScratch& search, const Batch& b) {
@@ -246,6 +264,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     lane.run(model_.frames(b),
              model_.map(kernels::ExitWaveChange{search.first.view(), p, o, dp, d}),
              model_.map(kernels::ExitWave{search.second.view(), dp, d}));
+    if (relaxation_.on()) bend_probes(lane, s, search, b, o, dp, d);
     if (!thin) expand_slices(lane, s, search, b, p);
     model_.forward(lane, b, search.first.view());
     model_.forward(lane, b, search.second.view());
@@ -283,10 +302,30 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   }
 
   kernels::ProbeMode direction_of_probe(Lane& lane, SearchScratch& search, const Batch& b) {
+    const CanvasView<Complex> d = probe_direction_.view(b.part);
+    const BatchView<const Complex> images{d.data, 0, d.mode_stride, d.row_stride};
+    if (relaxation_.on()) {
+      const BatchView<const Complex> mean =
+          problem_.fractional() ? spectrum(b.part).repeated() : images;
+      relaxation_.compose_change(lane, b.part, b.frame, model_.probes(b),
+                                 search.probe_direction.view(), mean);
+      return model_.placed(lane, search.probe_direction, b);
+    }
     if (problem_.fractional())
       return model_.shifted(lane, spectrum(b.part).repeated(), search.probe_direction, b);
-    const CanvasView<Complex> d = probe_direction_.view(b.part);
-    return {{d.data, 0, d.mode_stride, d.row_stride}, state_.object_modes()};
+    return {images, state_.object_modes()};
+  }
+  // second <- dP dO + P'' O, with the second order P'' of frames' probes
+  void bend_probes(Lane& lane, Scratch& s, SearchScratch& search, const Batch& b,
+                   const kernels::ObjectWindow& o, const kernels::ProbeMode& dp,
+                   const kernels::ObjectWindow& d) {
+    relaxation_.compose_bend(lane, b.part, b.frame, model_.probes(b), search.probe_bend.view());
+    const kernels::ProbeMode bend = model_.placed(lane, search.probe_bend, b);
+    const kernels::ChangePowers powers{search.first.view(), search.second.view()};
+    lane.run(model_.frames(b),
+             model_.map(kernels::ExitWaveChange{search.second.view(), dp, o, bend, d}),
+             model_.sum_modes(powers, s));
+    lane.add_totals(b.count, 2, s.totals.data(), relaxation_.own_changes(b.part));
   }
 
   void take_step(bool update_probe) {
@@ -294,6 +333,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
       lane.map(object_sums_.updated(part), state_.object_images(),
                kernels::AddScaled<kernels::StepLength>{
                    state_.object(part), object_direction_.view(part), step_length(part)});
+      relaxation_.step(lane, part, step_length(part));
       if (!update_probe || part >= state_.copies()) return;
       lane.map(state_.window(), state_.probe_modes(),
                kernels::AddScaled<kernels::StepLength>{
@@ -333,6 +373,9 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
             problem_.scan().object_nx};
   }
 
+  kernels::Quotient probe_z(int part) {
+    return this->probe_quotient(part, 1.0, options_.probe_inertia);
+  }
   ObjectZ object_z(int part, int slice) {
     return this->object_quotient(part, 1.0, options_.object_inertia, slice);
   }
@@ -345,6 +388,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   Field<Backend, Complex> probe_direction_;
   Field<Backend, Complex> probe_old_;
   Field<Backend, Complex> probe_step_;
+  ProbeRelaxation<Backend> relaxation_;
   std::vector<SearchScratch> search_;
   std::vector<Images<Complex>> direction_spectrum_;
   double smoothness_weight_ = 0;

@@ -15,6 +15,7 @@ from exitwave.errors import DivergenceError
 from exitwave.geometry_refiner import GeometryRefiner
 from exitwave.partition import draw_groups
 from exitwave.positions import PositionRefiner
+from exitwave.probe_relaxation import RelaxedProbe
 from exitwave.problem import Problem
 from exitwave.schedules import rate, schedule_factors
 from exitwave.start import corners_and_fractions
@@ -102,10 +103,25 @@ class EngineRun:
             return None
         return np.asarray(self.problem.ranks.sum(self._core.intensity_factors) ** 2)
 
-    def start_from(self, intensities: npt.NDArray[np.float64] | None) -> None:
+    @property
+    def relaxed_probe(self) -> RelaxedProbe | None:
+        """By what the probes of frames differ from the probe; None where they do not."""
+        if not self.params.eigen_probes:
+            return None
+        eigen, weights = self._core.eigen_probes
+        return RelaxedProbe(eigen, self.problem.ranks.sum(weights))
+
+    def start_from(
+        self, intensities: npt.NDArray[np.float64] | None, relaxed: RelaxedProbe | None
+    ) -> None:
         """Those of the engine before, if both refine them."""
         if intensities is not None and self.refines_intensities:
             self._core.set_intensity_factors(np.sqrt(intensities))
+        count = self.params.eigen_probes
+        if count:
+            frames, random = len(self.problem.order), self.problem.random
+            begun = RelaxedProbe.start(self._core.probe, count, frames, random, relaxed)
+            self._core.set_eigen_probes(begun.eigen_probes, begun.weights)
 
     def error(self) -> float:
         """Fourier error of the present model."""
@@ -121,6 +137,11 @@ class EngineRun:
     def finish(self) -> None:
         """Object and probe as they are handed on, and warnings about what was seen."""
         self._core.finish()
+        relaxed = self.relaxed_probe
+        if relaxed is not None:
+            probe, relaxed = relaxed.settled(self._core.probe)
+            self._core.set_fields(self._core.object, probe)
+            self._core.set_eigen_probes(relaxed.eigen_probes, relaxed.weights)
         cut_power = float(np.median(self._cut_power)) if self._cut_power else 0.0
         if not self.problem.ranks.first:
             return
@@ -162,6 +183,8 @@ class EngineRun:
         self._core.watch_positions(refines and self.params.position_search_px is None)
         if self.refines_intensities:
             self._core.refine_intensities(iteration >= self.params.intensity_start)  # type: ignore[attr-defined]
+        if self.params.eigen_probes:
+            self._core.relax_probe(iteration >= self.params.probe_relaxation_start)  # type: ignore[attr-defined]
         self._core.set_schedule(*schedule_factors(self.params, iteration))
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
@@ -291,6 +314,7 @@ def core_options(
     if "momentum_period" in values and values["momentum_period"] is None:
         values["momentum_period"] = _momentum_period(params, len(problem.order))
     options.intensity_refinement = values.get("intensity_start") is not None
+    options.eigen_probes = params.eigen_probes
     options.group_size = _group_size(params, len(problem.order)) or 1
     for key in _PLAIN:
         if values.get(key) is not None:

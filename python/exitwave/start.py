@@ -274,14 +274,18 @@ def orthogonal_modes(probe: Complex64) -> Complex64:
     """
     if len(probe) == 1:
         return probe
-    probe = np.asarray(probe)
-    rows = probe.reshape(len(probe), -1).astype(np.complex128)
+    mixed = np.tensordot(orthogonal_rotation(probe), np.asarray(probe), axes=1)
+    return np.asarray(mixed.astype(np.complex64, order="C"))
+
+
+def orthogonal_rotation(probe: Complex64) -> npt.NDArray[np.complex128]:
+    """The unitary matrix (M, M) by which :func:`orthogonal_modes` mixes the modes."""
+    rows = np.asarray(probe).reshape(len(probe), -1).astype(np.complex128)
     _, vectors = np.linalg.eigh(rows @ rows.conj().T)
     vectors = vectors[:, ::-1]
     most = np.abs(vectors).argmax(axis=0)
     vectors = vectors * np.exp(-1j * np.angle(vectors[most, np.arange(len(probe))]))
-    mixed: npt.NDArray[np.complex128] = vectors.conj().T @ rows
-    return mixed.reshape(probe.shape).astype(np.complex64, order="C")
+    return np.asarray(vectors.conj().T)
 
 
 def _centred_axis(image: npt.NDArray[Any], axis: int) -> npt.NDArray[np.float64]:

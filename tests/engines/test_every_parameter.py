@@ -77,12 +77,15 @@ def base_engine(name: str) -> dict[str, Any]:
 def acting_engine(key: Key) -> dict[str, Any]:
     """An engine on which the parameter acts: those of positions need positions that move, those of
     the geometry a distance that is refined, a refined defocus needs a probe that
-    is held, and that of what is known of the object something known."""
+    is held, that of eigen-probes frames that have them, and that of what is known of the object
+    something known."""
     acts: dict[str, Any] = {}
     if key.name.startswith("position_") and key.name != "position_start":
         acts = {"position_start": 1}
     if key.name.startswith("geometry_"):
         acts = {"distance_start": 0}
+    if key.name == "probe_relaxation_modes":
+        acts = {"probe_relaxation_start": 0}
     if key.name == "defocus_start":
         acts = {"probe_start": None}
     if key.name == "object_prior_of":

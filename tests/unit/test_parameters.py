@@ -76,7 +76,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": ["slices slice_smoothness noise"],
+        "ML": ["slices slice_smoothness noise probe_relaxation_start probe_relaxation_modes"],
         "LSQML": ["group_size object_step probe_step noise momentum intensity_start"],
         "gradient": [
             "slices slice_smoothness group_size noise",

@@ -335,6 +335,24 @@ IntensityStart = Annotated[
         ge=0,
     ),
 ]
+ProbeRelaxationStart = Annotated[
+    StrictInt | None,
+    parameter(
+        "a whole number of at least 0, or None",
+        "First iteration (from 0) from which each frame has a probe of its own; None: never.",
+        2,
+        ge=0,
+    ),
+]
+ProbeRelaxationModes = Annotated[
+    StrictInt,
+    parameter(
+        "a whole number of at least 1",
+        "Eigen-probes by which the probes of frames differ; a changing intensity takes one.",
+        2,
+        ge=1,
+    ),
+]
 Noise = Annotated[
     Literal["poisson", "amplitude", "gaussian", "anscombe"],
     parameter(

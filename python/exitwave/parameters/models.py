@@ -63,6 +63,11 @@ class EngineParameters(Model):
     geometry_every: geometry.GeometryEvery = 5
     geometry_step: geometry.GeometryStep = 1.0
 
+    @property
+    def eigen_probes(self) -> int:
+        """By which the probes of frames differ; 0: they do not."""
+        return 0
+
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
         return {key: getattr(self, key) for key in type(self).model_fields}
@@ -147,6 +152,12 @@ class ML(SlicedParameters):
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
+    probe_relaxation_start: engine.ProbeRelaxationStart = None
+    probe_relaxation_modes: engine.ProbeRelaxationModes = 6
+
+    @property
+    def eigen_probes(self) -> int:
+        return 0 if self.probe_relaxation_start is None else self.probe_relaxation_modes
 
 
 class Gradient(SlicedParameters):

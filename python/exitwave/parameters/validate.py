@@ -21,8 +21,15 @@ _UNUSED_WITHOUT = {
     ),
     ("position_max_step_px",): ("position_start", "map_start"),
     ("geometry_every", "geometry_step"): ("map_start", "distance_start", "defocus_start"),
+    ("probe_relaxation_modes",): ("probe_relaxation_start",),
 }
-_STARTS = ("position_start", "map_start", "distance_start", "defocus_start")
+_STARTS = (
+    "position_start",
+    "map_start",
+    "distance_start",
+    "defocus_start",
+    "probe_relaxation_start",
+)
 _PRIORS = ("smoothness", "object_tv", "object_l1", "object_reweighted_l1", "object_l2")
 
 
@@ -64,6 +71,7 @@ def validate_params(
     _check_lengths(params)
     _check_priors(params)
     _check_refinements(params)
+    _check_relaxation(params)
     _check_stops(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
@@ -224,9 +232,11 @@ def _check_refinements(params: Parameters) -> None:
                     "counted from 0; set it to less, or leave it out."
                 )
         for keys, starts in _UNUSED_WITHOUT.items():
-            if any(getattr(engine, start) is not None for start in starts):
+            if any(getattr(engine, start, None) is not None for start in starts):
                 continue
             for key in keys:
+                if key not in type(engine).model_fields:
+                    continue
                 value = getattr(engine, key)
                 if value != type(engine).model_fields[key].default:
                     raise InvalidArgument(
@@ -234,6 +244,19 @@ def _check_refinements(params: Parameters) -> None:
                         f"{'is' if len(starts) == 1 else 'are'} None; set "
                         f"{' or '.join(starts)}, or leave {key} out."
                     )
+
+
+def _check_relaxation(params: Parameters) -> None:
+    """Eigen-probes and weights are updated with the probe."""
+    for index, engine in enumerate(params.engines):
+        start = getattr(engine, "probe_relaxation_start", None)
+        if start is None or (engine.probe_start is not None and engine.probe_start <= start):
+            continue
+        raise InvalidArgument(
+            f"engines[{index}].probe_relaxation_start is {start}, but probe_start is "
+            f"{engine.probe_start}, and probes of frames are updated with the probe; set "
+            "probe_start to no later iteration."
+        )
 
 
 def _check_stops(params: Parameters) -> None:
