@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,7 @@ def expected_run(
     clip = given.pop("object_clip", None)
     held = given.pop("probe_power", "held") == "held"
     exact, obj, probe = scan.reference(), scan.obj.astype(complex), scan.probe.astype(complex)
+    exact = replace(exact, point_spread=ref.point_image(given.pop("point_spread_px", None)))
     probe = ref.constraints.apply_supports(probe, common["support"], common["fourier"])
     power = ref.probe_power(probe)
     touched = ref.reached(ref.residual_pass(exact, obj, probe, range(len(scan.data)), _nothing))
@@ -69,7 +71,10 @@ def expected_run(
     if name == "gradient":
         settings = Gradient(name=name, iterations=iterations, probe_start=start, **given)
         optimisers = optimisers_of(settings)
-    waves, memory, errors = None, None, []
+    waves, errors = None, []
+    memory: Any = None
+    if given.pop("direction", "conjugate") == "lbfgs":
+        memory = ref.Lbfgs(given.pop("history"))
     for iteration in range(iterations):
         moves = start is not None and iteration >= start and (iteration - start) % every == 0
         moves = moves and iteration < given.get("probe_stop", iterations)

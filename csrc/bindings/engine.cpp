@@ -154,6 +154,11 @@ class BoundEngine {
     engine_->set_eigen_probes(reinterpret_cast<const Complex*>(eigen.data()),
                               reinterpret_cast<const Complex*>(weights.data()));
   }
+  py::array_t<Real> background() const {
+    py::array_t<Real> counts({ny_, nx_});
+    engine_->get_background(counts.mutable_data());
+    return counts;
+  }
   void set_fields(const ComplexArray& object, const ComplexArray& probe) {
     const Complex* o =
         field_data("object", object, options_.object_images(), object_ny_, object_nx_);
@@ -165,6 +170,15 @@ class BoundEngine {
     if (!scan().near_field || kernel.size() != py::ssize_t(ny_) * nx_)
       wrong_shape("kernel", "(ny, nx), in the near field");
     engine_->set_kernel(reinterpret_cast<const Complex*>(kernel.data()));
+  }
+  void set_slice_kernels(const ComplexArray& kernels) {
+    engine_->set_slice_kernels(of_gaps("kernels", kernels));
+  }
+  NormalEquation look_between_slices(const ComplexArray& factors) {
+    if (!options_.refines_gaps) throw InvalidArgument("refines_gaps: not set in the options");
+    const Complex* values = of_gaps("factors", factors);
+    const py::gil_scoped_release release;
+    return engine_->look_between_slices(values);
   }
   py::tuple gradients() const {
     ComplexArray object({options_.object_images(), object_ny_, object_nx_});
@@ -211,6 +225,13 @@ class BoundEngine {
   DeviceArray::Shape probe_shape() const { return {options_.probe_modes, ny_, nx_}; }
   Placed<Complex> in_place(bool of_object) {
     return of_object ? engine_->object_in_place() : engine_->probe_in_place();
+  }
+
+  const Complex* of_gaps(const char* name, const ComplexArray& images) const {
+    if (options_.slices == 1 ||
+        images.size() != (options_.slices - py::ssize_t(1)) * py::ssize_t(ny_) * nx_)
+      wrong_shape(name, "(slices - 1, ny, nx), of an object with slices");
+    return reinterpret_cast<const Complex*>(images.data());
   }
 
   // Where frames are to be, checked.
@@ -315,6 +336,11 @@ void bind_engine(py::module_& m) {
                              " hold the frame.")
       .def("set_eigen_probes", &BoundEngine::set_eigen_probes, "eigen"_a.noconvert(),
            "weights"_a.noconvert())
+      .def(
+          "refine_background", [](BoundEngine& e, bool on) { e.engine().refine_background(on); },
+          "on"_a, "Whether the next iterations refine the background of all frames.")
+      .def_property_readonly("background", &BoundEngine::background,
+                             "Counts (Y, X) in each frame, first pixel as the waves have it.")
       .def("set_kernel", &BoundEngine::set_kernel, "kernel"_a.noconvert())
       .def(
           "look_along",
@@ -322,6 +348,9 @@ void bind_engine(py::module_& m) {
             return e.engine().look_along(unknown, {yy, yx, xy, xx});
           },
           Release(), "Normal equation of something that all frames have in common.")
+      .def("set_slice_kernels", &BoundEngine::set_slice_kernels, "kernels"_a.noconvert())
+      .def("look_between_slices", &BoundEngine::look_between_slices, "factors"_a.noconvert(),
+           "The same of the gaps between slices, (slices - 1, Y, X) factors on spectra.")
       .def("set_fields", &BoundEngine::set_fields, "object"_a.noconvert(), "probe"_a.noconvert())
       .def_property_readonly("gradients", &BoundEngine::gradients,
                              "Of the engine 'losses': of the loss with respect to the conjugates.")

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "engines/loss_gradient.hpp"
 #include "engines/probe_relaxation.hpp"
+#include "engines/quasi_newton.hpp"
+#include "engines/search_direction.hpp"
 #include "kernels/descent.hpp"
 #include "kernels/noise.hpp"
 #include "kernels/regularise.hpp"
@@ -11,14 +14,14 @@
 namespace exitwave {
 
 // Maximum likelihood by preconditioned conjugate gradient (Thibault & Guizar-Sicairos, New J. Phys.
-// 14, 063004 (2012)). One iteration:
+// 14, 063004 (2012)), or L-BFGS. One iteration:
 //
 //   gradient    model, slope of the loss, back: s = -g, as sums over frames          2 transforms
-//   direction   z = s / (weight + d max weight);  h <- z + beta h, Polak-Ribiere, beta >= 0
-//   search      second-order expansion of the loss along h from D[P O], D[P dO + dP O], D[dP dO]
+//   direction   from z = s / (weight + d max weight) and the last iterations: search_direction.hpp
+//   search      second-order expansion of the loss along it, from D[P O], D[P dO + dP O], D[dP dO],
 //               gives the step                                                       3 transforms
 //
-// Transforms are per frame and mode; no wave is kept. Per object pixel: direction and old gradient.
+// Transforms are per frame and mode; no wave is kept.
 template <class Backend, class NoiseModel>
 class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   using Base = LossGradient<Backend, NoiseModel>;
@@ -28,12 +31,8 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   ConjugateGradient(const typename Backend::Settings& settings, const Scan& scan,
                     const EngineOptions& options, const Complex* object, const Complex* probe)
       : Base(settings, scan, options, object, probe),
-        object_direction_(object_field(options.object_images())),
-        object_old_(object_field(options.object_images())),
-        probe_direction_(probe_field(options.probe_modes)),
-        probe_old_(probe_field(options.probe_modes)),
-        probe_step_(probe_field(options.probe_modes)),
-        relaxation_(this->backend_, problem_, state_, probe_sums_) {
+        relaxation_(this->backend_, problem_, state_, probe_sums_),
+        direction_(make_direction()) {
     const Extent waves{model_.batch(), model_.wave_modes(), scan.ny, scan.nx};
     const Extent probes{model_.batch(), options.probe_modes, scan.ny, scan.nx};
     for (int lane = 0; lane < this->backend_.lanes(); ++lane) {
@@ -41,15 +40,9 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
       memory.account("work");
       search_.push_back(
           {Images<Complex>(memory, waves), Images<Complex>(memory, waves),
-           model_.one_intensity() ? Images<Complex>() : Images<Complex>(memory, probes),
+           !model_.one_intensity() ? Images<Complex>(memory, probes) : Images<Complex>(),
            relaxation_.on() ? Images<Complex>(memory, probes) : Images<Complex>()});
     }
-    for (int copy = 0; copy < state_.copies(); ++copy)
-      direction_spectrum_.push_back(
-          problem_.fractional() && this->backend_.holds(copy)
-              ? Images<Complex>(this->backend_.memory(copy),
-                                {1, options.probe_modes, scan.ny, scan.nx})
-              : Images<Complex>());
     if (smooth()) smoothness_weight_ = options.smoothness * prior().illumination(1);
   }
 
@@ -57,9 +50,11 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     this->forget(Base::kDeviation, 1);
     measure_smoothness();
     gradient(update_probe);
-    next_direction(update_probe);
+    direction_->find(update_probe);
     search();
+    direction_->leave(update_probe);
     take_step(update_probe);
+    this->step_background();
     if (options_.hold_power && prior().in_loss()) this->constraints_.hold_power();
     if (update_probe) this->constraints_.smooth_probe();
     this->constraints_.smooth_slices();
@@ -77,7 +72,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
 
   void move_probe(int dy, int dx) override {
     Base::move_probe(dy, dx);
-    restart_ = true;
+    direction_->restart();
   }
 
   void relax_probe(bool on) override { relaxation_.allow(on); }
@@ -90,14 +85,8 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
 
   void state(Archive& archive) override {
     Base::state(archive);
-    object_direction_.state(archive, "object_direction");
-    object_old_.state(archive, "object_gradient");
-    probe_direction_.state(archive, "probe_direction");
-    probe_old_.state(archive, "probe_gradient");
+    direction_->state(archive);
     relaxation_.state(archive);
-    archive.number("even", even_);
-    archive.number("probe_moved", probe_moved_);
-    archive.number("restart", restart_);
   }
 
  private:
@@ -116,13 +105,24 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     Images<Complex> probe_direction;
     Images<Complex> probe_bend;  // of second order, where frames have probes of their own
   };
-  using ObjectZ = kernels::Quotient;
 
-  Field<Backend, Complex> object_field(int modes) {
-    return {this->backend_, "directions", problem_.held(), problem_.layout().tiles(), modes};
-  }
-  Field<Backend, Complex> probe_field(int modes) {
-    return {this->backend_, "directions", problem_.window(), state_.windows(), modes};
+  std::unique_ptr<SearchDirection<Backend>> make_direction() {
+    const GradientState<Backend> here{
+        this->backend_,
+        problem_,
+        state_,
+        object_sums_,
+        probe_sums_,
+        totals_,
+        this->constraints_,
+        relaxation_,
+        options_,
+        [this](int part, int slice) {
+          return this->object_quotient(part, 1.0, options_.object_inertia, slice);
+        },
+        [this](int part) { return this->probe_quotient(part, 1.0, options_.probe_inertia); }};
+    if (options_.history > 0) return std::make_unique<QuasiNewtonDirection<Backend>>(here);
+    return std::make_unique<ConjugateDirection<Backend>>(here);
   }
 
   // object_sums_ and probe_sums_ <- s, whole.
@@ -133,6 +133,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
           add_smoothness_gradient(lane, part);
           prior().add_gradient(lane, part, this->constraints_.power());
         });
+    if (update_probe && smooth()) add_smoothness_to_probe();
   }
 
   void add_smoothness_gradient(Lane& lane, int part) {
@@ -140,93 +141,19 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     lane.map(
         object_sums_.owned(part), state_.object_images(),
         kernels::SmoothnessGradient{object_sums_.sum(part),
-                                    neighbours(state_.object(), part),
+                                    neighbours(state_.object(part), part),
                                     {totals_.alone(part, Base::kProbeAlong), smoothness_weight_}});
   }
 
-  // z of the probe is kept as an array, because the supports act on it.
-  void precondition_probe(Lane& lane, int part) {
-    if (smooth())
+  void add_smoothness_to_probe() {
+    this->for_each_copy([&](Lane& lane, int part) {
       lane.map(state_.window(), state_.probe_modes(),
                kernels::AddScaled<kernels::SumTimes>{
                    probe_sums_.sum(part),
                    state_.probe(part),
                    {totals_.across(part, Base::kRoughness), -smoothness_weight_}});
-    const CanvasView<Complex> z = probe_step_.view(part);
-    lane.map(state_.window(), state_.probe_modes(), kernels::Store<ObjectZ>{z, probe_z(part)});
-    if (!state_.has_supports()) return;
-    this->constraints_.measure_power(lane, part, Base::kCutOf);
-    measure_power_of(lane, part, z, Base::kUncut);
-    state_.apply_supports(lane, part, z);
-    measure_power_of(lane, part, z, Base::kCut);
-  }
-
-  void measure_power_of(Lane& lane, int part, CanvasView<const Complex> field, int found) {
-    totals_.clear(lane, part, found, 1);
-    lane.sum(state_.window(), state_.probe_modes(), kernels::Power{field},
-             totals_.own(part, found));
-  }
-
-  void next_direction(bool update_probe) {
-    if (update_probe)
-      this->for_each_copy([&](Lane& lane, int part) { precondition_probe(lane, part); });
-    const bool turned = relaxation_.begin(update_probe);
-    relaxation_.precondition([&](int part) { return probe_z(part); });
-    multiply_gradients(update_probe);
-    const bool restart = restart_ || update_probe != probe_moved_ || turned;
-    this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      const kernels::Conjugacy beta{totals_.across(part, products()),
-                                    totals_.across(part, last_products()), restart};
-      for (int slice = 0; slice < state_.slices(); ++slice)
-        lane.map(object_sums_.updated(part), state_.object_modes(),
-                 kernels::NextDirection<ObjectZ>{
-                     slice_of(object_direction_, part, slice), slice_of(object_old_, part, slice),
-                     object_sums_.sum(part, slice), object_z(part, slice), beta});
-      object_sums_.clear(lane, part);
-      relaxation_.turn(lane, part, beta);
-      if (part >= state_.copies()) return;
-      if (update_probe) {
-        lane.map(state_.window(), state_.probe_modes(),
-                 kernels::NextDirection<kernels::Stored>{
-                     probe_direction_.view(part), probe_old_.view(part), probe_sums_.sum(part),
-                     kernels::Stored{probe_step_.view(part)}, beta});
-        probe_sums_.clear(lane, part);
-      } else {
-        lane.map(state_.window(), state_.probe_modes(),
-                 kernels::Clear<Complex>{probe_direction_.view(part)});
-      }
-      state_.refresh_spectrum(lane, probe_direction_.view(part), spectrum(part));
     });
-    restart_ = false;
-    probe_moved_ = update_probe;
-    even_ = !even_;
   }
-
-  // Products for the Polak-Ribiere factor, over all unknowns together.
-  void multiply_gradients(bool update_probe) {
-    this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      totals_.clear(lane, part, products(), 3);
-      double* found = totals_.own(part, products());
-      for (int slice = 0; slice < state_.slices(); ++slice)
-        lane.sum(object_sums_.owned(part), state_.object_modes(),
-                 kernels::GradientProducts<ObjectZ>{
-                     object_sums_.sum(part, slice), slice_of(object_old_, part, slice),
-                     slice_of(object_direction_, part, slice), object_z(part, slice)},
-                 found);
-      if (part == 0 && update_probe)
-        lane.sum(state_.window(), state_.probe_modes(),
-                 kernels::GradientProducts<kernels::Stored>{
-                     probe_sums_.sum(part), probe_old_.view(part), probe_direction_.view(part),
-                     kernels::Stored{probe_step_.view(part)}},
-                 found);
-      relaxation_.add_products(lane, part, found);
-    });
-    // Not before all have read the weights, which are in the same rows.
-    this->backend_.for_each_part([&](Lane& lane, int, int part) { totals_.share(lane, part); });
-    totals_.exchange();
-  }
-  int products() const { return Base::kProducts + (even_ ? 0 : 3); }
-  int last_products() const { return Base::kProducts + (even_ ? 3 : 0); }
 
   // Expansion of loss and regulariser along the direction.
   void search() {
@@ -238,7 +165,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
         this->template add_totals<3>(lane, s, b, Base::kLoss);
       });
       if (smooth()) expand_smoothness(lane, part);
-      prior().expand(lane, part, object_direction_.view(part), totals_.own(part, Base::kPrior));
+      prior().expand(lane, part, direction_->object(part), totals_.own(part, Base::kPrior));
       totals_.share(lane, part);
     });
     totals_.exchange();
@@ -295,25 +222,18 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   }
 
   kernels::ObjectWindow direction_window(const Batch& b, int slice) {
-    return model_.object(slice_of(object_direction_, b.part, slice), b);
+    return model_.object(direction_->object(b.part, slice), b);
   }
-  CanvasView<Complex> slice_of(Field<Backend, Complex>& field, int part, int slice) {
-    return field.view(part).every(state_.slices(), slice);
-  }
-
   kernels::ProbeMode direction_of_probe(Lane& lane, SearchScratch& search, const Batch& b) {
-    const CanvasView<Complex> d = probe_direction_.view(b.part);
+    const CanvasView<Complex> d = direction_->probe(b.part);
+    Images<Complex>& spectrum = direction_->spectrum(b.part);
+    if (!relaxation_.on())
+      return model_.probe_direction(lane, b, d, spectrum, search.probe_direction);
     const BatchView<const Complex> images{d.data, 0, d.mode_stride, d.row_stride};
-    if (relaxation_.on()) {
-      const BatchView<const Complex> mean =
-          problem_.fractional() ? spectrum(b.part).repeated() : images;
-      relaxation_.compose_change(lane, b.part, b.frame, model_.probes(b),
-                                 search.probe_direction.view(), mean);
-      return model_.placed(lane, search.probe_direction, b);
-    }
-    if (problem_.fractional())
-      return model_.shifted(lane, spectrum(b.part).repeated(), search.probe_direction, b);
-    return {images, state_.object_modes()};
+    const BatchView<const Complex> mean = problem_.fractional() ? spectrum.repeated() : images;
+    relaxation_.compose_change(lane, b.part, b.frame, model_.probes(b),
+                               search.probe_direction.view(), mean);
+    return model_.placed(lane, search.probe_direction, b);
   }
   // second <- dP dO + P'' O, with the second order P'' of frames' probes
   void bend_probes(Lane& lane, Scratch& s, SearchScratch& search, const Batch& b,
@@ -332,12 +252,12 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
       lane.map(object_sums_.updated(part), state_.object_images(),
                kernels::AddScaled<kernels::StepLength>{
-                   state_.object(part), object_direction_.view(part), step_length(part)});
+                   state_.object(part), direction_->object(part), step_length(part)});
       relaxation_.step(lane, part, step_length(part));
       if (!update_probe || part >= state_.copies()) return;
       lane.map(state_.window(), state_.probe_modes(),
-               kernels::AddScaled<kernels::StepLength>{
-                   state_.probe(part), probe_direction_.view(part), step_length(part)});
+               kernels::AddScaled<kernels::StepLength>{state_.probe(part), direction_->probe(part),
+                                                       step_length(part)});
       state_.refresh(lane, part);
     });
   }
@@ -359,42 +279,23 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   void expand_smoothness(Lane& lane, int part) {
     totals_.clear(lane, part, Base::kRoughness, 6);
     lane.sum(object_sums_.owned(part), state_.object_images(),
-             kernels::SmoothnessAlong{neighbours(state_.object(), part),
-                                      neighbours(object_direction_, part)},
+             kernels::SmoothnessAlong{neighbours(state_.object(part), part),
+                                      neighbours(direction_->object(part), part)},
              totals_.own(part, Base::kRoughness));
     if (part >= state_.copies()) return;
     lane.sum(state_.window(), state_.probe_modes(),
-             kernels::PowerAlong{state_.probe(part), probe_direction_.view(part)},
+             kernels::PowerAlong{state_.probe(part), direction_->probe(part)},
              totals_.own(part, Base::kProbeAlong));
   }
 
-  kernels::Neighbours neighbours(Field<Backend, Complex>& field, int part) {
-    return {field.view(part), prior().reached(part), problem_.scan().object_ny,
-            problem_.scan().object_nx};
+  kernels::Neighbours neighbours(CanvasView<const Complex> field, int part) {
+    return {field, prior().reached(part), problem_.scan().object_ny, problem_.scan().object_nx};
   }
 
-  kernels::Quotient probe_z(int part) {
-    return this->probe_quotient(part, 1.0, options_.probe_inertia);
-  }
-  ObjectZ object_z(int part, int slice) {
-    return this->object_quotient(part, 1.0, options_.object_inertia, slice);
-  }
-  Images<Complex>& spectrum(int part) {
-    return direction_spectrum_[direction_spectrum_.size() == 1 ? 0 : std::size_t(part)];
-  }
-
-  Field<Backend, Complex> object_direction_;
-  Field<Backend, Complex> object_old_;
-  Field<Backend, Complex> probe_direction_;
-  Field<Backend, Complex> probe_old_;
-  Field<Backend, Complex> probe_step_;
   ProbeRelaxation<Backend> relaxation_;
+  std::unique_ptr<SearchDirection<Backend>> direction_;
   std::vector<SearchScratch> search_;
-  std::vector<Images<Complex>> direction_spectrum_;
   double smoothness_weight_ = 0;
-  bool even_ = true;  // of two places for the products, which one is this iteration's
-  bool probe_moved_ = false;
-  bool restart_ = true;
 };
 
 }  // namespace exitwave

@@ -9,6 +9,7 @@
 #include "core/images.hpp"
 #include "core/region.hpp"
 #include "engines/field.hpp"
+#include "engines/moving.hpp"
 #include "engines/problem.hpp"
 #include "kernels/probe_relaxation.hpp"
 #include "kernels/update.hpp"
@@ -52,7 +53,6 @@ class EigenProbes {
   int images() const { return count_ * modes_; }
   Extent all_images() const { return {1, images(), problem_.scan().ny, problem_.scan().nx}; }
 
-  Field<Backend, Complex>& field() { return images_; }
   CanvasView<Complex> view(int part) { return images_.view(part); }
   CanvasView<Complex> view(int part, int k) { return of(view(part), k); }
   // The images of one eigen-probe, of all that such a field has.
@@ -114,8 +114,10 @@ class EigenProbes {
       here[at] = weights[in_scan];
     });
   }
+  void move(Backend& backend, int dy, int dx) {
+    if (on()) Moving(backend, images_, images(), true).move(dy, dx);
+  }
   void state(Archive& archive) {
-    if (!on()) return;
     images_.state(archive, "eigen_probes");
     for (std::size_t part = 0; part < weights_.size(); ++part)
       archive.buffer("probe_weights/" + std::to_string(part), weights_[part]);

@@ -167,6 +167,9 @@ class ProbeRelaxation {
 
   void state(Archive& archive) {
     if (!on()) return;
+    eigen_.state(archive);
+    if (!archive.saving())
+      state_.for_each_copy(backend_, [&](Lane& lane, int part) { state_.refresh(lane, part); });
     archive.number("relaxed", moves_);
     direction_.state(archive, "eigen_direction");
     old_.state(archive, "eigen_gradient");

@@ -31,6 +31,9 @@ enum Place {
   kFlat = kPrior + 2,            // 3: sum over the object's flat region
   kIntensity = kFlat + 3         // sum over frames of their factors
 };
+
+// Numbers after those of the slices, for L-BFGS with so many pairs.
+inline int of_pairs(int history) { return history > 0 ? 3 * history + 2 : 0; }
 }  // namespace found
 
 // A few numbers that each part finds and all parts need: a row of them for each part, and the table

@@ -67,12 +67,15 @@ struct Conjugacy {
   }
 };
 
-// Step to the minimum of the expansion c1 t + c2 t^2 of loss and regulariser; where c2 is not
-// positive, only the part of it that cannot be negative is taken. The regulariser is weight
-// power(P) S(O). A step is at most so long that the waves' change of second order is a fifth of
-// that of first order: steps of object and probe stay below a tenth, those that made the error of
-// frames with probes of their own rise were at 0.4 to 2.5.
+// Step to the minimum of the expansion c1 t + c2 t^2 of loss and regulariser; where c2 is next to
+// nothing, or negative, only the part of it that cannot be negative is taken: the minimum of what
+// is almost a straight line lies where the expansion says nothing of the loss. The regulariser is
+// weight power(P) S(O). Where frames have probes of their own a step is at most so long that the
+// waves' change of second order is a fifth of that of first order: other steps stay below a tenth,
+// and those that made the error rise were at 0.4 to 2.5.
 struct StepLength {
+  static constexpr double kLeastBend = 0.02;
+
   Across loss;         // c1, c2, the part of c2 (LineSearch)
   double smoothness;   // its weight, 0: none
   Across roughness;    // S0, S1, S2 (SmoothnessAlong)
@@ -102,7 +105,7 @@ struct StepLength {
       c2 += prior_scale * prior.sum(1);
       upward += prior_scale * prior.sum(1);
     }
-    const double curvature = c2 > 0 ? c2 : upward;
+    const double curvature = c2 > kLeastBend * upward ? c2 : upward;
     const double step = curvature > 0 ? -c1 / (2 * curvature) : 0;
     const double most = 0.04 * powers.sum(0);
     const double second = step * step * powers.sum(1);

@@ -127,6 +127,7 @@ class Chain:
         self._present = checkpoint.positions
         self.refinements = Refinements.from_standing(checkpoint.refined)
         self.errors = list(checkpoint.errors)
+        self.problem.take_background(checkpoint.background)
         self.problem.random.bit_generator.state = checkpoint.random
         self._clock.before_s = checkpoint.seconds
 
@@ -140,15 +141,10 @@ class Chain:
 
     def _arrays_bytes(self, params: Parameters) -> int:
         """Object and probe as they start and as they come back, in the host's memory."""
-        probe_modes = max(len(self.probe), *(e.probe_modes or 1 for e in params.engines))
-        object_modes = max(
-            len(self.object) // self.slices, *(e.object_modes or 1 for e in params.engines)
-        )
-        images = object_modes * (1 if self.slicing is None else self.slicing.most)
-        eigen_probes = max(e.eigen_probes for e in params.engines)
-        of_probe = probe_modes * (1 + eigen_probes) * self.probe[0].size
-        pixels = of_probe + images * self.object[0].size + eigen_probes * len(self.given_positions)
-        return 2 * 8 * int(pixels)
+        modes = len(self.probe), len(self.object) // self.slices
+        slices = 1 if self.slicing is None else self.slicing.most
+        sizes = self.probe[0].size, self.object[0].size, len(self.given_positions)
+        return 2 * 8 * start.most_values(params.engines, *modes, slices, sizes)
 
     def plan(self) -> list[EnginePlan]:
         """What each engine would hold; modes grow as they would in a run."""
@@ -173,8 +169,9 @@ class Chain:
         unwrapped alike everywhere."""
         if slices == self.slices:
             return
-        assert self.slicing is not None
-        old_m, new_m = self.slicing.distances(self.slices), self.slicing.distances(slices)
+        slicing = self.problem.slicing
+        assert slicing is not None
+        old_m, new_m = (slicing.distances(count) for count in (self.slices, slices))
         parts = self._object_parts("all")
         whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
@@ -194,7 +191,8 @@ class Chain:
     ) -> PositionRefiner | None:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
-        if self.positions is not given or "distance_m" in self.refinements.histories:
+        moved = self.positions is not given or "distance_m" in self.refinements.histories
+        if moved or self.problem.refined_background is not None:
             self.problem.kernel = self._geometry.kernel
             self.problem.place(self.positions)
         if params.position_start is None and params.map_start is None:
@@ -303,6 +301,7 @@ class Chain:
             refined=self.refinements.standing(),
             errors=self.errors,
             engine=engine.standing,
+            background=self.problem.refined_background,
             seconds=self._clock.seconds,
         )
         self._checkpoints.write(checkpoint, engine.core)
@@ -345,16 +344,15 @@ class Chain:
         self.object, self.probe = self._output.take(engine.core)
         self.intensities = engine.intensities
         self.relaxed_probe = engine.relaxed_probe
+        self.problem.take_background(engine.background)
         self.errors.append(np.array(engine.errors))
 
     def _result(self, error: float) -> Result:
         probe, relaxed = orthogonalised(self.probe, self.relaxed_probe, self.params.orthogonalise)
-        parts = self._object_parts()
         whole = self._gathered(self.object)
         obj = self._with_slices(self.object if whole is None else whole)
-        squeeze = self.squeeze and len(obj) == 1
         return Result(
-            object=self._output.hand_out(obj[0] if squeeze else obj),
+            object=self._output.hand_out(obj[0] if self.squeeze and len(obj) == 1 else obj),
             probe=self._output.hand_out(probe),
             positions=self.positions,
             errors=self.errors,
@@ -366,8 +364,9 @@ class Chain:
             start=self._start(whole is not None),
             intensities=self.intensities,
             relaxed_probe=relaxed,
+            background=self.problem.refined_background,
             refined=self.refinements.results(),
-            parts=parts,
+            parts=self._object_parts(),
         )
 
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -35,14 +36,15 @@ def parse_bytes(text: str) -> int:
     Raises
     ------
     ValueError
-        It is none of these, or not at least one byte.
+        It is none of these, not at least one byte, or so many bytes and a fraction.
     """
     match = _TEXT.fullmatch(text)
     unit = _UNITS.get(match[2].upper()) if match else None
-    size = int(float(match[1]) * unit) if match and unit else 0
-    if size < 1:
+    size = float(match[1]) * unit if match and unit else 0.0
+    # Half a byte is no size: who writes "1.5" has forgotten the unit.
+    if not 1 <= size < math.inf or (unit == 1 and size != int(size)):
         raise ValueError
-    return size
+    return int(size)
 
 
 def checked_limit(value: Any) -> Limit:

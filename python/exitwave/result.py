@@ -56,9 +56,12 @@ class Result:
     relaxed_probe : RelaxedProbe or None
         ``eigen_probes`` (K, M, Y, X) and ``weights`` (N, K), by which the probes of frames differ
         from ``probe``, their mean, where the last engine relaxed it; see :meth:`frame_probe`.
+    background : float32, shape (Y, X), counts, or None
+        What each frame has beside the waves, where an engine refined it (``background_start``).
     refined : dict of Refined
-        What was refined besides: "distance_m", "defocus_m", and "scan_map", the (2, 2) map of the
-        given positions on the refined ones. Each has ``value``, ``uncertainty`` and ``history``.
+        What was refined besides: "distance_m", "defocus_m", "slice_distances_m" (S - 1),
+        "beam_tilt_rad" (2), and "scan_map", the (2, 2) map of the given positions on the refined
+        ones. Each has ``value``, ``uncertainty`` and ``history``.
     parts : ObjectParts or None
         None, or, under MPI, which part of the object this process has (``parts.box``); its object
         is that part unless ``parts.whole_here``.
@@ -78,6 +81,7 @@ class Result:
     start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     intensities: Float64 | None = None
     relaxed_probe: RelaxedProbe | None = None
+    background: npt.NDArray[np.float32] | None = None
     refined: dict[str, Refined] = field(default_factory=dict)
     parts: ObjectParts | None = field(default=None, repr=False, compare=False)
 

@@ -266,6 +266,23 @@ def grown_object(
     return np.concatenate(grown).astype(np.complex64, order="C")
 
 
+def most_values(
+    engines: Iterable[EngineParameters],
+    probe_modes: int,
+    object_modes: int,
+    slices: int,
+    sizes: tuple[int, int, int],
+) -> int:
+    """Complex numbers that a chain ever has at once in probe, eigen-probes, their weights, and
+    object; ``sizes``: pixels of a probe and of an object, and frames."""
+    listed = list(engines)
+    probe_modes = max(probe_modes, *(engine.probe_modes or 1 for engine in listed))
+    object_modes = max(object_modes, *(engine.object_modes or 1 for engine in listed))
+    eigen_probes = max(engine.eigen_probes for engine in listed)
+    images = probe_modes * (1 + eigen_probes), object_modes * slices, eigen_probes
+    return int(sum(count * size for count, size in zip(images, sizes, strict=True)))
+
+
 def orthogonal_modes(probe: Complex64) -> Complex64:
     """The same mutual coherence by orthogonal modes, the strongest first.
 

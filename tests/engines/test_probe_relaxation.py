@@ -262,6 +262,8 @@ def test_through_slices():
         ({"name": "ML", "probe_start": None, "probe_relaxation_start": 2}, "probe_start is None"),
         ({"name": "ML", "probe_start": 5, "probe_relaxation_start": 2}, "no later iteration"),
         ({"name": "ML", "probe_relaxation_modes": 2}, "probe_relaxation_start is None"),
+        ({"name": "ML", "probe_relaxation_start": 2, "direction": "lbfgs"}, "'lbfgs'"),
+        ({"name": "ML", "probe_relaxation_stop": 2}, "probe_relaxation_start is None"),
         ({"name": "ML", "iterations": 5, "probe_relaxation_start": 5}, "has 5 iterations"),
         ({"name": "ML", "probe_relaxation_start": 0, "probe_relaxation_modes": 0}, "at least 1"),
     ],

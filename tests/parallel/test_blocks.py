@@ -23,6 +23,10 @@ def engine(name: str, **options: Any) -> dict[str, Any]:
     return given | options
 
 
+# ML keeps most with L-BFGS.
+ALL = [{"name": name} for name in ENGINES] + [{"name": "ML", "direction": "lbfgs", "history": 2}]
+
+
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> list[EngineRun]:
     """Engines of the runs to come."""
@@ -39,14 +43,15 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[EngineRun]:
 
 @pytest.mark.parametrize("kind", SHORT)
 @pytest.mark.parametrize("regime", ["far", "near"])
-@pytest.mark.parametrize("name", ENGINES)
-def test_blocks_do_not_change_a_bit(name, regime, kind, engines):
+@pytest.mark.parametrize("given", ALL, ids=lambda given: "-".join(map(str, given.values())))
+def test_blocks_do_not_change_a_bit(given, regime, kind, engines):
     """Nor does a run hold anything else than was planned."""
+    name = given["name"]
     device, parts, whose, counts, waves = SHORT[kind]
     scan = small_scan(regime, 2, 2, noise=True, frames=31)
     where = {"device": device, "parts": parts}
     # Centring moves the kept waves.
-    options = engine(name) if regime == "far" else engine(name, probe_centring=None)
+    options = engine(**given) if regime == "far" else engine(**given, probe_centring=None)
     resident = scan.run(options, **where)
     limit = short_limit(scan, options, whose, **where)
     planned = plan_of(scan, options, memory_limit=limit, **where).engines[0]

@@ -25,6 +25,7 @@ from reference.detector import (
     loss_curvature,
     loss_factor,
     modulus_factor,
+    point_image,
 )
 from reference.gradient import Optimiser, gradient_iteration
 from reference.known import Known, known_of
@@ -70,10 +71,12 @@ from reference.projections import (
     projection_iteration,
     start_exit_waves,
 )
+from reference.quasi_newton import Lbfgs
 
 __all__ = [
     "FarField",
     "Known",
+    "Lbfgs",
     "Memory",
     "Momentum",
     "NearField",
@@ -109,6 +112,7 @@ __all__ = [
     "one_material",
     "pie_group",
     "pie_iteration",
+    "point_image",
     "position_sums",
     "positive",
     "precondition",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.constraints import apply_supports, largest
-from reference.detector import fourier_terms, intensity, loss, loss_curvature, loss_factor
+from reference.detector import error_terms, intensity, loss, loss_curvature, loss_factor
 from reference.model import (
     Complex,
     Real,
@@ -19,21 +19,14 @@ from reference.model import (
     window,
 )
 from reference.prior import Prior
-from reference.projections import guarded_ratio
-
-Pair = tuple[Complex, Complex]  # object, probe
-
-
-def inner(left: Pair, right: Pair) -> float:
-    """Re <left, right> over object and probe together."""
-    return float(sum(np.vdot(x, y).real for x, y in zip(left, right, strict=True)))
+from reference.quasi_newton import Lbfgs, Pair, divided, inner
 
 
 def total_loss(scan: Scan, obj: Complex, probe: Complex, noise: str) -> float:
     """Sum of the loss over all frames and valid pixels."""
     total = 0.0
     for counts, position in zip(scan.counts, scan.positions, strict=True):
-        model = intensity(forward(obj, probe, position, scan.propagator))
+        model = scan.spread(intensity(forward(obj, probe, position, scan.propagator)))
         total += loss(model[scan.mask], counts[scan.mask], noise).sum()
     return float(total)
 
@@ -46,14 +39,16 @@ def masked(values: Real, mask) -> Real:
 def gradients(scan: Scan, obj: Complex, probe: Complex, noise: str) -> tuple[Pair, Sums, float]:
     """(g_O, g_P) with dL = 2 Re <g, d>, the sums (denominators) and the Fourier error.
 
-    X = -factor model, so that g_O = -nO and g_P = -nP: the gradient is 2 dL/d conj(O) / 2.
+    X = -K^T[factor] model, so that g_O = -nO and g_P = -nP: the gradient is 2 dL/d conj(O) / 2.
     """
     terms = []
 
     def rule(j: int, model: Complex) -> Complex:
         counts = masked(scan.counts[j], scan.mask)
-        terms.append(fourier_terms(model, counts, scan.mask))
-        return -masked(loss_factor(intensity(model), counts, noise), scan.mask) * model
+        seen = scan.spread(intensity(model))
+        terms.append(error_terms(seen, counts, scan.mask))
+        factor = masked(loss_factor(seen, counts, noise), scan.mask)
+        return -scan.spread_adjoint(factor) * model
 
     sums = residual_pass(scan, obj, probe, range(len(scan.counts)), rule)
     numerator, denominator = np.sum(terms, axis=0)
@@ -61,11 +56,16 @@ def gradients(scan: Scan, obj: Complex, probe: Complex, noise: str) -> tuple[Pai
     return gradient, sums, float(numerator / denominator)
 
 
-def precondition(gradient: Pair, sums: Sums, damping: tuple[float, float]) -> Pair:
-    """g_O / (dO + d max dO), g_P / (dP + d max dP)."""
+def weights(sums: Sums, damping: tuple[float, float]) -> tuple[Real, Real]:
+    """dO + d max dO, dP + d max dP."""
     d_obj = sums.object_denominator + damping[0] * largest(sums.object_denominator)
     d_probe = sums.probe_denominator + damping[1] * largest(sums.probe_denominator)
-    return guarded_ratio(gradient[0], d_obj), guarded_ratio(gradient[1], d_probe)
+    return d_obj, d_probe
+
+
+def precondition(gradient: Pair, sums: Sums, damping: tuple[float, float]) -> Pair:
+    """g_O / (dO + d max dO), g_P / (dP + d max dP)."""
+    return divided(gradient, weights(sums, damping))
 
 
 def step_terms(
@@ -74,7 +74,7 @@ def step_terms(
     """(c1, c2, c2_safe) of the loss along the direction: L(t) = L0 + c1 t + c2 t^2 + ...
 
     I(t) = |Psi + t A1 + t^2 A2|^2 = I0 + t I1 + t^2 I2 + ..., A1 = D[P dO + dP O], A2 = D[dP dO],
-    I1 = 2 Re(conj(Psi) A1), I2 = |A1|^2 + 2 Re(conj(Psi) A2);
+    I1 = 2 Re(conj(Psi) A1), I2 = |A1|^2 + 2 Re(conj(Psi) A2), each of them spread;
     c1 = sum L' I1, c2 = sum [L' I2 + L'' I1^2 / 2],
     c2_safe = sum [max(L', 0) |A1|^2 + L'' I1^2 / 2], which is never negative.
     """
@@ -84,21 +84,22 @@ def step_terms(
         wave = forward(obj, probe, position, scan.propagator)
         a1 = linear_forward(obj, probe, *direction, position, scan.propagator)
         a2 = forward(*direction, position, scan.propagator)
-        i1 = 2 * (np.conj(wave) * a1).real.sum((0, 1))
-        i2 = intensity(a1) + 2 * (np.conj(wave) * a2).real.sum((0, 1))
-        slope = masked(loss_factor(intensity(wave), counts, noise), scan.mask)
-        bend = 0.5 * masked(loss_curvature(intensity(wave), counts, noise), scan.mask) * i1**2
-        safe = np.maximum(slope, 0) * intensity(a1)
+        i0, light1 = scan.spread(intensity(wave)), scan.spread(intensity(a1))
+        i1 = scan.spread(2 * (np.conj(wave) * a1).real.sum((0, 1)))
+        i2 = light1 + scan.spread(2 * (np.conj(wave) * a2).real.sum((0, 1)))
+        slope = masked(loss_factor(i0, counts, noise), scan.mask)
+        bend = 0.5 * masked(loss_curvature(i0, counts, noise), scan.mask) * i1**2
+        safe = np.maximum(slope, 0) * light1
         c += (slope * i1).sum(), (slope * i2 + bend).sum(), (safe + bend).sum()
     return float(c[0]), float(c[1]), float(c[2])
 
 
 def step_length(c1: float, c2: float, c2_safe: float) -> float:
-    """t = -c1 / (2 c2); where the curvature c2 is not positive, c2_safe takes its place.
+    """t = -c1 / (2 c2); where the curvature c2 is next to nothing, c2_safe takes its place.
 
     0 if that is 0 as well: the direction changes nothing that is measured.
     """
-    curvature = c2 if c2 > 0 else c2_safe
+    curvature = c2 if c2 > 0.02 * c2_safe else c2_safe
     return -c1 / (2 * curvature) if curvature > 0 else 0.0
 
 
@@ -197,7 +198,7 @@ def ml_iteration(
     scan: Scan,
     obj: Complex,
     probe: Complex,
-    memory: Memory | None = None,
+    memory: Memory | Lbfgs | None = None,
     *,
     noise: str = "poisson",
     object_inertia: float = 0.1,
@@ -208,34 +209,43 @@ def ml_iteration(
     fourier=None,
     prior: Prior | None = None,
     illumination: float = 0.0,
-) -> tuple[Complex, Complex, Memory, float, float]:
+) -> tuple[Complex, Complex, Memory | Lbfgs, float, float]:
     """One step; returns object, probe, memory, step length and the Fourier error before it.
 
     A support restricts the probe's part of the preconditioned gradient, so the step is along what
     may change. Loss, direction and step are the same for (O / s, P s), so a held probe power is
     restored once, when the engine ends. What is known of the object beforehand (`prior`) counts in
-    units of the mean illumination, with the probe's power at the start.
+    units of the mean illumination, with the probe's power at the start. `memory` chooses the
+    direction: conjugate, or L-BFGS, whose memory is changed.
     """
     g, sums, error = gradients(scan, obj, probe, noise)
     touched = under_windows(scan, obj)
-    weight = smoothness_weight(smoothness, len(scan.counts), touched)
+    strength = smoothness_weight(smoothness, len(scan.counts), touched)
     if smoothness:
-        extra = smoothness_gradients(obj, probe, weight, touched)
+        extra = smoothness_gradients(obj, probe, strength, touched)
         g = (g[0] + extra[0], g[1] + extra[1])
     if prior is not None:
         g = (g[0] + illumination * prior.gradient(obj), g[1])
     if not update_probe:
         g = (g[0], np.zeros_like(probe))
-    z = precondition(g, sums, (object_inertia, probe_inertia))
-    z = (z[0], apply_supports(z[1], support, fourier))
-    h = search_direction(g, z, memory, update_probe)
+    weight = weights(sums, (object_inertia, probe_inertia))
+
+    def restrict(field: Pair) -> Pair:
+        return field[0], apply_supports(field[1], support, fourier)
+
+    z = restrict(divided(g, weight))
+    if isinstance(memory, Lbfgs):
+        h = memory.direction((obj, probe), g, weight, restrict, update_probe)
+    else:
+        h = search_direction(g, z, memory, update_probe)
     c1, c2, safe = step_terms(scan, obj, probe, h, noise)
     if smoothness:
-        r1, r2 = smoothness_terms(obj, probe, h, weight, touched)
+        r1, r2 = smoothness_terms(obj, probe, h, strength, touched)
         c1, c2, safe = c1 + r1, c2 + r2, safe + max(r2, 0.0)
     if prior is not None:
         r1, r2 = prior.terms(obj, h[0])
         c1, c2, safe = (c + illumination * r for c, r in ((c1, r1), (c2, r2), (safe, r2)))
     t = step_length(c1, c2, safe)
-    memory = Memory(g, h, inner(z, g), update_probe)
+    if not isinstance(memory, Lbfgs):
+        memory = Memory(g, h, inner(z, g), update_probe)
     return obj + t * h[0], probe + t * h[1], memory, t, error

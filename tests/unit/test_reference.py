@@ -182,12 +182,13 @@ def test_ml_steps_reduce_the_loss(truth, noise):
     assert (np.diff(losses) < 0).all()
 
 
-def test_ml_step_is_the_same_for_a_factor_traded_between_object_and_probe():
+@pytest.mark.parametrize("memory", [lambda: None, lambda: ref.Lbfgs(2)], ids=["conjugate", "lbfgs"])
+def test_ml_step_is_the_same_for_a_factor_traded_between_object_and_probe(memory):
     truth = make_truth(FAR)
     obj, probe = perturbed(truth, 0.1)
-    one = two = (obj, probe, None)
-    two = (obj / 3, probe * 3, None)
-    for _ in range(3):
+    one = (obj, probe, memory())
+    two = (obj / 3, probe * 3, memory())
+    for _ in range(4):
         one = ref.ml_iteration(truth.scan, *one[:3], smoothness=0.01)
         two = ref.ml_iteration(truth.scan, *two[:3], smoothness=0.01)
 

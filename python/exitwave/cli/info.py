@@ -54,6 +54,9 @@ def _result_rows(file: Path) -> list[tuple[str, str]]:
         change = (abs(weights) ** 2).sum(axis=1).mean() ** 0.5
         eigen = f"{weights.shape[1]} eigen-probes, {change:.2%} rms"
         known.append(("probes of the frames", eigen))
+    if result.background is not None:
+        mean = float(result.background.mean())
+        known.append(("background", f"refined, {mean:.4g} counts per pixel"))
     runs = zip(result.engines, result.errors, strict=True)
     return [
         ("engines", " ".join(f"{name}:{len(errors)}" for name, errors in runs)),

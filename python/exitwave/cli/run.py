@@ -175,12 +175,12 @@ class _Work:
         self, ranks: Ranks, start: Path, dataset: Dataset, params: Parameters
     ) -> tuple[Result, Parameters]:
         """The result to go on from, and the parameters with its distance."""
-        from exitwave.cli.run_start import load_start, mask_misfits, with_distance_of
+        from exitwave.cli.run_start import load_start, mask_misfits, with_lengths_of
 
         before = ranks.agree(lambda: load_start(start, dataset, params))
         if self.mask_misfits:
             ranks.agree(lambda: mask_misfits(dataset, before, start))
-        return before, with_distance_of(before, params, dataset)
+        return before, with_lengths_of(before, params, dataset)
 
     def _reconstruct(
         self, ranks: Ranks, dataset: Dataset, params: Parameters, before: Result | None

@@ -10,6 +10,7 @@ from exitwave.refined import Refined
 from exitwave.result import Result
 
 _PARTS = ("value", "uncertainty", "history")
+_UNITS = {"m": "m", "rad": "rad"}
 
 
 def write_refined(entry: h5py.Group, result: Result) -> None:
@@ -28,7 +29,7 @@ def write_refined(entry: h5py.Group, result: Result) -> None:
         one.attrs["NX_class"] = "NXcollection"
         for part in _PARTS:
             one[part] = getattr(found, part)
-            one[part].attrs["units"] = "m" if name.endswith("_m") else ""
+            one[part].attrs["units"] = _UNITS.get(name.rpartition("_")[2], "")
 
 
 def read_refined(entry: h5py.Group) -> dict[str, Refined]:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from exitwave.parameters.base import pair, parameter
+from exitwave.parameters.geometry_fields import start, stop
 
 # --- supports ---------------------------------------------------------------------------------
 
@@ -148,15 +149,8 @@ ProbeCentring = Annotated[
     ),
 ]
 
-PositionStart = Annotated[
-    StrictInt | None,
-    parameter(
-        "a whole number of at least 0, or None",
-        "First iteration (from 0) that refines positions; None: never.",
-        2,
-        ge=0,
-    ),
-]
+PositionStart = Annotated[StrictInt | None, start("positions")]
+PositionStop = Annotated[StrictInt | None, stop("the positions")]
 PositionEvery = Annotated[
     StrictInt,
     parameter(
@@ -326,24 +320,10 @@ MomentumPeriod = Annotated[
         ge=1,
     ),
 ]
-IntensityStart = Annotated[
-    StrictInt | None,
-    parameter(
-        "a whole number of at least 0, or None",
-        "First iteration (from 0) that refines the intensity of each frame; None: never.",
-        2,
-        ge=0,
-    ),
-]
-ProbeRelaxationStart = Annotated[
-    StrictInt | None,
-    parameter(
-        "a whole number of at least 0, or None",
-        "First iteration (from 0) from which each frame has a probe of its own; None: never.",
-        2,
-        ge=0,
-    ),
-]
+IntensityStart = Annotated[StrictInt | None, start("the intensity of each frame")]
+IntensityStop = Annotated[StrictInt | None, stop("the intensities")]
+ProbeRelaxationStart = Annotated[StrictInt | None, start("a probe of each frame")]
+ProbeRelaxationStop = Annotated[StrictInt | None, stop("these probes")]
 ProbeRelaxationModes = Annotated[
     StrictInt,
     parameter(
@@ -359,5 +339,25 @@ Noise = Annotated[
         '"poisson", "amplitude", "gaussian" or "anscombe"',
         "Noise model, which gives the loss.",
         "gaussian",
+    ),
+]
+Direction = Annotated[
+    Literal["conjugate", "lbfgs"],
+    parameter(
+        '"conjugate" or "lbfgs"',
+        "How the direction of each step comes from the gradients: conjugate to the one before "
+        "(Polak-Ribiere), or by L-BFGS from the last pairs of steps and changes of the gradient.",
+        "lbfgs",
+    ),
+]
+History = Annotated[
+    StrictInt,
+    parameter(
+        "a whole number from 1 to 20",
+        "Pairs of steps and changes of the gradient that L-BFGS keeps; each takes the memory of "
+        "two objects.",
+        2,
+        ge=1,
+        le=20,
     ),
 ]
