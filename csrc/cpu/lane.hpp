@@ -276,7 +276,7 @@ class CpuLane {
   // All images of a batch; target and source are not the same.
   void correlate(Extent n, BatchView<Real> target, BatchView<const Real> source,
                  const Stencil& stencil) {
-    correlate_images(n, target, source, stencil);
+    correlate_images(n, target, source, stencil, rows_);
   }
 
   // body(mode, y, x) over a region of a canvas; a body that has prepare() is prepared first

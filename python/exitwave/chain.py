@@ -169,9 +169,8 @@ class Chain:
         unwrapped alike everywhere."""
         if slices == self.slices:
             return
-        slicing = self.problem.slicing
-        assert slicing is not None
-        old_m, new_m = (slicing.distances(count) for count in (self.slices, slices))
+        assert self.problem.slicing is not None
+        old_m, new_m = map(self.problem.slicing.distances, (self.slices, slices))
         parts = self._object_parts("all")
         whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
@@ -197,9 +196,8 @@ class Chain:
             self.problem.place(self.positions)
         if params.position_start is None and params.map_start is None:
             return None
-        bounds = Bounds.around(
-            given, params.position_limit_px, division.object_shape, division.frame_shape
-        )
+        shapes = division.object_shape, division.frame_shape
+        bounds = Bounds.around(given, params.position_limit_px, *shapes)
         radius_px = None if standing is None else standing.search_radius_px
         self._refiner = PositionRefiner(
             params, given, self.positions, bounds, radius_px, self.refinements

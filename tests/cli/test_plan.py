@@ -227,6 +227,7 @@ def test_plan_on_a_machine_of_a_file(main, tmp_path):
         ([*SIMULATED[1:], "--memory", "1e400 GB"], "memory is '1e400 GB', but must be a size"),
         ([*SIMULATED[1:], "--memory", "1 GB", "--gpus", "0"], "gpus is 0, but must be at least 1"),
         ([*SIMULATED[1:], "--memory-limit", "1.5"], "memory_limit is '1.5'; it must be"),
+        ([*SIMULATED[1:], "--memory-limit", "1e30 GB"], "memory_limit is '1e30 GB'; it must be"),
         (
             [*SIMULATED[1:], "--machine", "laptop", "--nodes", "0"],
             "nodes was 0, but must be a whole number",
