@@ -233,6 +233,78 @@ def background(settings: Settings) -> Iterator[Measurement]:
             )
 
 
+# --- probes that change -----------------------------------------------------------------------
+
+
+@cache
+def trembling_scan(change: float, quick: bool) -> Simulation:
+    """Frames of 64 x 64; the probe changes by combinations of five modes, and in intensity."""
+    flaws = {"probe_jitter": change, "intensity_drift": change} if change else None
+    return exitwave.simulate(
+        64,
+        30 if quick else 100,
+        counts_per_frame=1e7,
+        overlap=0.75,
+        integer_positions=True,
+        imperfections=flaws,
+    )
+
+
+def trembling(settings: Settings) -> Iterator[Measurement]:
+    """Probe and intensity that change by 5 % from frame to frame, with a probe for each and not."""
+    steady, plain, relaxed = (
+        _trembling(*how, settings) for how in ((0.0, None), (0.05, None), (0.05, 10))
+    )
+    details = {"probe_jitter": 0.05, "intensity_drift": 0.05, "counts_per_frame": 1e7}
+    for quantity, error, target in (
+        ("object error, a probe for each frame", relaxed, settings.target(1.3)),
+        ("object error, one probe", plain, None),
+    ):
+        yield Measurement(
+            case="quality/probe relaxation",
+            quantity=quantity,
+            value=error,
+            target=target,
+            judged="ratio",
+            floor=steady,
+            details=details,
+        )
+
+
+def _trembling(change: float, start: int | None, settings: Settings) -> float:
+    """Object error, free of the gauge that intensities of frames leave."""
+    scan = trembling_scan(change, settings.quick)
+    first, last = (3, 12) if settings.quick else (20, 160)
+    engine = {"name": "ML", "iterations": last, "noise": "amplitude"}
+    engines: Engines = [
+        {"name": "rPIE", "iterations": first},
+        engine | ({} if start is None else {"probe_relaxation_start": start}),
+    ]
+    probe = scan.start_probe(numerical_aperture=1.05, defocus_m=1.05)
+    result = _run(scan, probe, engines, settings)
+    obj = _without_amplitude_ramp(scan, result.object)
+    return metrics.relative_error(obj, scan.object, _region(scan))
+
+
+def _without_amplitude_ramp(scan: Simulation, obj: np.ndarray) -> np.ndarray:
+    """The object O exp(-a r) that agrees best with the truth.
+
+    With the probe P exp(a r) and the intensities of frames exp(2 a r_n) it gives the same counts,
+    so that no method can know a.
+    """
+    region = _region(scan)
+    axes = [np.indices(obj.shape)[axis] / obj.shape[axis] - 0.5 for axis in (0, 1)]
+    truth = scan.object.astype(np.complex128)
+    power = np.abs(truth[region]) ** 2
+    basis = np.stack([np.ones(power.shape), *(axis[region] for axis in axes)], 1)
+    for _ in range(6):
+        aligned = metrics.align(obj, truth, region).image
+        change = ((aligned - truth) * truth.conj())[region].real
+        ramp = np.linalg.lstsq(basis * power[:, None], change, rcond=None)[0][1:]
+        obj = obj * np.exp(-ramp[0] * axes[0] - ramp[1] * axes[1])
+    return obj
+
+
 # --- common -----------------------------------------------------------------------------------
 
 
@@ -258,6 +330,7 @@ def _error(scan: Simulation, result: exitwave.Result) -> float:
 CASES: dict[str, CaseFunction] = {
     "low dose": low_dose,
     "fly scan": fly,
+    "probe relaxation": trembling,
     "point spread": point_spread,
     "background": background,
 }

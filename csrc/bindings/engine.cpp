@@ -140,6 +140,22 @@ class BoundEngine {
     if (factors.size() != scan().frames) wrong_shape("factors", "(frames)");
     engine_->set_intensity_factors(factors.data());
   }
+  py::tuple eigen_probes() const {
+    ComplexArray eigen({options_.eigen_probes, options_.probe_modes, ny_, nx_});
+    ComplexArray weights({scan().frames, options_.eigen_probes});
+    std::fill_n(weights.mutable_data(), weights.size(), std::complex<Real>(0));
+    engine_->get_eigen_probes(reinterpret_cast<Complex*>(eigen.mutable_data()),
+                              reinterpret_cast<Complex*>(weights.mutable_data()));
+    return py::make_tuple(eigen, weights);
+  }
+  void set_eigen_probes(const ComplexArray& eigen, const ComplexArray& weights) {
+    if (eigen.size() != py::ssize_t(options_.eigen_probes) * options_.probe_modes * ny_ * nx_)
+      wrong_shape("eigen", "(eigen_probes, probe modes, ny, nx)");
+    if (weights.size() != py::ssize_t(scan().frames) * options_.eigen_probes)
+      wrong_shape("weights", "(frames, eigen_probes)");
+    engine_->set_eigen_probes(reinterpret_cast<const Complex*>(eigen.data()),
+                              reinterpret_cast<const Complex*>(weights.data()));
+  }
   py::array_t<Real> background() const {
     py::array_t<Real> counts({ny_, nx_});
     engine_->get_background(counts.mutable_data());
@@ -321,6 +337,14 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("intensity_factors", &BoundEngine::intensity_factors,
                              "Factor on the waves of each frame, (N,); 0 for frames of others.")
       .def("set_intensity_factors", &BoundEngine::set_intensity_factors, "factors"_a.noconvert())
+      .def(
+          "relax_probe", [](BoundEngine& e, bool on) { e.engine().relax_probe(on); }, "on"_a,
+          "Whether the next iterations update eigen-probes and weights with the probe.")
+      .def_property_readonly("eigen_probes", &BoundEngine::eigen_probes,
+                             "Eigen-probes (K, M, Y, X) and weights (N, K), 0 where other processes"
+                             " hold the frame.")
+      .def("set_eigen_probes", &BoundEngine::set_eigen_probes, "eigen"_a.noconvert(),
+           "weights"_a.noconvert())
       .def(
           "refine_background", [](BoundEngine& e, bool on) { e.engine().refine_background(on); },
           "on"_a, "Whether the next iterations refine the background of all frames.")

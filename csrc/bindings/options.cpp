@@ -80,6 +80,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("name", &EngineOptions::name)
       .def_readwrite("probe_modes", &EngineOptions::probe_modes)
       .def_readwrite("object_modes", &EngineOptions::object_modes)
+      .def_readwrite("eigen_probes", &EngineOptions::eigen_probes)
       .def_readonly("slices", &EngineOptions::slices)
       .def("set_slices", &set_slices, "kernels"_a.noconvert(), "shifts"_a.noconvert(),
            "Slices of the object and what lies between them.")

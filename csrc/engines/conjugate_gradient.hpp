@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engines/loss_gradient.hpp"
+#include "engines/probe_relaxation.hpp"
 #include "engines/quasi_newton.hpp"
 #include "engines/search_direction.hpp"
 #include "kernels/descent.hpp"
@@ -29,7 +30,9 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
  public:
   ConjugateGradient(const typename Backend::Settings& settings, const Scan& scan,
                     const EngineOptions& options, const Complex* object, const Complex* probe)
-      : Base(settings, scan, options, object, probe), direction_(make_direction()) {
+      : Base(settings, scan, options, object, probe),
+        relaxation_(this->backend_, problem_, state_, probe_sums_),
+        direction_(make_direction()) {
     const Extent waves{model_.batch(), model_.wave_modes(), scan.ny, scan.nx};
     const Extent probes{model_.batch(), options.probe_modes, scan.ny, scan.nx};
     for (int lane = 0; lane < this->backend_.lanes(); ++lane) {
@@ -37,7 +40,8 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
       memory.account("work");
       search_.push_back(
           {Images<Complex>(memory, waves), Images<Complex>(memory, waves),
-           problem_.fractional() ? Images<Complex>(memory, probes) : Images<Complex>()});
+           !model_.one_intensity() ? Images<Complex>(memory, probes) : Images<Complex>(),
+           relaxation_.on() ? Images<Complex>(memory, probes) : Images<Complex>()});
     }
     if (smooth()) smoothness_weight_ = options.smoothness * prior().illumination(1);
   }
@@ -69,9 +73,18 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     direction_->restart();
   }
 
+  void relax_probe(bool on) override { relaxation_.allow(on); }
+  void get_eigen_probes(Complex* eigen, Complex* weights) override {
+    state_.eigen().read(eigen, weights);
+  }
+  void set_eigen_probes(const Complex* eigen, const Complex* weights) override {
+    relaxation_.set(eigen, weights);
+  }
+
   void state(Archive& archive) override {
     Base::state(archive);
     direction_->state(archive);
+    relaxation_.state(archive);
   }
 
  private:
@@ -88,6 +101,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     Images<Complex> first;
     Images<Complex> second;
     Images<Complex> probe_direction;
+    Images<Complex> probe_bend;  // of second order, where frames have probes of their own
   };
 
   std::unique_ptr<SearchDirection<Backend>> make_direction() {
@@ -99,6 +113,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
         probe_sums_,
         totals_,
         this->constraints_,
+        relaxation_,
         options_,
         [this](int part, int slice) {
           return this->object_quotient(part, 1.0, options_.object_inertia, slice);
@@ -141,6 +156,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
   // Expansion of loss and regulariser along the direction.
   void search() {
     this->forget(Base::kLoss, 3);
+    relaxation_.forget_changes();
     this->backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       this->for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
         expand(lane, s, search_[std::size_t(lane_number)], b);
@@ -151,6 +167,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
       totals_.share(lane, part);
     });
     totals_.exchange();
+    relaxation_.share_changes();
   }
 
   kernels::StepLength step_length(int part) {
@@ -159,7 +176,8 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
             totals_.across(part, Base::kRoughness),
             totals_.alone(part, Base::kProbeAlong),
             prior().in_loss() ? prior().illumination(this->constraints_.power()) : 0,
-            totals_.across(part, Base::kPrior)};
+            totals_.across(part, Base::kPrior),
+            relaxation_.change_powers(part)};
   }
 
   void expand(Lane& lane, Scratch& s, SearchScratch& search, const Batch& b) {
@@ -171,6 +189,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     lane.run(model_.frames(b),
              model_.map(kernels::ExitWaveChange{search.first.view(), p, o, dp, d}),
              model_.map(kernels::ExitWave{search.second.view(), dp, d}));
+    if (relaxation_.on()) bend_probes(lane, s, search, b, o, dp, d);
     if (!thin) expand_slices(lane, s, search, b, p);
     model_.forward(lane, b, search.first.view());
     model_.forward(lane, b, search.second.view());
@@ -204,8 +223,27 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     return model_.object(direction_->object(b.part, slice), b);
   }
   kernels::ProbeMode direction_of_probe(Lane& lane, SearchScratch& search, const Batch& b) {
-    return model_.probe_direction(lane, b, direction_->probe(b.part), direction_->spectrum(b.part),
-                                  search.probe_direction);
+    const CanvasView<Complex> d = direction_->probe(b.part);
+    Images<Complex>& spectrum = direction_->spectrum(b.part);
+    if (!relaxation_.on())
+      return model_.probe_direction(lane, b, d, spectrum, search.probe_direction);
+    const BatchView<const Complex> images{d.data, 0, d.mode_stride, d.row_stride};
+    const BatchView<const Complex> mean = problem_.fractional() ? spectrum.repeated() : images;
+    relaxation_.compose_change(lane, b.part, b.frame, model_.probes(b),
+                               search.probe_direction.view(), mean);
+    return model_.placed(lane, search.probe_direction, b);
+  }
+  // second <- dP dO + P'' O, with the second order P'' of frames' probes
+  void bend_probes(Lane& lane, Scratch& s, SearchScratch& search, const Batch& b,
+                   const kernels::ObjectWindow& o, const kernels::ProbeMode& dp,
+                   const kernels::ObjectWindow& d) {
+    relaxation_.compose_bend(lane, b.part, b.frame, model_.probes(b), search.probe_bend.view());
+    const kernels::ProbeMode bend = model_.placed(lane, search.probe_bend, b);
+    const kernels::ChangePowers powers{search.first.view(), search.second.view()};
+    lane.run(model_.frames(b),
+             model_.map(kernels::ExitWaveChange{search.second.view(), dp, o, bend, d}),
+             model_.sum_modes(powers, s));
+    lane.add_totals(b.count, 2, s.totals.data(), relaxation_.own_changes(b.part));
   }
 
   void take_step(bool update_probe) {
@@ -213,6 +251,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
       lane.map(object_sums_.updated(part), state_.object_images(),
                kernels::AddScaled<kernels::StepLength>{
                    state_.object(part), direction_->object(part), step_length(part)});
+      relaxation_.step(lane, part, step_length(part));
       if (!update_probe || part >= state_.copies()) return;
       lane.map(state_.window(), state_.probe_modes(),
                kernels::AddScaled<kernels::StepLength>{state_.probe(part), direction_->probe(part),
@@ -251,6 +290,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     return {field, prior().reached(part), problem_.scan().object_ny, problem_.scan().object_nx};
   }
 
+  ProbeRelaxation<Backend> relaxation_;
   std::unique_ptr<SearchDirection<Backend>> direction_;
   std::vector<SearchScratch> search_;
   double smoothness_weight_ = 0;

@@ -73,6 +73,10 @@ class Constraints {
       measure_power(lane, part, found::kPower);
       lane.map(state_.window(), state_.probe_modes(),
                kernels::Scale<kernels::PowerFactor>{state_.probe(part), factor(part, false)});
+      if (state_.eigen().on())
+        lane.map(
+            state_.window(), state_.eigen().images(),
+            kernels::Scale<kernels::PowerFactor>{state_.eigen().view(part), factor(part, false)});
       state_.refresh(lane, part);
     });
     backend_.for_each_part([&](Lane& lane, int, int part) {

@@ -35,6 +35,7 @@ struct EngineOptions {
   std::string name;
   int probe_modes = 1;
   int object_modes = 1;
+  int eigen_probes = 0;                // by which the probes of frames differ; 0: they do not
   int slices = 1;                      // of each object mode
   std::vector<Complex> slice_kernels;  // (slices - 1, ny, nx), zero frequency first
   // (slices - 1, frames, 2): pixels (y, x) that a frame's beam moves from slice to slice besides;
@@ -128,6 +129,7 @@ struct MemoryUse {
 // (object modes, slices, ny, nx), probe (probe modes, ny, nx).
 class Engine {
   static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
+  static constexpr const char* kNoRelaxation = "engine: only ML relaxes the probe";
   static constexpr const char* kNoBackground = "engine: only ML and gradient refine a background";
   static constexpr const char* kNoIntensities = "engine: only LSQML refines intensities";
 
@@ -187,6 +189,14 @@ class Engine {
   virtual void refine_intensities(bool) { throw InvalidArgument(kNoIntensities); }
   virtual void get_intensity_factors(double*) { throw InvalidArgument(kNoIntensities); }
   virtual void set_intensity_factors(const double*) { throw InvalidArgument(kNoIntensities); }
+  // Whether the next iterations, where they update the probe, also update eigen-probes (count,
+  // probe modes, ny, nx) and weights (frames of the scan, count), those of frames that this process
+  // holds.
+  virtual void relax_probe(bool) { throw InvalidArgument(kNoRelaxation); }
+  virtual void get_eigen_probes(Complex*, Complex*) { throw InvalidArgument(kNoRelaxation); }
+  virtual void set_eigen_probes(const Complex*, const Complex*) {
+    throw InvalidArgument(kNoRelaxation);
+  }
   // Whether the next iterations refine the background that all frames have; counts (ny, nx), first
   // pixel as the waves have it.
   virtual void refine_background(bool) { throw InvalidArgument(kNoBackground); }

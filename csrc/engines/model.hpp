@@ -4,6 +4,7 @@
 
 #include "core/direction.hpp"
 #include "core/images.hpp"
+#include "engines/batch.hpp"
 #include "engines/intensities.hpp"
 #include "engines/partial_sums.hpp"
 #include "engines/point_spread.hpp"
@@ -13,47 +14,12 @@
 #include "kernels/exit_wave.hpp"
 #include "kernels/overlap.hpp"
 #include "kernels/positions.hpp"
+#include "kernels/probe_relaxation.hpp"
 #include "kernels/propagate.hpp"
 #include "kernels/slices.hpp"
 #include "kernels/spread.hpp"
 
 namespace exitwave {
-
-// Frames that a lane takes through a step together.
-struct Batch {
-  int part;
-  const int* frame;  // numbers in the part
-  int count;
-  // Where their counts and exit waves are, see Block.
-  Counts counts = {};
-  const int* counts_at = nullptr;
-  unsigned char* waves = nullptr;
-  const int* waves_at = nullptr;
-};
-
-// What a lane needs for its batches; nothing is allocated while it runs.
-struct Scratch {
-  Images<Complex> wave;  // (batch, wave modes, ny, nx)
-  // Waves that meet the slices, from the second on, each as wave.
-  std::vector<Images<Complex>> incoming;
-  std::vector<Images<Complex>> moved;  // with slices and moving positions: two more, as wave
-  Images<Complex> probe;               // (batch, probe modes, ny, nx), fractional positions only
-  Images<Complex> term;                // as probe
-  Images<Real> counts;                 // (batch, 1, ny, nx), or one row
-  // Where the detector spreads its light, two: (batch, sums over modes, ny, nx).
-  Images<Real> light;
-  Images<Real> spread;
-  Images<Real> curvature;  // of the loss (batch, 1, ny, nx), where the background is refined
-  Buffer<Real> keep;       // (batch), see ScaleWave
-  Buffer<double> inside;   // (batch), see PowerBound
-  Buffer<double> totals;   // (batch, up to 5)
-
-  // Counts and, later, factors of a batch. Where a lane goes row by row and nobody looks at a whole
-  // frame of them, all rows are one, which never leaves the cache.
-  BatchView<Real> measured() {
-    return counts.extent().ny == 1 ? BatchView<Real>{counts.view().data, 0, 0, 0} : counts.view();
-  }
-};
 
 // Forward model of a batch, D[P O] or, with slices, D[O_S A .. A[O_1 P]], and its adjoint:
 // residual waves back to sums of object and probe.
@@ -120,8 +86,15 @@ class Model {
     lane.run(frames(b), operations...);
   }
 
-  // The probe under each frame: the same for all, or moved by the fraction of its position.
+  // The probe under each frame: the same for all, or moved by the fraction of its position, or the
+  // frame's own.
   kernels::ProbeMode probe(Lane& lane, Scratch& s, const Batch& b) {
+    if (state_.eigen().on()) {
+      const BatchView<const Complex> mean =
+          problem_.fractional() ? state_.spectrum(b.part) : state_.probe_images(b.part);
+      state_.eigen().compose(lane, b.part, b.frame, probes(b), s.probe.view(), mean);
+      return placed(lane, s.probe, b);
+    }
     if (!problem_.fractional()) return {state_.probe_images(b.part), state_.object_modes()};
     return shifted(lane, state_.spectrum(b.part), s.probe, b);
   }
@@ -132,6 +105,16 @@ class Model {
                                                problem_.phase(b.part, b.frame), scale});
     lane.fft2(probes(b), target.view(), Direction::backward);
     return {target.view(), state_.object_modes()};
+  }
+  // Probes of the frames of a batch, which are spectra where positions are fractional, in place.
+  kernels::ProbeMode placed(Lane& lane, Images<Complex>& own, const Batch& b) {
+    if (problem_.fractional()) {
+      const Real scale = 1 / (Real(problem_.scan().ny) * Real(problem_.scan().nx));
+      lane.map(probes(b),
+               kernels::ShiftFrames<true>{own.view(), problem_.phase(b.part, b.frame), scale});
+      lane.fft2(probes(b), own.view(), Direction::backward);
+    }
+    return {own.view(), state_.object_modes()};
   }
   // A direction of the probe, under each frame; `spectrum` and `target`: for fractional positions.
   kernels::ProbeMode probe_direction(Lane& lane, const Batch& b, CanvasView<Complex> direction,
@@ -231,6 +214,11 @@ class Model {
   void add_both(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
                 CanvasView<Complex> sum, CanvasView<Complex> probe_sum) {
     const kernels::ObjectWindow o = object(b, 0);
+    if (state_.eigen().on()) {
+      add_object(lane, s, b, p, sum);
+      add_own_probes(lane, s, b, o, probe_sum);
+      return;
+    }
     if (problem_.fractional()) {
       add_object(lane, s, b, p, sum);
       add_unshifted(lane, s, b, o, probe_sum);
@@ -246,24 +234,26 @@ class Model {
                                 problem_.corner(b.part)});
   }
 
-  // s.term <- spectrum of sum_k conj(O_k) chi, of the probe where the frame has it
+  // s.term <- sum_k conj(O_k) chi, of the probe where the frame has it; its spectrum, where
+  // positions are fractional
   void probe_term(Lane& lane, Scratch& s, const Batch& b, const kernels::ObjectWindow& o) {
     const BatchView<Complex> term = s.term.view();
     lane.map(probes(b), kernels::FrameProbeTerm<false>{term, s.wave.view(), o, 0});
     for (int k = 1; k < state_.object_modes(); ++k)
       lane.map(probes(b), kernels::FrameProbeTerm<true>{term, s.wave.view(), o, k});
-    lane.fft2(probes(b), term, Direction::forward);
+    if (problem_.fractional()) lane.fft2(probes(b), term, Direction::forward);
   }
 
-  // Weights. The object's is the probe's intensity, which for whole positions is the same in all
-  // frames and added once per pass, row by row of the canvas; else it follows each frame.
+  // Weights. The object's is the probe's intensity. Where that is the same in all frames it is
+  // added once per pass, row by row of the canvas; else it follows each frame.
+  bool one_intensity() const { return !problem_.fractional() && !state_.eigen().on(); }
   void add_object_weight(Lane& lane, const Batch& b, const kernels::ProbeMode& p,
                          CanvasView<Real> weight) {
-    if (problem_.fractional())
+    if (!one_intensity())
       lane.run(frames(b), scatter(b, state_.probe_modes(), weight, kernels::ProbeWeight{p.probe}));
   }
   void add_object_weights(Lane& lane, const Batch& all, CanvasView<Real> weight) {
-    if (!problem_.fractional() && all.count > 0)
+    if (one_intensity() && all.count > 0)
       lane.run_canvas_rows(
           frames(all),
           scatter(all, 1, weight, kernels::ProbeIntensity{state_.intensity(all.part)}));
@@ -324,7 +314,7 @@ class Model {
       s.incoming.emplace_back(memory, s.wave.extent());
     for (int axis = 0; axis < 2 && slices_.count() > 1 && problem_.scan().moves(); ++axis)
       s.moved.emplace_back(memory, s.wave.extent());
-    if (problem_.fractional()) {
+    if (!one_intensity()) {
       s.probe = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
       s.term = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
     }
@@ -357,6 +347,29 @@ class Model {
     lane.run(frames(b), sum_frames(state_.probe_modes(), sum,
                                    kernels::UnshiftedSpectrum{s.term.view(),
                                                               problem_.phase(b.part, b.frame)}));
+  }
+
+  // The sums of eigen-probes follow the probe's.
+  void add_own_probes(Lane& lane, Scratch& s, const Batch& b, const kernels::ObjectWindow& o,
+                      CanvasView<Complex> sum) {
+    EigenProbes<Backend>& eigen = state_.eigen();
+    const BatchView<Complex> term = s.term.view();
+    probe_term(lane, s, b, o);
+    if (problem_.fractional())
+      lane.map(probes(b), kernels::ShiftFrames<false>{term, problem_.phase(b.part, b.frame), 1});
+    lane.run(frames(b), sum_frames(eigen.modes(), sum, kernels::FrameTerm{term}));
+    // Products of spectra are so many times those of the images.
+    const Real scale = problem_.fractional() ? 1 / Real(state_.window().pixels()) : Real(1);
+    for (int k = 0; k < eigen.count(); ++k) {
+      const kernels::EigenTerm of_image{term, eigen.numbers(eigen.weights(b.part), k, b.frame)};
+      const kernels::EigenOverlap of_weight{eigen.seen(b.part, k), term, scale};
+      using Overlap = typename Lane::template SumModes<kernels::EigenOverlap>;
+      lane.run(frames(b),
+               sum_frames(eigen.modes(), sum.every(1, (k + 1) * eigen.modes()), of_image),
+               Overlap{eigen.modes(), of_weight, s.totals.data()});
+      lane.map({b.count, 1, 1, 1},
+               kernels::KeepOverlap{eigen.overlaps(b.part).at(k, 0, 0), s.totals.data(), b.frame});
+    }
   }
 
   Problem<Backend>& problem_;

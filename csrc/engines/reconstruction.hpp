@@ -45,7 +45,7 @@ class Reconstruction : public Engine {
         object_sums_(backend_, problem_.layout().tiles(), problem_.layout().owned(),
                      options.object_images(), options.slices),
         probe_sums_(backend_, state_.windows(), probe_owners(scan),
-                    options.probe_modes + extra_probe_sums),
+                    options.probe_modes * (1 + options.eigen_probes) + extra_probe_sums),
         totals_(backend_, problem_.parts(), options.slices + found::of_pairs(options.history)),
         constraints_(backend_, problem_, state_, object_sums_, probe_sums_, totals_, options_),
         positions_(backend_, problem_),
@@ -89,6 +89,7 @@ class Reconstruction : public Engine {
   void move_probe(int dy, int dx) override {
     Moving(backend_, state_.object(), state_.object_images(), false).move(dy, dx);
     Moving(backend_, state_.probe(), state_.probe_modes(), true).move(dy, dx);
+    state_.eigen().move(backend_, dy, dx);
     for_each_copy([&](Lane& lane, int part) { state_.refresh(lane, part); });
   }
 

@@ -7,6 +7,7 @@
 #include "engines/engine.hpp"
 #include "engines/field.hpp"
 #include "engines/partial_sums.hpp"
+#include "engines/probe_relaxation.hpp"
 #include "engines/problem.hpp"
 #include "engines/state.hpp"
 #include "engines/totals.hpp"
@@ -25,6 +26,7 @@ struct GradientState {
   PartialSums<Backend>& probe_sums;
   Totals<Backend>& totals;
   Constraints<Backend>& constraints;
+  ProbeRelaxation<Backend>& relaxation;
   const EngineOptions& options;
   std::function<kernels::Quotient(int, int)> object_z;
   std::function<kernels::Quotient(int)> probe_z;
@@ -57,7 +59,8 @@ class SearchDirection {
 
   // From the gradients in the sums, which are zero afterwards.
   void find(bool update_probe) {
-    const bool restart = restart_ || update_probe != probe_moved_;
+    const bool turned = engine_.relaxation.begin(update_probe);
+    const bool restart = restart_ || turned || update_probe != probe_moved_;
     next(update_probe, restart);
     engine_.backend.for_each_part([&](Lane& lane, int, int part) {
       if (part < engine_.state.copies())
@@ -170,11 +173,13 @@ class ConjugateDirection final : public SearchDirection<Backend> {
                  kernels::Store<kernels::Quotient>{z, engine_.probe_z(part)});
         this->restrict_probe(lane, part, z);
       });
+    engine_.relaxation.precondition(engine_.probe_z);
     multiply_gradients(update_probe);
     engine_.backend.for_each_part([&](Lane& lane, int, int part) {
       const kernels::Conjugacy beta{engine_.totals.across(part, products()),
                                     engine_.totals.across(part, last_products()), restart};
       turn_object(lane, part, beta);
+      engine_.relaxation.turn(lane, part, beta);
       if (part < engine_.state.copies()) turn_probe(lane, part, beta, update_probe);
     });
     even_ = !even_;
@@ -201,7 +206,7 @@ class ConjugateDirection final : public SearchDirection<Backend> {
     engine_.probe_sums.clear(lane, part);
   }
 
-  // Products for the Polak-Ribiere factor, over object and probe together.
+  // Products for the Polak-Ribiere factor, over all unknowns together.
   void multiply_gradients(bool update_probe) {
     PartialSums<Backend>& sums = engine_.object_sums;
     engine_.backend.for_each_part([&](Lane& lane, int, int part) {
@@ -219,6 +224,7 @@ class ConjugateDirection final : public SearchDirection<Backend> {
                      engine_.probe_sums.sum(part), probe_old_.view(part), probe_.view(part),
                      kernels::Stored{probe_step_.view(part)}},
                  found);
+      engine_.relaxation.add_products(lane, part, found);
     });
     this->share();
   }

@@ -6,6 +6,7 @@
 
 #include "core/direction.hpp"
 #include "core/images.hpp"
+#include "engines/eigen_probes.hpp"
 #include "engines/engine.hpp"
 #include "engines/field.hpp"
 #include "engines/problem.hpp"
@@ -33,7 +34,8 @@ class State {
         has_supports_(!options.probe_support.empty() || !options.probe_fourier_support.empty()),
         object_(backend, "object", problem.held(), problem.layout().tiles(),
                 options.object_images()),
-        probe_(backend, "probe", window_.rect(), windows(), options.probe_modes) {
+        probe_(backend, "probe", window_.rect(), windows(), options.probe_modes),
+        eigen_(backend, problem, options.eigen_probes, options.probe_modes) {
     object_.upload(object);
     probe_.upload(probe);
     const int copies = backend.shared() ? 1 : problem.parts();
@@ -71,6 +73,8 @@ class State {
 
   Field<Backend, Complex>& object() { return object_; }
   Field<Backend, Complex>& probe() { return probe_; }
+  // What the probes of frames differ by.
+  EigenProbes<Backend>& eigen() { return eigen_; }
   CanvasView<Complex> object(int part) { return object_.view(part); }
   // One slice of all modes.
   CanvasView<Complex> object(int part, int slice) { return object(part).every(slices_, slice); }
@@ -105,9 +109,10 @@ class State {
     lane.sum(window(), probe_modes_, kernels::Power{probe_.view(part)}, total);
   }
 
-  // After a change of the probe: what follows from it, its spectrum where positions are fractional,
-  // else its intensity.
+  // After a change of the probe, or of what frames' probes differ from it by: what follows from it,
+  // its spectrum where positions are fractional, else its intensity.
   void refresh(Lane& lane, int part) {
+    eigen_.refresh(lane, part);
     if (problem_.fractional())
       refresh_spectrum(lane, probe_.view(part), copy(part).spectrum);
     else
@@ -190,6 +195,7 @@ class State {
   bool has_supports_;
   Field<Backend, Complex> object_;
   Field<Backend, Complex> probe_;
+  EigenProbes<Backend> eigen_;
   std::vector<Copy> copies_;
 };
 

@@ -25,6 +25,7 @@ from exitwave.object_parts import ObjectParts
 from exitwave.output import Output, read_only
 from exitwave.parameters import EngineParameters, Parameters
 from exitwave.positions import Bounds, PositionRefiner
+from exitwave.probe_relaxation import RelaxedProbe, orthogonalised
 from exitwave.problem import make_problem, scaled_probe
 from exitwave.progress import progress_of
 from exitwave.propagate import frame_kernel
@@ -105,6 +106,7 @@ class Chain:
         self.errors: list[npt.NDArray[np.float64]] = []
         # Of each frame, as the last engine left them; None: all the same.
         self.intensities: npt.NDArray[np.float64] | None = None
+        self.relaxed_probe: RelaxedProbe | None = None
         self.stopped: str | None = None
         self._source = source
         self._resumed = resumed
@@ -139,12 +141,10 @@ class Chain:
 
     def _arrays_bytes(self, params: Parameters) -> int:
         """Object and probe as they start and as they come back, in the host's memory."""
-        probe_modes = max(len(self.probe), *(e.probe_modes or 1 for e in params.engines))
-        object_modes = max(
-            len(self.object) // self.slices, *(e.object_modes or 1 for e in params.engines)
-        )
-        images = object_modes * (1 if self.slicing is None else self.slicing.most)
-        return 2 * 8 * int(probe_modes * self.probe[0].size + images * self.object[0].size)
+        modes = len(self.probe), len(self.object) // self.slices
+        slices = 1 if self.slicing is None else self.slicing.most
+        sizes = self.probe[0].size, self.object[0].size, len(self.given_positions)
+        return 2 * 8 * start.most_values(params.engines, *modes, slices, sizes)
 
     def plan(self) -> list[EnginePlan]:
         """What each engine would hold; modes grow as they would in a run."""
@@ -248,7 +248,7 @@ class Chain:
             self.object, params.object_modes, self.box, self.problem.random, self.slices
         )
         engine = self._engine_run(number, None)
-        engine.start_from(self.intensities)
+        engine.start_from(self.intensities, self.relaxed_probe)
         return engine
 
     def _engine_run(self, number: int, standing: EngineStanding | None) -> EngineRun:
@@ -341,18 +341,16 @@ class Chain:
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = self._output.take(engine.core)
         self.intensities = engine.intensities
+        self.relaxed_probe = engine.relaxed_probe
         self.problem.take_background(engine.background)
         self.errors.append(np.array(engine.errors))
 
     def _result(self, error: float) -> Result:
-        probe = start.orthogonal_modes(self.probe) if self.params.orthogonalise else self.probe
-        parts = self._object_parts()
-        obj = self._gathered(self.object)
-        whole = obj is not None
-        obj = self._with_slices(self.object if obj is None else obj)
-        squeeze = self.squeeze and len(obj) == 1
+        probe, relaxed = orthogonalised(self.probe, self.relaxed_probe, self.params.orthogonalise)
+        whole = self._gathered(self.object)
+        obj = self._with_slices(self.object if whole is None else whole)
         return Result(
-            object=self._output.hand_out(obj[0] if squeeze else obj),
+            object=self._output.hand_out(obj[0] if self.squeeze and len(obj) == 1 else obj),
             probe=self._output.hand_out(probe),
             positions=self.positions,
             errors=self.errors,
@@ -361,11 +359,12 @@ class Chain:
             params=self.params.to_dict(),
             seconds=self._clock.seconds,
             stopped=self.stopped,
-            start=self._start(whole),
+            start=self._start(whole is not None),
             intensities=self.intensities,
+            relaxed_probe=relaxed,
             background=self.problem.refined_background,
             refined=self.refinements.results(),
-            parts=parts,
+            parts=self._object_parts(),
         )
 
     def _start(self, whole: bool = False) -> dict[str, npt.NDArray[Any]]:

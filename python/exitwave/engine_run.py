@@ -16,6 +16,7 @@ from exitwave.geometry_refiner import UNKNOWNS, GeometryRefiner, refines_any
 from exitwave.partition import draw_groups
 from exitwave.point_spread import passes_for_core
 from exitwave.positions import PositionRefiner
+from exitwave.probe_relaxation import RelaxedProbe
 from exitwave.problem import Problem
 from exitwave.schedules import due, position_factor, rate, schedule_factors
 from exitwave.slicing import OF_GAPS
@@ -106,6 +107,14 @@ class EngineRun:
         return np.asarray(self.problem.ranks.sum(self._core.intensity_factors) ** 2)
 
     @property
+    def relaxed_probe(self) -> RelaxedProbe | None:
+        """By what the probes of frames differ from the probe; None where they do not."""
+        if not self.params.eigen_probes:
+            return None
+        eigen, weights = self._core.eigen_probes
+        return RelaxedProbe(eigen, self.problem.ranks.sum(weights))
+
+    @property
     def refines_background(self) -> bool:
         return getattr(self.params, "background_start", None) is not None
 
@@ -117,10 +126,17 @@ class EngineRun:
         counts: npt.NDArray[np.float32] = self._core.background
         return counts if self.problem.near_field else np.fft.fftshift(counts)
 
-    def start_from(self, intensities: npt.NDArray[np.float64] | None) -> None:
+    def start_from(
+        self, intensities: npt.NDArray[np.float64] | None, relaxed: RelaxedProbe | None
+    ) -> None:
         """Those of the engine before, if both refine them."""
         if intensities is not None and self.refines_intensities:
             self._core.set_intensity_factors(np.sqrt(intensities))
+        count = self.params.eigen_probes
+        if count:
+            frames, random = len(self.problem.order), self.problem.random
+            begun = RelaxedProbe.start(self._core.probe, count, frames, random, relaxed)
+            self._core.set_eigen_probes(begun.eigen_probes, begun.weights)
 
     def error(self) -> float:
         """Fourier error of the present model."""
@@ -136,6 +152,11 @@ class EngineRun:
     def finish(self) -> None:
         """Object and probe as they are handed on, and warnings about what was seen."""
         self._core.finish()
+        relaxed = self.relaxed_probe
+        if relaxed is not None:
+            probe, relaxed = relaxed.settled(self._core.probe)
+            self._core.set_fields(self._core.object, probe)
+            self._core.set_eigen_probes(relaxed.eigen_probes, relaxed.weights)
         cut_power = float(np.median(self._cut_power)) if self._cut_power else 0.0
         if not self.problem.ranks.first:
             return
@@ -177,6 +198,8 @@ class EngineRun:
         self._core.watch_positions(refines and self.params.position_search_px is None)
         if self.refines_intensities:
             self._core.refine_intensities(due(self.params, "intensity", iteration))
+        if self.params.eigen_probes:
+            self._core.relax_probe(due(self.params, "probe_relaxation", iteration))
         if self.refines_background:
             self._core.refine_background(due(self.params, "background", iteration))
         self._core.set_schedule(*schedule_factors(self.params, iteration))
@@ -316,6 +339,7 @@ def core_options(
     if "momentum_period" in values and values["momentum_period"] is None:
         values["momentum_period"] = _momentum_period(params, len(problem.order))
     options.intensity_refinement = values.get("intensity_start") is not None
+    options.eigen_probes = params.eigen_probes
     options.group_size = _group_size(params, len(problem.order)) or 1
     for key in _PLAIN:
         if values.get(key) is not None:

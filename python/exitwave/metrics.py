@@ -213,12 +213,22 @@ def result_intensities(result: Result) -> Iterator[Float]:
         slicing = slicing.refined({name: each.value for name, each in found.refined.items()})
         propagation["slice_distances_m"] = slicing.distances(found.object.shape[-3])
         propagation["beam_tilt_rad"] = slicing.tilt_rad
-    frames = model_intensities(found.object, found.probe, found.positions, propagation)
-    factors = np.ones(len(found.positions)) if found.intensities is None else found.intensities
     background = found.params.get("background") if found.background is None else found.background
     point_spread = found.params["engines"][len(found.engines) - 1].get("point_spread_px")
-    for factor, light in zip(factors, frames, strict=True):
+    for frame, light in enumerate(_own_intensities(found, propagation)):
+        factor = 1.0 if found.intensities is None else found.intensities[frame]
         yield spread(factor * light, point_spread) + (0.0 if background is None else background)
+
+
+def _own_intensities(found: Result, propagation: dict[str, Any]) -> Iterator[Float]:
+    """Of frames whose probes may differ, without the intensity of each."""
+    if found.relaxed_probe is None:
+        yield from model_intensities(found.object, found.probe, found.positions, propagation)
+        return
+    for frame, weights in enumerate(found.relaxed_probe.weights):
+        probe = found.probe + np.tensordot(weights, found.relaxed_probe.eigen_probes, axes=1)
+        at = found.positions[frame : frame + 1]
+        yield from model_intensities(found.object, probe, at, propagation)
 
 
 def position_error(

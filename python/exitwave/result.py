@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exitwave.probe_relaxation import RelaxedProbe
 from exitwave.refined import Refined
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class Result:
     intensities : float64, shape (N,), or None
         Intensity of each frame relative to the model ``P O``, where the last engine refined it; the
         mean of their square roots is 1.
+    relaxed_probe : RelaxedProbe or None
+        ``eigen_probes`` (K, M, Y, X) and ``weights`` (N, K), by which the probes of frames differ
+        from ``probe``, their mean, where the last engine relaxed it; see :meth:`frame_probe`.
     background : float32, shape (Y, X), counts, or None
         What each frame has beside the waves, where an engine refined it (``background_start``).
     refined : dict of Refined
@@ -76,6 +80,7 @@ class Result:
     source: str | None = None
     start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     intensities: Float64 | None = None
+    relaxed_probe: RelaxedProbe | None = None
     background: npt.NDArray[np.float32] | None = None
     refined: dict[str, Refined] = field(default_factory=dict)
     parts: ObjectParts | None = field(default=None, repr=False, compare=False)
@@ -85,6 +90,15 @@ class Result:
         """The object, (A, B) or (K, A, B); of a thick one the product of its slices."""
         product: Complex64 = self.object.prod(axis=-3) if self.thick else self.object
         return product
+
+    def frame_probe(self, frame: int) -> Complex64:
+        """The probe (M, Y, X) of one frame, intensity included where that was refined."""
+        probe = np.asarray(self.on_host().probe)
+        if self.relaxed_probe is not None:
+            weights = self.relaxed_probe.weights[frame]
+            probe = probe + np.tensordot(weights, self.relaxed_probe.eigen_probes, axes=1)
+        factor = 1.0 if self.intensities is None else np.sqrt(self.intensities[frame])
+        return np.asarray(factor * probe, np.complex64)
 
     @property
     def thick(self) -> bool:

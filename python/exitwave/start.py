@@ -266,6 +266,23 @@ def grown_object(
     return np.concatenate(grown).astype(np.complex64, order="C")
 
 
+def most_values(
+    engines: Iterable[EngineParameters],
+    probe_modes: int,
+    object_modes: int,
+    slices: int,
+    sizes: tuple[int, int, int],
+) -> int:
+    """Complex numbers that a chain ever has at once in probe, eigen-probes, their weights, and
+    object; ``sizes``: pixels of a probe and of an object, and frames."""
+    listed = list(engines)
+    probe_modes = max(probe_modes, *(engine.probe_modes or 1 for engine in listed))
+    object_modes = max(object_modes, *(engine.object_modes or 1 for engine in listed))
+    eigen_probes = max(engine.eigen_probes for engine in listed)
+    images = probe_modes * (1 + eigen_probes), object_modes * slices, eigen_probes
+    return int(sum(count * size for count, size in zip(images, sizes, strict=True)))
+
+
 def orthogonal_modes(probe: Complex64) -> Complex64:
     """The same mutual coherence by orthogonal modes, the strongest first.
 
@@ -274,14 +291,18 @@ def orthogonal_modes(probe: Complex64) -> Complex64:
     """
     if len(probe) == 1:
         return probe
-    probe = np.asarray(probe)
-    rows = probe.reshape(len(probe), -1).astype(np.complex128)
+    mixed = np.tensordot(orthogonal_rotation(probe), np.asarray(probe), axes=1)
+    return np.asarray(mixed.astype(np.complex64, order="C"))
+
+
+def orthogonal_rotation(probe: Complex64) -> npt.NDArray[np.complex128]:
+    """The unitary matrix (M, M) by which :func:`orthogonal_modes` mixes the modes."""
+    rows = np.asarray(probe).reshape(len(probe), -1).astype(np.complex128)
     _, vectors = np.linalg.eigh(rows @ rows.conj().T)
     vectors = vectors[:, ::-1]
     most = np.abs(vectors).argmax(axis=0)
     vectors = vectors * np.exp(-1j * np.angle(vectors[most, np.arange(len(probe))]))
-    mixed: npt.NDArray[np.complex128] = vectors.conj().T @ rows
-    return mixed.reshape(probe.shape).astype(np.complex64, order="C")
+    return np.asarray(vectors.conj().T)
 
 
 def _centred_axis(image: npt.NDArray[Any], axis: int) -> npt.NDArray[np.float64]:

@@ -90,6 +90,8 @@ def acting_engine(key: Key) -> dict[str, Any]:
         acts = {f"{unknown}_start": 0}
     if key.name.endswith("_stop") and unknown in REFINED_EVERY_FEW:
         acts |= {f"{unknown}_every": 2}
+    if key.name in ("probe_relaxation_stop", "probe_relaxation_modes"):
+        acts = {"probe_relaxation_start": 0}
     if unknown == "defocus":
         acts |= {"probe_start": None}
     if unknown == "tilt":

@@ -108,6 +108,9 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
     scan = small_scan("far", 2)
     scan = replace(scan, data=scan.data + np.float32(20))
     yield "background", scan, chain, several | {"device": "emulated"}
+    relaxing = {"probe_relaxation_start": 1, "probe_relaxation_modes": 2}
+    chain = [engine("ML", **relaxing), engine("ML", iterations=3, **relaxing)]
+    yield "probes of frames", small_scan("far", 2), chain, several | {"device": "emulated"}
     chain = [
         engine("gradient", object_start=2, slice_distance_start=0, tilt_start=0),
         engine("ePIE", slice_distance_start=0, slice_distance_every=2),
@@ -144,6 +147,7 @@ def compare(folder: str) -> dict[str, Any]:
             "background": None
             if one.background is None
             else relative(all_of_us.background, one.background),
+            "frame_probe": relative(all_of_us.frame_probe(5), one.frame_probe(5)),
             "positions": float(np.abs(all_of_us.positions - one.positions).max()),
             "moved": float(np.abs(one.positions - scan.positions).max()),
             "error": abs(all_of_us.error - one.error) / one.error,

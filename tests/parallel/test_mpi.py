@@ -86,6 +86,18 @@ def test_ranks_come_to_the_same_background(processes, folder):
 
 
 @pytest.mark.parametrize("processes", [2, 4])
+def test_ranks_come_to_the_same_probes_of_frames(processes, folder):
+    """Each has the weights of its own frames; the next engine goes on from all of them."""
+    found = compared(processes, folder)["probes of frames"]
+
+    assert found["object"] < TOLERANCE
+    assert found["frame_probe"] < TOLERANCE
+    assert found["error"] < 1e-4
+    assert found["same_bits"]
+    assert found["fell"] < 0.7
+
+
+@pytest.mark.parametrize("processes", [2, 4])
 def test_ranks_come_to_the_same_gaps(processes, folder):
     """Distances between slices and tilt, on which all that follows depends."""
     found = compared(processes, folder)["gaps"]

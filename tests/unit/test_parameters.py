@@ -84,7 +84,13 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": [sliced, likelihood, background, "direction history"],
+        "ML": [
+            sliced,
+            likelihood,
+            background,
+            "direction history",
+            "probe_relaxation_start probe_relaxation_stop probe_relaxation_modes",
+        ],
         "LSQML": [
             sliced,
             likelihood,
@@ -137,6 +143,7 @@ def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(k
     known |= {"object_kappa": 0.3} if key.name.startswith("kappa_") else {}
     known |= {"object_clip": (0, 1)} if key.name == "constraint_every" else {}
     known |= {"direction": "lbfgs"} if key.name == "history" else {}
+    known |= {"probe_relaxation_start": 0} if key.name.startswith("probe_relaxation_") else {}
     for unknown in (
         *("position", "intensity", "background", "kappa"),
         *("map", "distance", "defocus", "slice_distance", "tilt"),

@@ -49,6 +49,11 @@ def _result_rows(file: Path) -> list[tuple[str, str]]:
     if result.intensities is not None:
         spread = result.intensities.std() / result.intensities.mean()
         known.append(("intensity of the frames", f"refined, {spread:.2%} rms"))
+    if result.relaxed_probe is not None:
+        weights = result.relaxed_probe.weights
+        change = (abs(weights) ** 2).sum(axis=1).mean() ** 0.5
+        eigen = f"{weights.shape[1]} eigen-probes, {change:.2%} rms"
+        known.append(("probes of the frames", eigen))
     if result.background is not None:
         mean = float(result.background.mean())
         known.append(("background", f"refined, {mean:.4g} counts per pixel"))

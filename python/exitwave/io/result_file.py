@@ -26,7 +26,7 @@ from exitwave.io.atomic import new_hdf5
 from exitwave.io.dataset import Dataset
 from exitwave.io.marked import MarkedFile
 from exitwave.io.plain import geometry_attributes, geometry_entries
-from exitwave.io.refined import read_refined, write_refined
+from exitwave.io.refined import read_refined, read_relaxed_probe, write_refined
 from exitwave.io.trees import read_tree, write_tree
 from exitwave.result import Result
 from exitwave.start import Box
@@ -120,7 +120,7 @@ def _write(
         _write_images(entry, result, pixel, tiles)
         _write_sample(entry, result, pixel)
         _write_errors(entry, result)
-        write_refined(entry, result.refined)
+        write_refined(entry, result)
         _write_process(entry, result, dataset)
         _write_instrument(entry, known, dataset)
         for name in ("intensities", "background"):
@@ -381,6 +381,7 @@ def _read_result(file: h5py.File) -> Result:
         source=_string(process, "source"),
         start={name: FILE.array(start, name) for name in start},
         intensities=FILE.array(entry, "intensities") if "intensities" in entry else None,
+        relaxed_probe=read_relaxed_probe(entry),
         background=FILE.array(entry, "background") if "background" in entry else None,
         refined=read_refined(entry),
     )

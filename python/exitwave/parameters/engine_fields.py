@@ -322,6 +322,17 @@ MomentumPeriod = Annotated[
 ]
 IntensityStart = Annotated[StrictInt | None, start("the intensity of each frame")]
 IntensityStop = Annotated[StrictInt | None, stop("the intensities")]
+ProbeRelaxationStart = Annotated[StrictInt | None, start("a probe of each frame")]
+ProbeRelaxationStop = Annotated[StrictInt | None, stop("these probes")]
+ProbeRelaxationModes = Annotated[
+    StrictInt,
+    parameter(
+        "a whole number of at least 1",
+        "Eigen-probes by which the probes of frames differ; a changing intensity takes one.",
+        2,
+        ge=1,
+    ),
+]
 Noise = Annotated[
     Literal["poisson", "amplitude", "gaussian", "anscombe"],
     parameter(

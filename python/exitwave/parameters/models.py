@@ -75,6 +75,11 @@ class EngineParameters(Model):
     defocus_every: geometry.DefocusEvery = 5
     defocus_step: geometry.DefocusStep = 1.0
 
+    @property
+    def eigen_probes(self) -> int:
+        """By which the probes of frames differ; 0: they do not."""
+        return 0
+
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
         return {key: getattr(self, key) for key in type(self).model_fields}
@@ -163,12 +168,19 @@ class ML(SlicedParameters):
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
+    probe_relaxation_start: engine.ProbeRelaxationStart = None
+    probe_relaxation_stop: engine.ProbeRelaxationStop = None
+    probe_relaxation_modes: engine.ProbeRelaxationModes = 6
     point_spread_px: detector.PointSpreadPx = None
     background_start: detector.BackgroundStart = None
     background_stop: detector.BackgroundStop = None
     background_smooth_px: detector.BackgroundSmoothPx = 0.0
     direction: engine.Direction = "conjugate"
     history: engine.History = 5
+
+    @property
+    def eigen_probes(self) -> int:
+        return 0 if self.probe_relaxation_start is None else self.probe_relaxation_modes
 
 
 class Gradient(SlicedParameters):

@@ -20,10 +20,11 @@ _UNUSED_WITHOUT = {
     ("position_max_step_px", "position_limit_px"): ("position_start", "map_start"),
     ("background_smooth_px",): ("background_start",),
     ("kappa_start",): ("object_kappa",),
+    ("probe_relaxation_modes",): ("probe_relaxation_start",),
 }
 # What is refined beside object and probe, each with a start, a stop, and most with more.
 _REFINED = (
-    *("position", "intensity", "background", "kappa"),
+    *("position", "intensity", "probe_relaxation", "background", "kappa"),
     *("map", "distance", "defocus", "slice_distance", "tilt"),
 )
 _OF_EACH = ("stop", "every", "step", "schedule")
@@ -79,6 +80,7 @@ def validate_params(
     _check_gaps(params)
     _check_priors(params)
     _check_refinements(params)
+    _check_relaxation(params)
     _check_stops(params)
     _check_directions(params)
     _check_constraints(params)
@@ -280,6 +282,24 @@ def _check_refinements(params: Parameters) -> None:
                         f"{'is' if len(starts) == 1 else 'are'} None; set "
                         f"{' or '.join(starts)}, or leave {key} out."
                     )
+
+
+def _check_relaxation(params: Parameters) -> None:
+    """Eigen-probes and weights are updated with the probe, along conjugate directions."""
+    for index, engine in enumerate(params.engines):
+        start = getattr(engine, "probe_relaxation_start", None)
+        if start is not None and getattr(engine, "direction", None) == "lbfgs":
+            raise InvalidArgument(
+                f"engines[{index}].probe_relaxation_start is {start}, but direction is 'lbfgs', "
+                "which knows no probes of frames; set direction to 'conjugate'."
+            )
+        if start is None or (engine.probe_start is not None and engine.probe_start <= start):
+            continue
+        raise InvalidArgument(
+            f"engines[{index}].probe_relaxation_start is {start}, but probe_start is "
+            f"{engine.probe_start}, and probes of frames are updated with the probe; set "
+            "probe_start to no later iteration."
+        )
 
 
 def _check_stops(params: Parameters) -> None:
