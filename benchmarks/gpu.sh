@@ -3,27 +3,33 @@
 #
 #   bash benchmarks/gpu.sh
 #
-# Needs nvcc, CMake, ninja, and Python with pybind11 and NumPy; h5py, SciPy, pydantic and click for
-# all but the C++ tests. What is missing may lie as wheels in a folder that EXITWAVE_WHEELS names;
-# what cannot be done without, is left out, and the table at the end says so. Everything is written
-# to the folder $OUT, else to benchmarks/results/gpu. EXITWAVE_CUDA=HOST rehearses it on the host
-# stand-in, with small sizes.
+# Needs nvcc, CMake, ninja, and Python with pybind11 and NumPy; h5py, SciPy, click, rich and
+# pydantic for all but the C++ tests. What is missing may lie as wheels, with what they need, in a
+# folder that EXITWAVE_WHEELS names; what cannot be done without, is left out, and the table at the
+# end says so. Everything is written to the folder $OUT, else to benchmarks/results/gpu, in a few
+# files. EXITWAVE_CUDA=HOST rehearses it on the host stand-in, with small sizes.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-root=$PWD
-out=${OUT:-$root/benchmarks/results/gpu}
-python=${PYTHON:-python3}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+out=$(realpath -m "${OUT:-$root/benchmarks/results/gpu}")
+work=$(realpath -m "${EXITWAVE_BUILD:-$root/build/gpu}")
+python=$(command -v "${PYTHON:-python3}") || { echo "no ${PYTHON:-python3} is found"; exit 1; }
+python=$(realpath -s "$python")
 mode=${EXITWAVE_CUDA:-ON}
-work=${EXITWAVE_BUILD:-$root/build/gpu}
 most_seconds=${EXITWAVE_SECONDS:-520}
-mkdir -p "$out" "$work"
-out=$(cd "$out" && pwd)
+[[ -z ${EXITWAVE_WHEELS:-} ]] || EXITWAVE_WHEELS=$(realpath "$EXITWAVE_WHEELS")
+cd "$root" || exit
+logs=$work/logs
+rm -rf "$logs"
+mkdir -p "$out" "$logs"
 table=$out/table.txt
 : >"$table"
+: >"$out/steps.log"
+# compute-sanitizer and ncu stand beside nvcc, which is not always on the path.
+PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
 export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 EXITWAVE_CACHE= LC_ALL=C.UTF-8
 [[ $mode == HOST ]] || export EXITWAVE_REQUIRE_GPU=1
 
-# step NAME SECONDS COMMAND...: output to $out/NAME.log, a line in the table, never the end of all.
+# step NAME SECONDS COMMAND...: output to steps.log, a line in the table, never the end of all.
 failed=0
 step() {
   local name=$1 seconds=$2 began=$SECONDS left=$((most_seconds - SECONDS)) verdict
@@ -34,13 +40,15 @@ step() {
     return 1
   fi
   echo "== $name (at $SECONDS s)"
-  timeout --kill-after=5 "$seconds" bash -c '"$@"' step "$@" >"$out/$name.log" 2>&1
+  # A run takes a mere warning as a wish for a checkpoint, and what calls it goes on.
+  timeout --signal=KILL "$seconds" bash -c '"$@"' step "$@" >"$logs/$name.log" 2>&1
   case $? in
     0) verdict=passed ;;
-    124 | 137) verdict="stopped after $seconds s" ;;
-    *) verdict="FAILED, see $name.log" ;;
+    137) verdict="stopped after $seconds s" ;;
+    *) verdict="FAILED, see steps.log" ;;
   esac
-  [[ $verdict == passed ]] || { failed=1; tail -n 15 "$out/$name.log"; }
+  { echo "== $name: $verdict"; cat "$logs/$name.log"; } >>"$out/steps.log"
+  [[ $verdict == passed ]] || { failed=1; tail -n 15 "$logs/$name.log"; }
   printf '%-24s %-28s %4d s\n' "$name" "$verdict" $((SECONDS - began)) >>"$table"
   [[ $verdict == passed ]]
 }
@@ -58,9 +66,19 @@ configure() {
   capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1)
   [[ -z $capability ]] || architecture=${capability/./}-real
   cmake -G Ninja -S . -B "$work/build" -DEXITWAVE_TESTS=ON -DEXITWAVE_CUDA="$mode" \
-    -DEXITWAVE_CUDA_ARCHITECTURES="$architecture" -DCMAKE_CUDA_FLAGS=-lineinfo \
+    -DEXITWAVE_CUDA_ARCHITECTURES="$architecture" \
+    -DCMAKE_CUDA_FLAGS="-lineinfo --split-compile=0" \
     -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" \
     -DPython_EXECUTABLE="$("$python" -c 'import sys; print(sys.executable)')"
+}
+
+# Only what the steps below run.
+build() {
+  local test suffix=''
+  [[ $mode != HOST ]] || suffix=_on_host
+  local targets=(_core cuda_on_host)
+  for test in lane canvas memory engines ranks; do targets+=("test_cuda_$test$suffix"); done
+  cmake --build "$work/build" --target "${targets[@]}"
 }
 
 # The whole package beside its compiled core, without touching the checkout.
@@ -69,7 +87,7 @@ package() {
   cp -r python/exitwave "$work/package/exitwave"
   rm -f "$work"/package/exitwave/*.so
   cp "$work"/build/_core*.so "$work/package/exitwave"
-  cd "$work" && "$python" -c 'import exitwave; exitwave.show_config()'
+  cd "$work" && "$python" -c 'import exitwave; from exitwave import _core; exitwave.show_config()'
 }
 
 ctests() { ctest --test-dir "$work/build" --output-on-failure -L "$1"; }
@@ -96,17 +114,19 @@ benchmark() {
   cd "$work" && "$python" "$root/benchmarks/run.py" --output "$out/gpu.jsonl" "${what[@]}"
 }
 
-# Kernels of a few iterations, the slowest first, with what they reach of the device.
+# Kernels of a third of an iteration after the warm-up, the slowest first, with what they reach of
+# the device.
 profile() {
   cd "$work" || return 1
-  ncu --clock-control none --launch-skip 400 --launch-count 120 --target-processes all --csv \
-    --metrics gpu__time_duration.sum,dram__throughput.avg.pct_of_peak_sustained_elapsed,lts__throughput.avg.pct_of_peak_sustained_elapsed,sm__throughput.avg.pct_of_peak_sustained_elapsed,sm__warps_active.avg.pct_of_peak_sustained_active \
-    --log-file "$out/ncu.csv" "$python" "$root/benchmarks/run.py" --cases gpu/DM --quick &&
+  ncu --clock-control none --launch-skip 2200 --launch-count 120 --target-processes all --csv \
+    --print-units base --metrics gpu__time_duration.sum,dram__throughput.avg.pct_of_peak_sustained_elapsed,lts__throughput.avg.pct_of_peak_sustained_elapsed,sm__throughput.avg.pct_of_peak_sustained_elapsed,sm__warps_active.avg.pct_of_peak_sustained_active \
+    --log-file "$out/ncu.csv" "$python" "$root/benchmarks/run.py" --cases gpu/DM \
+    --output "$work/profiled.jsonl" &&
     "$python" "$root/benchmarks/kernels.py" "$out/ncu.csv"
 }
 
-export root out python mode work
-export -f wheels configure package ctests sanitizer python_tests benchmark profile
+export root out python mode work EXITWAVE_WHEELS
+export -f wheels configure build package ctests sanitizer python_tests benchmark profile
 
 if [[ -n ${EXITWAVE_WHEELS:-} ]]; then
   step wheels 60 wheels
@@ -115,7 +135,7 @@ fi
 nvidia-smi >"$out/device.txt" 2>&1 || echo "no nvidia-smi" >"$out/device.txt"
 built=0
 step configure 60 configure &&
-  step build $((most_seconds / 2)) cmake --build "$work/build" --parallel "$(nproc)" && built=1
+  step build $((most_seconds * 2 / 3)) build && built=1
 if ((!built)); then
   cat "$table"
   exit 1
@@ -163,8 +183,7 @@ if ((runs_python)); then
 fi
 
 echo
-[[ ! -s $out/benchmark.log ]] || cat "$out/benchmark.log"
-[[ ! -s $out/profile.log ]] || cat "$out/profile.log"
+for name in benchmark profile; do [[ ! -s $logs/$name.log ]] || cat "$logs/$name.log"; done
 echo
 cat "$table"
 echo "$SECONDS s, all of it in $out"

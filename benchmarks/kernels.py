@@ -13,6 +13,11 @@ from collections import defaultdict
 from pathlib import Path
 
 TIME = "gpu__time_duration.sum"
+MICROSECONDS = {
+    f"{letter}{unit}": factor
+    for letter, factor in (("n", 1e-3), ("u", 1.0), ("m", 1e3), ("", 1e6))
+    for unit in ("s", "second")
+}
 COLUMNS = {
     "DRAM %": "dram__throughput",
     "L2 %": "lts__throughput",
@@ -29,7 +34,7 @@ def main() -> None:
     for row in csv.DictReader(lines[header:]):
         value = float(row["Metric Value"].replace(",", ""))
         if row["Metric Name"] == TIME:
-            value *= {"ns": 1e-3, "us": 1.0, "usecond": 1.0, "nsecond": 1e-3}[row["Metric Unit"]]
+            value *= MICROSECONDS[row["Metric Unit"]]
         launches[row["ID"], short(row["Kernel Name"])][row["Metric Name"]] = value
 
     kernels: dict[str, list[dict[str, float]]] = defaultdict(list)

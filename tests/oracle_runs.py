@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,7 @@ def expected_run(
     clip = given.pop("object_clip", None)
     held = given.pop("probe_power", "held") == "held"
     exact, obj, probe = scan.reference(), scan.obj.astype(complex), scan.probe.astype(complex)
+    exact = replace(exact, point_spread=ref.point_image(given.pop("point_spread_px", None)))
     probe = ref.constraints.apply_supports(probe, common["support"], common["fourier"])
     power = ref.probe_power(probe)
     touched = ref.reached(ref.residual_pass(exact, obj, probe, range(len(scan.data)), _nothing))

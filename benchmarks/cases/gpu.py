@@ -52,7 +52,8 @@ class OnGpu:
     largest_error : float
         Fourier error that the run must fall below, from the true probe and an object of ones.
     streamed : bool
-        Counts stay in pinned memory of the host; the time is compared with the resident one.
+        Counts stay in pinned memory of the host; the time is compared with the resident one, or
+        with that of the link to the GPU where this is longer.
     """
 
     name: str
@@ -73,10 +74,13 @@ class OnGpu:
         details = self._details(scan, seconds) | {"fourier_error": result.error}
         floor = None
         if self.streamed:
-            floor = seconds
+            resident = seconds
             limit = exitwave.plan(*self._arguments(scan, settings, {})).engines[0].device_bytes - 1
             seconds, result, moved = self._run(scan, settings, {"memory_limit": {"device": limit}})
-            details |= {"moved_gb_per_s": moved / seconds / 1e9, "resident_s": floor}
+            details |= {"moved_gb_per_s": moved / seconds / 1e9, "resident_s": resident}
+            link = link_gb_per_s()
+            details["link_gb_per_s"] = link
+            floor = resident if link is None else max(resident, moved / link / 1e9)
         yield Measurement(
             case=f"gpu/{self.name}",
             quantity="time per iteration",
@@ -139,24 +143,49 @@ class OnGpu:
 
 def copy_gb_per_s() -> float | None:
     """Bytes read and written per second by a copy on the first GPU; None without CuPy."""
+    source = _gigabyte_on_gpu()
+    if source is None:
+        return None
+    import cupy
+
+    target = cupy.empty_like(source)
+    return 2 * _gb_per_s(lambda: cupy.copyto(target, source), source.nbytes)
+
+
+def link_gb_per_s() -> float | None:
+    """Bytes per second that come to the first GPU from pinned memory; None without CuPy."""
+    target = _gigabyte_on_gpu()
+    if target is None:
+        return None
+    import cupyx
+
+    pinned = cupyx.empty_pinned(target.shape, target.dtype)
+    return _gb_per_s(lambda: target.set(pinned), target.nbytes)
+
+
+def _gigabyte_on_gpu() -> Any:
+    """An array; None without CuPy, or where a stand-in is no device for it."""
     try:
         import cupy
-    except ImportError:
+
+        return cupy.ones(1 << 28, cupy.float32)
+    except Exception:
         return None
-    try:
-        source = cupy.ones(1 << 28, cupy.float32)
-    except Exception:  # a stand-in is no device for it
-        return None
-    target = cupy.empty_like(source)
+
+
+def _gb_per_s(copy: Callable[[], Any], size: int) -> float:
+    """Of the fastest copy."""
+    import cupy
+
     start, stop = cupy.cuda.Event(), cupy.cuda.Event()
     best = float("inf")
     for _ in range(10):
         start.record()
-        cupy.copyto(target, source)
+        copy()
         stop.record()
         stop.synchronize()
         best = min(best, cupy.cuda.get_elapsed_time(start, stop) / 1e3)
-    return 2 * source.nbytes / best / 1e9
+    return size / best / 1e9
 
 
 _CASES = (

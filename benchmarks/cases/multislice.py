@@ -93,11 +93,20 @@ def closeness(scan: Simulation, obj: np.ndarray) -> Closeness:
 
 
 def engines(quick: bool) -> list[dict[str, Any]]:
-    """The chain: rPIE for the most part of it, ML, which weighs counts rightly, for the rest."""
-    first, rest = (3, 3) if quick else (40, 120)
+    """LSQML, told that nothing absorbs.
+
+    Smoothness takes away what no data speak of: frequencies above two thirds of the highest do not
+    pass from slice to slice, and without it the noise there is most of the error.
+    """
     return [
-        {"name": "rPIE", "iterations": first, "slices": SLICES},
-        {"name": "ML", "iterations": rest, "noise": "amplitude", "smoothness": 0.02},
+        {
+            "name": "LSQML",
+            "iterations": 3 if quick else 30,
+            "slices": SLICES,
+            "noise": "poisson",
+            "smoothness": 0.02,
+            "object_clip": (1, 1),
+        }
     ]
 
 
@@ -118,19 +127,22 @@ def ten_slices(settings: Settings) -> Iterator[Measurement]:
         "slice_distance_m": scan.slice_distances_m[0] if scan.slice_distances_m else None,
         "pixel_size_m": list(scan.pixel_size_m),
         "wavelength_m": scan.wavelength_m,
-        "phase_error_over_deviation": close.phase,
         "correlations": close.slices,
         "fourier_error": result.error,
         "seconds": result.seconds,
     }
     case = "quality/10 slices"
-    yield Measurement(
-        case=case,
-        quantity="error of the total phase",
-        value=close.product,
-        target=settings.target(0.02),
-        details=details,
-    )
+    for quantity, value in (
+        ("error of the product of all slices", close.product),
+        ("error of the total phase over its deviation", close.phase),
+    ):
+        yield Measurement(
+            case=case,
+            quantity=quantity,
+            value=value,
+            target=settings.target(0.02),
+            details=details,
+        )
     yield Measurement(
         case=case,
         quantity="least correlation of a slice",

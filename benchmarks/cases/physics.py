@@ -132,14 +132,115 @@ def _fly(blur_px: float, modes: int, settings: Settings) -> tuple[float, float]:
     return rings.resolution("half_bit") or 1.0, _error(scan, result)
 
 
+# --- point spread -----------------------------------------------------------------------------
+
+
+@cache
+def spread_scan(point_spread_px: float, quick: bool) -> Simulation:
+    """Frames of 64 x 64 through a pinhole, counted by a detector that is not sharp."""
+    return exitwave.simulate(
+        64,
+        40 if quick else 200,
+        counts_per_frame=1e6,
+        probe="aperture",
+        overlap=0.8,
+        imperfections={"point_spread_px": point_spread_px} if point_spread_px else None,
+    )
+
+
+def spread_error(point_spread_px: float, noise: str, told: bool, settings: Settings) -> float:
+    """Object error of rPIE and ML, which may be told of the point spread."""
+    scan = spread_scan(point_spread_px, settings.quick)
+    first, last = (3, 3) if settings.quick else (40, 120)
+    last_engine: dict[str, Any] = {"name": "ML", "iterations": last, "noise": noise}
+    if told:
+        last_engine["point_spread_px"] = point_spread_px
+    engines: Engines = [{"name": "rPIE", "iterations": first}, last_engine]
+    return _error(scan, _run(scan, scan.probe, engines, settings))
+
+
+def point_spread(settings: Settings) -> Iterator[Measurement]:
+    """A detector that spreads light over 0.7 pixels rms, told or not, against a sharp one."""
+    for noise in ("poisson", "amplitude", "gaussian", "anscombe"):
+        sharp = spread_error(0.0, noise, False, settings)
+        for told in (False, True):
+            yield Measurement(
+                case="quality/point spread",
+                quantity=f"object error, {noise}, {'told' if told else 'not told'}",
+                value=spread_error(0.7, noise, told, settings),
+                target=settings.target(1.6) if told else None,
+                judged="ratio",
+                floor=sharp,
+                details={"point_spread_px": 0.7, "frame_shape": [64, 64], "counts_per_frame": 1e6},
+            )
+
+
+# --- background -------------------------------------------------------------------------------
+
+
+@cache
+def stray_light_scan(quick: bool) -> Simulation:
+    """Frames of 64 x 64 with 1e5 counts of the beam and 3e4 of a broad halo."""
+    rows, columns = np.indices((64, 64)) - 32
+    halo = np.exp(-((rows - 4) ** 2 + (columns + 6) ** 2) / (2 * 14**2))
+    return exitwave.simulate(
+        64,
+        40 if quick else 200,
+        counts_per_frame=1e5,
+        probe="aperture",
+        overlap=0.8,
+        imperfections={"background_counts": 3e4 * halo / halo.sum()},
+    )
+
+
+def background(settings: Settings) -> Iterator[Measurement]:
+    """Stray light that is not known, refined while the probe is held, against one that is known."""
+    scan = stray_light_scan(settings.quick)
+    first, held, last = (3, 1, 3) if settings.quick else (10, 40, 110)
+    ways: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "known": ({}, {"background": scan.truth.background}),
+        "ignored": ({}, {}),
+        "refined": ({"background_start": 1}, {}),
+        "refined, smooth": ({"background_start": 1, "background_smooth_px": 3.0}, {}),
+    }
+    errors = {}
+    for way, (options, given) in ways.items():
+        engines: Engines = [
+            {"name": "rPIE", "iterations": first, "probe_start": None},
+            {"name": "ML", "iterations": last, "probe_start": held} | options,
+        ]
+        result = _run(scan, scan.probe, engines, settings, **given)
+        errors[way] = _error(scan, result)
+        judged = way == "refined, smooth"
+        details = {"frame_shape": [64, 64], "counts_per_frame": 1e5, "background_per_frame": 3e4}
+        yield Measurement(
+            case="quality/background",
+            quantity=f"object error, {way}",
+            value=errors[way],
+            target=settings.target(1.2) if judged else None,
+            judged="ratio",
+            floor=errors["known"],
+            details=details,
+        )
+        if result.background is not None:
+            off = result.background - scan.truth.background
+            yield Measurement(
+                case="quality/background",
+                quantity=f"error of the background, {way}",
+                value=float(np.linalg.norm(off) / np.linalg.norm(scan.truth.background)),
+                target=settings.target(0.05) if judged else None,
+                details=details,
+            )
+
+
 # --- common -----------------------------------------------------------------------------------
 
 
 def _run(
-    scan: Simulation, probe: np.ndarray, engines: Engines, settings: Settings
+    scan: Simulation, probe: np.ndarray, engines: Engines, settings: Settings, **given: Any
 ) -> exitwave.Result:
     """From ones."""
-    params = {"engines": engines, "device": settings.device, "progress": False}
+    params = {"engines": engines, "device": settings.device, "progress": False} | given
     ones = np.ones(scan.object.shape, np.complex64)
     return exitwave.ptychography(scan.data, ones, probe, scan.positions_px, None, params)
 
@@ -154,4 +255,9 @@ def _error(scan: Simulation, result: exitwave.Result) -> float:
     return metrics.relative_error(result.object, scan.object, _region(scan))
 
 
-CASES: dict[str, CaseFunction] = {"low dose": low_dose, "fly scan": fly}
+CASES: dict[str, CaseFunction] = {
+    "low dose": low_dose,
+    "fly scan": fly,
+    "point spread": point_spread,
+    "background": background,
+}

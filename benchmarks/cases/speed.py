@@ -1,4 +1,5 @@
-"""Seconds per iteration against the Fourier transforms alone, and two threads against one."""
+"""Seconds per iteration against the Fourier transforms alone, two threads against one, and what the
+refinement of positions adds."""
 
 from __future__ import annotations
 
@@ -122,6 +123,50 @@ class Threads:
         )
 
 
+@dataclass(frozen=True)
+class Positions:
+    """A case: time of an iteration that refines positions, over one that does not."""
+
+    name: str
+    engine: str
+    limit: float = 1.25
+    largest_error: float = 0.03
+
+    def __call__(self, settings: Settings) -> Iterator[Measurement]:
+        scan = scans.fractional_scan(settings)
+        transforms = transforms_per_frame(self.engine, fractional=True) * len(scan.data)
+        watches = {
+            refined: Stopwatch(self.engine, scan.frame_shape, transforms, settings.threads, WARM_UP)
+            for refined in (False, True)
+        }
+        iterations = WARM_UP + (2 if settings.quick else 4)
+        errors = [
+            _run(
+                scan,
+                self.engine,
+                iterations,
+                settings.device,
+                watch,
+                {"position_start": 1} if refined else {},
+            )
+            for _ in range(1 if settings.quick else ROUNDS)
+            for refined, watch in watches.items()
+        ]
+        held, moved = watches[False].summary(), watches[True].summary()
+        yield Measurement(
+            case=f"speed/{self.name}",
+            quantity="time per iteration, positions refined over held",
+            value=moved["best_s"],
+            unit="s",
+            target=settings.target(self.limit),
+            judged="ratio",
+            floor=held["best_s"],
+            correct=max(errors) < self.largest_error,
+            details=_sizes(scan, self.engine, settings.threads)
+            | {"held": held, "moved": moved, "load": load(), "fourier_error": max(errors)},
+        )
+
+
 def _run(
     scan: scans.Scan,
     engine: str,
@@ -132,7 +177,7 @@ def _run(
 ) -> float:
     """Fourier error after the run, which starts from the true probe and no object."""
     entry = {"name": engine, "iterations": iterations}
-    entry |= {key: given[key] for key in ("probe_modes", "slices") if key in given}
+    entry |= {key: given[key] for key in _OF_ENGINE if key in given}
     # ML is for the end of a chain: from an object of ones it would need many iterations.
     first = {"name": "ePIE", "slices": given["slices"]} if "slices" in given else {"name": "DM"}
     lead_in = [first | {"iterations": 10}] if engine == "ML" else []
@@ -171,6 +216,7 @@ def _traffic(
     }
 
 
+_OF_ENGINE = ("probe_modes", "slices", "position_start")
 # Slices so near each other that a thin object is one of theirs, which costs as much as any.
 _PRESSED = {
     "regime": "far",
@@ -190,10 +236,11 @@ _TIMINGS = (
     ),
     *(
         Timing(f"{engine} 8 slices", scans.short_scan, engine, limit=1.6, slices=8)
-        for engine in ("ePIE", "ML")
+        for engine in ("ePIE", "ML", "LSQML")
     ),
 )
-SPEED: dict[str, CaseFunction] = {timing.name: timing for timing in _TIMINGS}
+_POSITIONS = tuple(Positions(f"positions {engine}", engine) for engine in ("ePIE", "ML", "LSQML"))
+SPEED: dict[str, CaseFunction] = {case.name: case for case in (*_TIMINGS, *_POSITIONS)}
 THREADS: dict[str, CaseFunction] = {
     engine: Threads(engine, engine) for engine in ("DM", "ePIE", "ML")
 }

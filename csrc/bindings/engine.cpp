@@ -66,6 +66,8 @@ class BoundEngine {
     if (!options.slice_shifts.empty() &&
         options.slice_shifts.size() != gaps * std::size_t(s.frames) * 2)
       wrong_shape("shifts", "(slices - 1, frames, 2)");
+    if (options.background_refinement && s.background.empty())
+      throw InvalidArgument("background: the scan has none to refine; give zeros");
     const Complex* o =
         field_data("object", object, options.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
@@ -138,6 +140,11 @@ class BoundEngine {
     if (factors.size() != scan().frames) wrong_shape("factors", "(frames)");
     engine_->set_intensity_factors(factors.data());
   }
+  py::array_t<Real> background() const {
+    py::array_t<Real> counts({ny_, nx_});
+    engine_->get_background(counts.mutable_data());
+    return counts;
+  }
   void set_fields(const ComplexArray& object, const ComplexArray& probe) {
     const Complex* o =
         field_data("object", object, options_.object_images(), object_ny_, object_nx_);
@@ -149,6 +156,15 @@ class BoundEngine {
     if (!scan().near_field || kernel.size() != py::ssize_t(ny_) * nx_)
       wrong_shape("kernel", "(ny, nx), in the near field");
     engine_->set_kernel(reinterpret_cast<const Complex*>(kernel.data()));
+  }
+  void set_slice_kernels(const ComplexArray& kernels) {
+    engine_->set_slice_kernels(of_gaps("kernels", kernels));
+  }
+  NormalEquation look_between_slices(const ComplexArray& factors) {
+    if (!options_.refines_gaps) throw InvalidArgument("refines_gaps: not set in the options");
+    const Complex* values = of_gaps("factors", factors);
+    const py::gil_scoped_release release;
+    return engine_->look_between_slices(values);
   }
   py::tuple gradients() const {
     ComplexArray object({options_.object_images(), object_ny_, object_nx_});
@@ -195,6 +211,13 @@ class BoundEngine {
   DeviceArray::Shape probe_shape() const { return {options_.probe_modes, ny_, nx_}; }
   Placed<Complex> in_place(bool of_object) {
     return of_object ? engine_->object_in_place() : engine_->probe_in_place();
+  }
+
+  const Complex* of_gaps(const char* name, const ComplexArray& images) const {
+    if (options_.slices == 1 ||
+        images.size() != (options_.slices - py::ssize_t(1)) * py::ssize_t(ny_) * nx_)
+      wrong_shape(name, "(slices - 1, ny, nx), of an object with slices");
+    return reinterpret_cast<const Complex*>(images.data());
   }
 
   // Where frames are to be, checked.
@@ -298,6 +321,11 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("intensity_factors", &BoundEngine::intensity_factors,
                              "Factor on the waves of each frame, (N,); 0 for frames of others.")
       .def("set_intensity_factors", &BoundEngine::set_intensity_factors, "factors"_a.noconvert())
+      .def(
+          "refine_background", [](BoundEngine& e, bool on) { e.engine().refine_background(on); },
+          "on"_a, "Whether the next iterations refine the background of all frames.")
+      .def_property_readonly("background", &BoundEngine::background,
+                             "Counts (Y, X) in each frame, first pixel as the waves have it.")
       .def("set_kernel", &BoundEngine::set_kernel, "kernel"_a.noconvert())
       .def(
           "look_along",
@@ -305,6 +333,9 @@ void bind_engine(py::module_& m) {
             return e.engine().look_along(unknown, {yy, yx, xy, xx});
           },
           Release(), "Normal equation of something that all frames have in common.")
+      .def("set_slice_kernels", &BoundEngine::set_slice_kernels, "kernels"_a.noconvert())
+      .def("look_between_slices", &BoundEngine::look_between_slices, "factors"_a.noconvert(),
+           "The same of the gaps between slices, (slices - 1, Y, X) factors on spectra.")
       .def("set_fields", &BoundEngine::set_fields, "object"_a.noconvert(), "probe"_a.noconvert())
       .def_property_readonly("gradients", &BoundEngine::gradients,
                              "Of the engine 'losses': of the loss with respect to the conjugates.")

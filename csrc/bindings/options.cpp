@@ -18,15 +18,27 @@ using namespace pybind11::literals;
 namespace {
 
 using Kernels = py::array_t<std::complex<Real>, py::array::c_style>;
-using Shifts = py::array_t<Real, py::array::c_style>;
+using Reals = py::array_t<Real, py::array::c_style>;
 
 // Between slices: transfer functions (slices - 1, Y, X), zero frequency first, and the pixels that
 // the beams of frames move, (slices - 1, N, 2) or of size 0.
-void set_slices(EngineOptions& options, const Kernels& kernels, const Shifts& shifts) {
+void set_slices(EngineOptions& options, const Kernels& kernels, const Reals& shifts) {
   options.slices = int(kernels.shape(0)) + 1;
   const auto* values = reinterpret_cast<const Complex*>(kernels.data());
   options.slice_kernels.assign(values, values + kernels.size());
   options.slice_shifts.assign(shifts.data(), shifts.data() + shifts.size());
+}
+
+// Images (Y, X) of odd lengths.
+std::vector<SmallImage> small_images(const std::vector<Reals>& given) {
+  std::vector<SmallImage> images;
+  for (const Reals& image : given) {
+    if (image.ndim() != 2 || image.shape(0) % 2 == 0 || image.shape(1) % 2 == 0)
+      throw InvalidArgument("passes: expected images (Y, X) of odd lengths");
+    images.push_back(
+        {int(image.shape(0)), int(image.shape(1)), {image.data(), image.data() + image.size()}});
+  }
+  return images;
 }
 
 }  // namespace
@@ -44,7 +56,8 @@ void bind_options(py::module_& m) {
   py::enum_<Unknown>(m, "Unknown")
       .value("distance", Unknown::distance)
       .value("defocus", Unknown::defocus)
-      .value("map", Unknown::map);
+      .value("map", Unknown::map)
+      .value("gaps", Unknown::gaps);
   py::enum_<Positivity>(m, "Positivity")
       .value("none", Positivity::none)
       .value("real", Positivity::real)
@@ -70,6 +83,19 @@ void bind_options(py::module_& m) {
       .def_readonly("slices", &EngineOptions::slices)
       .def("set_slices", &set_slices, "kernels"_a.noconvert(), "shifts"_a.noconvert(),
            "Slices of the object and what lies between them.")
+      .def(
+          "set_point_spread",
+          [](EngineOptions& options, const std::vector<Reals>& passes) {
+            options.point_spread = small_images(passes);
+          },
+          "passes"_a, "What the detector makes of a point of light, one pass after the other.")
+      .def(
+          "set_background_smoothing",
+          [](EngineOptions& options, const std::vector<Reals>& passes) {
+            options.background_smoothing = small_images(passes);
+          },
+          "passes"_a, "Of the steps of a refined background, one pass after the other.")
+      .def_readwrite("background_refinement", &EngineOptions::background_refinement)
       .def_property_readonly("object_images", &EngineOptions::object_images)
       .def_readwrite("object_inertia", &EngineOptions::object_inertia)
       .def_readwrite("probe_inertia", &EngineOptions::probe_inertia)
@@ -90,6 +116,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("step_memory", &EngineOptions::step_memory)
       .def_readwrite("square_memory", &EngineOptions::square_memory)
       .def_readwrite("needs_tangents", &EngineOptions::needs_tangents)
+      .def_readwrite("refines_gaps", &EngineOptions::refines_gaps)
       .def_readwrite("smoothness", &EngineOptions::smoothness)
       .def_readwrite("slice_smoothness", &EngineOptions::slice_smoothness)
       .def_readwrite("object_tv", &EngineOptions::object_tv)

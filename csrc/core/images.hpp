@@ -21,6 +21,7 @@ class Images {
   // The first frame, for every frame of a batch.
   BatchView<T> repeated() { return {buffer_.data(), 0, stride_, n_.nx}; }
   Extent extent() const { return n_; }
+  Buffer<T>& buffer() { return buffer_; }
 
  private:
   static constexpr std::ptrdiff_t kAligned = 64 / sizeof(T);

@@ -7,18 +7,13 @@
 
 #include "core/complex.hpp"
 #include "core/region.hpp"
+#include "core/stencil.hpp"
 #include "core/sums.hpp"
 #include "core/view.hpp"
 #include "cpu/fast_math.hpp"
 #include "cpu/fft.hpp"
-
-// The iterations of the loop that follows do not depend on each other. (OpenMP's pragma says more,
-// but makes arrays of a loop's local structs, which then are in the way.)
-#if defined(__clang__)
-#define EXITWAVE_SIMD_LOOP _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define EXITWAVE_SIMD_LOOP _Pragma("GCC ivdep")
-#endif
+#include "cpu/simd_loop.hpp"
+#include "cpu/stencil.hpp"
 
 namespace exitwave {
 
@@ -276,6 +271,12 @@ class CpuLane {
     for (int frame = 0; frame < n.frames; ++frame)
       for (int mode = 0; mode < n.modes; ++mode)
         plan_->execute(wave.at(Pixel{frame, mode, 0, 0}), direction);
+  }
+
+  // All images of a batch; target and source are not the same.
+  void correlate(Extent n, BatchView<Real> target, BatchView<const Real> source,
+                 const Stencil& stencil) {
+    correlate_images(n, target, source, stencil, rows_);
   }
 
   // body(mode, y, x) over a region of a canvas; a body that has prepare() is prepared first

@@ -12,12 +12,14 @@
 #include "core/memory.hpp"
 #include "core/region.hpp"
 #include "core/scan.hpp"
+#include "core/stencil.hpp"
 #include "core/view.hpp"
 #include "cuda/fft.hpp"
 #include "cuda/operations.cuh"
 #include "cuda/regions.cuh"
 #include "cuda/scatter.cuh"
 #include "cuda/spans.hpp"
+#include "cuda/stencil.cuh"
 
 namespace exitwave {
 
@@ -98,6 +100,12 @@ class CudaLane {
   // Unscaled transforms of all images, in place.
   void fft2(Extent n, BatchView<Complex> wave, Direction direction) {
     fft_.execute(n, wave, direction);
+  }
+
+  // All images of a batch; target and source are not the same.
+  void correlate(Extent n, BatchView<Real> target, BatchView<const Real> source,
+                 const Stencil& stencil) {
+    map(n, cuda::Correlate{target, source, stencil, n.ny, n.nx});
   }
 
   // --- regions of a canvas ----------------------------------------------------------------------

@@ -50,6 +50,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     search();
     direction_->leave(update_probe);
     take_step(update_probe);
+    this->step_background();
     if (options_.hold_power && prior().in_loss()) this->constraints_.hold_power();
     this->constraints_.apply(update_probe, false);
     return this->report();
@@ -203,10 +204,8 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     return model_.object(direction_->object(b.part, slice), b);
   }
   kernels::ProbeMode direction_of_probe(Lane& lane, SearchScratch& search, const Batch& b) {
-    if (problem_.fractional())
-      return model_.shifted(lane, direction_->spectrum(b.part), search.probe_direction, b);
-    const CanvasView<Complex> d = direction_->probe(b.part);
-    return {{d.data, 0, d.mode_stride, d.row_stride}, state_.object_modes()};
+    return model_.probe_direction(lane, b, direction_->probe(b.part), direction_->spectrum(b.part),
+                                  search.probe_direction);
   }
 
   void take_step(bool update_probe) {
@@ -254,7 +253,6 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
 
   std::unique_ptr<SearchDirection<Backend>> direction_;
   std::vector<SearchScratch> search_;
-  std::vector<Images<Complex>> direction_spectrum_;
   double smoothness_weight_ = 0;
 };
 

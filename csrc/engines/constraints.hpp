@@ -176,13 +176,19 @@ class Constraints {
     return {totals_.across(part, found::kMaterial), options_.kappa};
   }
 
-  // Pixels that an image of the whole object marks; without one all.
+  // Pixels that an image of the whole object marks; without one all. Neighbours are in one span,
+  // because lanes hold them.
   static Region marked(const Scan& scan, const std::vector<unsigned char>& image) {
     std::vector<Span> spans;
     for (int y = 0; y < scan.object_ny; ++y)
-      for (int x = 0; x < scan.object_nx; ++x)
-        if (image.empty() || image[std::size_t(y) * std::size_t(scan.object_nx) + std::size_t(x)])
+      for (int x = 0; x < scan.object_nx; ++x) {
+        if (!image.empty() && !image[std::size_t(y) * std::size_t(scan.object_nx) + std::size_t(x)])
+          continue;
+        if (!spans.empty() && spans.back().y == y && spans.back().x1 == x)
+          ++spans.back().x1;
+        else
           spans.push_back({y, x, x + 1, 0});
+      }
     return Region::from_spans(std::move(spans));
   }
 

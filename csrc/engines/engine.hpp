@@ -18,9 +18,16 @@ namespace exitwave {
 enum class Noise { poisson, amplitude, gaussian, anscombe };
 enum class OptimiserKind { adam, momentum, sgd };
 // What can be refined that all frames have in common.
-enum class Unknown { distance, defocus, map };
+enum class Unknown { distance, defocus, map, gaps };
 // What is never negative: the object's real part, its phase, or minus its phase.
 enum class Positivity { none, real, phase, negative_phase };
+
+// Of odd lengths, its middle pixel in the middle.
+struct SmallImage {
+  int ny;
+  int nx;
+  std::vector<Real> values;
+};
 
 // Values of one engine's parameters; which of them an engine reads is decided, and checked, where
 // parameters are validated.
@@ -46,12 +53,17 @@ struct EngineOptions {
   int group_size = 1;                 // frames of a group at most
   bool intensity_refinement = false;  // each frame has a factor of its own
   Noise noise = Noise::poisson;
-  int history = 0;  // pairs that L-BFGS keeps; 0: conjugate directions
+  // What the detector makes of a point of light, one after the other; empty: a point.
+  std::vector<SmallImage> point_spread;
+  bool background_refinement = false;
+  std::vector<SmallImage> background_smoothing;  // of its steps, as point_spread
+  int history = 0;                               // pairs that L-BFGS keeps; 0: conjugate directions
   OptimiserKind object_optimiser = OptimiserKind::adam;
   OptimiserKind probe_optimiser = OptimiserKind::adam;
   double step_memory = 0;
   double square_memory = 0;
   bool needs_tangents = false;
+  bool refines_gaps = false;  // between slices
   double smoothness = 0;
   double slice_smoothness = 0;
   double object_tv = 0;
@@ -82,9 +94,12 @@ struct EngineOptions {
 
   // Whether all of a frame must be seen before any pixel of it can be changed at the detector.
   bool needs_whole_frames() const {
-    return power_bound >= 0 || intensity_refinement ||
+    return power_bound >= 0 || intensity_refinement || background_refinement ||
+           !point_spread.empty() ||
            (name == "LSQML" && (noise == Noise::poisson || noise == Noise::gaussian));
   }
+  // Images of sums over modes that are spread together: the search of ML has most.
+  int spread_images() const { return name == "ML" ? 4 : 2; }
 };
 
 // What one iteration found out; sums over all frames.
@@ -113,6 +128,7 @@ struct MemoryUse {
 // (object modes, slices, ny, nx), probe (probe modes, ny, nx).
 class Engine {
   static constexpr const char* kNoGradients = "engine: only 'losses' gives gradients away";
+  static constexpr const char* kNoBackground = "engine: only ML and gradient refine a background";
   static constexpr const char* kNoIntensities = "engine: only LSQML refines intensities";
 
  public:
@@ -141,6 +157,12 @@ class Engine {
 
   // What all frames say about something that they have in common, see kernels/tangents.hpp.
   virtual NormalEquation look_along(Unknown unknown, const kernels::Along& along) = 0;
+  // The same of the gaps between slices: factors on the spectra of the waves that meet the slices
+  // from the second on, (slices - 1, ny, nx), zero frequency first, are what a small change of the
+  // gaps does to them.
+  virtual NormalEquation look_between_slices(const Complex* factors) = 0;
+  // Other transfer functions between slices, as in the options.
+  virtual void set_slice_kernels(const Complex* kernels) = 0;
   // Another propagator of the near field, (ny, nx), zero frequency first. Kept waves stay.
   virtual void set_kernel(const Complex* kernel) = 0;
   // Whether the next iterations find out what each frame says about its position, and what they
@@ -165,6 +187,10 @@ class Engine {
   virtual void refine_intensities(bool) { throw InvalidArgument(kNoIntensities); }
   virtual void get_intensity_factors(double*) { throw InvalidArgument(kNoIntensities); }
   virtual void set_intensity_factors(const double*) { throw InvalidArgument(kNoIntensities); }
+  // Whether the next iterations refine the background that all frames have; counts (ny, nx), first
+  // pixel as the waves have it.
+  virtual void refine_background(bool) { throw InvalidArgument(kNoBackground); }
+  virtual void get_background(Real*) { throw InvalidArgument(kNoBackground); }
   // All that an engine holds between iterations, out or back in: one that is made for the same scan
   // and parts, and gets this back, goes on as if it had never stopped.
   virtual void state(Archive& archive) = 0;

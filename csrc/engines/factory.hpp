@@ -47,10 +47,7 @@ std::unique_ptr<Engine> make_engine_on(const typename Backend::Settings& setting
   }
   if (name == "ePIE" || name == "rPIE" || name == "mPIE")
     return make.template operator()<Pie<Backend>>();
-  if (name == "LSQML") {
-    if (options.slices > 1) throw InvalidArgument("slices: " + name + " takes one");
-    return make.template operator()<LeastSquares<Backend>>();
-  }
+  if (name == "LSQML") return make.template operator()<LeastSquares<Backend>>();
   if (name == "ML")
     return with_noise(options.noise, [&]<class NoiseModel>() {
       return make.template operator()<ConjugateGradient<Backend, NoiseModel>>();

@@ -36,6 +36,7 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
     this->forget(Base::kDeviation, 1);
     if (of_object_.needs_amplitude() || of_probe_.needs_amplitude()) measure_amplitudes();
     for (const std::vector<int>& group : groups) update(group, update_probe);
+    this->step_background();
     this->constrain(update_probe);
     return this->report();
   }

@@ -1,30 +1,34 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 #include <vector>
 
 #include "engines/group_steps.hpp"
 #include "engines/groups.hpp"
+#include "engines/momentum.hpp"
 #include "engines/reconstruction.hpp"
+#include "engines/second_look.hpp"
 #include "kernels/descent.hpp"
 #include "kernels/least_squares.hpp"
 
 namespace exitwave {
 
 // Least-squares maximum likelihood (Odstrcil, Menzel & Guizar-Sicairos, Opt. Express 26, 3108
-// (2018)). For each group of frames:
+// (2018)); slice by slice where the object is thick (Tsai et al., Opt. Express 24, 29089 (2016)).
+// For each group of frames:
 //
-//   residuals    model, step of the noise model along its slope, back: chi_j, which is kept, and
-//                sums over the group                                               2 transforms
-//   directions   dO = sum P* chi / sqrt(G^2 + (d max G)^2), G = sum |P|^2;
-//                dP = sum O* chi / (sum |O|^2 + d max)
-//   steps        of each frame, least squares of chi_j - s_O P dO - s_P O dP; trimmed means of
-//                them over the group are applied                                   no transform
+//   residuals    model, step of the noise model along its slope, back: chi_s behind each slice, and
+//                sums over the group                         2 transforms, and 4 from slice to
+//                slice
+//   directions   dO_s = sum phi_s* chi_s / sqrt(G^2 + (d max G)^2), G = sum |phi_s|^2, of the waves
+//                that meet the slice, phi_0 = P;  dP = sum O_0* chi_0 / (sum |O_0|^2 + d max)
+//   steps        of each frame, least squares of chi - s_O dPsi - s_P O dP, dPsi the change that
+//                all dO make together; trimmed means of them over the group are applied
+//                                                            none, and 2 from slice to slice
 //
-// Transforms are per frame and mode. Kept are the residuals of a group, and per object pixel the
-// direction; with momentum velocity and past as well.
+// Transforms are per frame and mode. Kept are the residuals of a group, with slices also the waves
+// that meet them, and per object pixel the direction; with momentum velocity and past as well.
 template <class Backend>
 class LeastSquares final : public Reconstruction<Backend> {
   using Base = Reconstruction<Backend>;
@@ -34,24 +38,21 @@ class LeastSquares final : public Reconstruction<Backend> {
   LeastSquares(const typename Backend::Settings& settings, const Scan& scan,
                const EngineOptions& options, const Complex* object, const Complex* probe)
       : Base(settings, scan, options, object, probe),
-        object_direction_(object_field("directions")),
-        probe_direction_(probe_field("directions")),
-        steps_(this->backend_, problem_.parts(), options.group_size) {
-    for (int part = 0; part < this->parts(); ++part) {
-      residuals_.emplace_back();
-      if (!this->backend_.holds(part)) continue;
-      Memory& memory = this->backend_.memory(part);
-      memory.account("residuals");
-      residuals_.back() =
-          Images<Complex>(memory, {std::min(options.group_size, problem_.frames_of(part)),
-                                   model_.wave_modes(), scan.ny, scan.nx});
-    }
-    make_direction_scratch();
-    if (options.momentum > 0) momentum_ = std::make_unique<Momentum>(*this);
+        object_direction_(this->backend_, "directions", problem_.held(), problem_.layout().tiles(),
+                          options.object_images()),
+        probe_direction_(this->backend_, "directions", problem_.window(), state_.windows(),
+                         options.probe_modes),
+        steps_(this->backend_, problem_.parts(), options.group_size),
+        second_look_(this->backend_, problem_, model_, options) {
+    make_spectra();
+    if (!has_momentum()) return;
+    object_momentum_ = {this->backend_, problem_.held(), problem_.layout().tiles(),
+                        options.object_images()};
+    probe_momentum_ = {this->backend_, problem_.window(), state_.windows(), options.probe_modes};
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>& groups, bool update_probe) override {
-    if (momentum_ && falling_) go_on(update_probe);
+    if (has_momentum() && falling_) go_on(update_probe);
     this->forget(Base::kDeviation, 1);
     for (const std::vector<int>& group : groups) update(group, update_probe);
     if (refine_intensities_) level_intensities(update_probe);
@@ -59,13 +60,13 @@ class LeastSquares final : public Reconstruction<Backend> {
     const IterationReport report = this->report();
     falling_ = last_deviation_ > 0 && report.deviation < last_deviation_;
     last_deviation_ = report.deviation;
-    if (momentum_ && !falling_) rest();
+    if (has_momentum() && !falling_) rest();
     return report;
   }
 
   void move_probe(int dy, int dx) override {
     Base::move_probe(dy, dx);
-    if (momentum_) rest();
+    if (has_momentum()) rest();
     falling_ = false;
   }
 
@@ -78,11 +79,9 @@ class LeastSquares final : public Reconstruction<Backend> {
     model_.intensities().state(archive);
     archive.number("last_deviation", last_deviation_);
     archive.number("falling", falling_);
-    if (!momentum_) return;
-    momentum_->object_velocity.state(archive, "object_velocity");
-    momentum_->object_past.state(archive, "object_past");
-    momentum_->probe_velocity.state(archive, "probe_velocity");
-    momentum_->probe_past.state(archive, "probe_past");
+    if (!has_momentum()) return;
+    object_momentum_.state(archive, "object_");
+    probe_momentum_.state(archive, "probe_");
   }
 
  private:
@@ -92,42 +91,21 @@ class LeastSquares final : public Reconstruction<Backend> {
   using Base::problem_;
   using Base::state_;
 
-  // Of object and probe, from one iteration to the next; filled after the first.
-  struct Momentum {
-    explicit Momentum(LeastSquares& engine)
-        : object_velocity(engine.object_field("momentum")),
-          object_past(engine.object_field("momentum")),
-          probe_velocity(engine.probe_field("momentum")),
-          probe_past(engine.probe_field("momentum")) {}
-    Field<Backend, Complex> object_velocity;
-    Field<Backend, Complex> object_past;
-    Field<Backend, Complex> probe_velocity;
-    Field<Backend, Complex> probe_past;
-  };
+  bool has_momentum() const { return options_.momentum > 0; }
 
-  Field<Backend, Complex> object_field(const char* use) {
-    return {this->backend_, use, problem_.held(), problem_.layout().tiles(), options_.object_modes};
-  }
-  Field<Backend, Complex> probe_field(const char* use) {
-    return {this->backend_, use, problem_.window(), state_.windows(), options_.probe_modes};
-  }
-
-  // For fractional positions: the direction's spectrum, and the direction under each frame.
-  void make_direction_scratch() {
+  // Spectra of the probe's direction, of each copy of it, for fractional positions.
+  void make_spectra() {
     const Scan& scan = problem_.scan();
-    if (!problem_.fractional()) return;
-    for (int lane = 0; lane < this->backend_.lanes(); ++lane) {
-      Memory& memory = this->backend_.lane_memory(lane);
-      memory.account("work");
-      shifted_.push_back({memory, {model_.batch(), options_.probe_modes, scan.ny, scan.nx}});
-    }
     for (int copy = 0; copy < state_.copies(); ++copy) {
       spectrum_.emplace_back();
-      if (!this->backend_.holds(copy)) continue;
+      if (!problem_.fractional() || !this->backend_.holds(copy)) continue;
       Memory& memory = this->backend_.memory(copy);
       memory.account("directions");
       spectrum_.back() = {memory, {1, options_.probe_modes, scan.ny, scan.nx}};
     }
+  }
+  Images<Complex>& spectrum(int part) {
+    return spectrum_[spectrum_.size() == 1 ? 0 : std::size_t(part)];
   }
 
   void update(const std::vector<int>& group, bool update_probe) {
@@ -145,10 +123,8 @@ class LeastSquares final : public Reconstruction<Backend> {
     const auto sums = update_probe ? Base::ProbeSums::terms_and_weights : Base::ProbeSums::none;
     this->accumulate(
         sums, &touched, {}, [&](Lane& lane, Scratch& s, const Batch& b) { detect(lane, s, b); },
-        [&](Lane& lane, Scratch& s, const Batch& b) {
-          const BatchView<Complex> kept = residual(b);
-          lane.copy(kept.data, s.wave.view().data,
-                    std::size_t(b.count) * std::size_t(kept.frame_stride) * sizeof(Complex));
+        [&](Lane& lane, Scratch& s, const Batch& b, int slice) {
+          second_look_.keep(lane, s, b, this->place_in_pass(b), slice);
         });
   }
 
@@ -201,7 +177,7 @@ class LeastSquares final : public Reconstruction<Backend> {
       using Scale = kernels::Scale<kernels::SumTimes>;
       if (!update_probe)
         lane.map(object_sums_.updated(part), state_.object_modes(),
-                 Scale{state_.object(part), mean});
+                 Scale{state_.object(part, 0), mean});
       if (!update_probe || part >= state_.copies()) return;
       lane.map(state_.window(), state_.probe_modes(), Scale{state_.probe(part), mean});
       state_.refresh(lane, part);
@@ -223,25 +199,13 @@ class LeastSquares final : public Reconstruction<Backend> {
     lane.map({b.count, 1, 1, 1},
              kernels::LineMinimum{s.keep.data(), s.inside.data(), s.totals.data(), double(start)});
     lane.add_totals(b.count, 1, s.inside.data(), this->totals_.own(b.part, Base::kDeviation));
-    lane.run(model_.frames(b), this->scale_wave(s));
-  }
-
-  // Where the residuals of a batch are kept, in the order of the pass.
-  BatchView<Complex> residual(const Batch& b) {
-    BatchView<Complex> all = residuals_[std::size_t(b.part)].view();
-    all.data += this->place_in_pass(b) * all.frame_stride;
-    return all;
+    model_.change_waves(lane, s, b, this->scale_wave(s));
   }
 
   void find_directions(bool update_probe) {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      state_.for_each_object_mode([&](auto, auto last, int mode) {
-        lane.map(object_sums_.active(part), 1,
-                 kernels::ObjectDirection<last>{object_direction_.view(part),
-                                                object_sums_.sum(part), object_sums_.weight(part),
-                                                this->object_floor(part, options_.object_inertia),
-                                                mode});
-      });
+      for (int slice = 0; slice < state_.slices(); ++slice)
+        find_object_direction(lane, part, slice);
       if (part >= state_.copies()) return;
       const CanvasView<Complex> direction = probe_direction_.view(part);
       if (update_probe)
@@ -250,7 +214,16 @@ class LeastSquares final : public Reconstruction<Backend> {
                      direction, this->probe_quotient(part, 1.0, options_.probe_inertia)});
       else
         lane.map(state_.window(), state_.probe_modes(), kernels::Clear<Complex>{direction});
-      if (problem_.fractional()) state_.refresh_spectrum(lane, direction, spectrum(part));
+      state_.refresh_spectrum(lane, direction, spectrum(part));
+    });
+  }
+  void find_object_direction(Lane& lane, int part, int slice) {
+    state_.for_each_object_mode([&](auto, auto last, int mode) {
+      lane.map(object_sums_.active(part), 1,
+               kernels::ObjectDirection<last>{
+                   object_direction_.view(part).every(state_.slices(), slice),
+                   object_sums_.sum(part, slice), object_sums_.weight(part, slice),
+                   this->object_floor(part, options_.object_inertia, slice), mode});
     });
   }
 
@@ -260,11 +233,11 @@ class LeastSquares final : public Reconstruction<Backend> {
       Scratch& s = model_.scratch(lane_number);
       for (int first = 0; first < all.count; first += model_.batch()) {
         const Batch b{part, all.frame + first, std::min(model_.batch(), all.count - first)};
-        const kernels::ProbeMode p = model_.probe(lane, s, b);
-        const kernels::StepTerms terms{residual(b), p, model_.object(b, 0),
-                                       direction_of_probe(lane, lane_number, b),
-                                       model_.object(object_direction_.view(part), b)};
-        lane.run(model_.frames(b), model_.sum_modes(terms, s));
+        const kernels::ProbeMode d =
+            model_.probe_direction(lane, b, probe_direction_.view(part), spectrum(part),
+                                   second_look_.shifted(lane_number));
+        second_look_.look(lane, lane_number, model_, s, b, this->place_in_pass(b), d,
+                          object_direction_.view(part));
         lane.map({b.count, 1, 1, 1},
                  kernels::FrameSteps{steps_.own(part) + first * steps_.kNumbers, s.totals.data()});
       }
@@ -274,18 +247,10 @@ class LeastSquares final : public Reconstruction<Backend> {
     this->for_each_copy([&](Lane& lane, int part) { steps_.find_means(lane, part); });
   }
 
-  kernels::ProbeMode direction_of_probe(Lane& lane, int lane_number, const Batch& b) {
-    if (problem_.fractional())
-      return model_.shifted(lane, spectrum(b.part).repeated(), shifted_[std::size_t(lane_number)],
-                            b);
-    const CanvasView<Complex> d = probe_direction_.view(b.part);
-    return {{d.data, 0, d.mode_stride, d.row_stride}, state_.object_modes()};
-  }
-
   void take_steps(bool update_probe) {
     using AddScaled = kernels::AddScaled<kernels::SumTimes>;
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      lane.map(object_sums_.active(part), state_.object_modes(),
+      lane.map(object_sums_.active(part), state_.object_images(),
                AddScaled{state_.object(part), object_direction_.view(part),
                          steps_.mean(part, 0, options_.object_step)});
       if (update_probe)
@@ -297,47 +262,29 @@ class LeastSquares final : public Reconstruction<Backend> {
 
   // While the error falls, each iteration begins a little further along the way of the last ones.
   void go_on(bool update_probe) {
-    const auto factor = Real(options_.momentum);
-    Momentum& m = *momentum_;
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      lane.map(object_sums_.updated(part), state_.object_modes(),
-               kernels::Momentum{state_.object(part), m.object_velocity.view(part),
-                                 m.object_past.view(part), factor});
+      object_momentum_.step(lane, object_sums_.updated(part), part, state_.object(part),
+                            options_.momentum);
       if (!update_probe || part >= state_.copies()) return;
-      lane.map(state_.window(), state_.probe_modes(),
-               kernels::Momentum{state_.probe(part), m.probe_velocity.view(part),
-                                 m.probe_past.view(part), factor});
+      probe_momentum_.step(lane, state_.window(), part, state_.probe(part), options_.momentum);
       state_.refresh(lane, part);
     });
   }
   void rest() {
-    Momentum& m = *momentum_;
-    const auto settle = [](Lane& lane, const Region& region, int modes,
-                           CanvasView<Complex> velocity, CanvasView<Complex> past,
-                           CanvasView<const Complex> present) {
-      lane.map(region, modes, kernels::Clear<Complex>{velocity});
-      lane.map(region, modes, kernels::Copy<Complex>{past, present});
-    };
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      settle(lane, object_sums_.updated(part), state_.object_modes(), m.object_velocity.view(part),
-             m.object_past.view(part), state_.object(part));
+      object_momentum_.rest(lane, object_sums_.updated(part), part, state_.object(part));
       if (part < state_.copies())
-        settle(lane, state_.window(), state_.probe_modes(), m.probe_velocity.view(part),
-               m.probe_past.view(part), state_.probe(part));
+        probe_momentum_.rest(lane, state_.window(), part, state_.probe(part));
     });
-  }
-
-  Images<Complex>& spectrum(int part) {
-    return spectrum_[spectrum_.size() == 1 ? 0 : std::size_t(part)];
   }
 
   Field<Backend, Complex> object_direction_;
   Field<Backend, Complex> probe_direction_;
+  std::vector<Images<Complex>> spectrum_;  // of each copy of the probe
   GroupSteps<Backend> steps_;
-  std::vector<Images<Complex>> residuals_;  // of each part
-  std::vector<Images<Complex>> shifted_;    // of each lane
-  std::vector<Images<Complex>> spectrum_;   // of each copy of the probe
-  std::unique_ptr<Momentum> momentum_;
+  SecondLook<Backend> second_look_;
+  Momentum<Backend> object_momentum_;
+  Momentum<Backend> probe_momentum_;
   double last_deviation_ = 0;  // 0: of no iteration yet
   bool falling_ = false;
   bool refine_intensities_ = false;

@@ -6,6 +6,7 @@
 #include "core/images.hpp"
 #include "engines/intensities.hpp"
 #include "engines/partial_sums.hpp"
+#include "engines/point_spread.hpp"
 #include "engines/problem.hpp"
 #include "engines/slices.hpp"
 #include "engines/state.hpp"
@@ -14,6 +15,7 @@
 #include "kernels/positions.hpp"
 #include "kernels/propagate.hpp"
 #include "kernels/slices.hpp"
+#include "kernels/spread.hpp"
 
 namespace exitwave {
 
@@ -38,9 +40,13 @@ struct Scratch {
   Images<Complex> probe;               // (batch, probe modes, ny, nx), fractional positions only
   Images<Complex> term;                // as probe
   Images<Real> counts;                 // (batch, 1, ny, nx), or one row
-  Buffer<Real> keep;                   // (batch), see ScaleWave
-  Buffer<double> inside;               // (batch), see PowerBound
-  Buffer<double> totals;               // (batch, up to 5)
+  // Where the detector spreads its light, two: (batch, sums over modes, ny, nx).
+  Images<Real> light;
+  Images<Real> spread;
+  Images<Real> curvature;  // of the loss (batch, 1, ny, nx), where the background is refined
+  Buffer<Real> keep;       // (batch), see ScaleWave
+  Buffer<double> inside;   // (batch), see PowerBound
+  Buffer<double> totals;   // (batch, up to 5)
 
   // Counts and, later, factors of a batch. Where a lane goes row by row and nobody looks at a whole
   // frame of them, all rows are one, which never leaves the cache.
@@ -62,6 +68,7 @@ class Model {
         state_(state),
         slices_(backend, problem, options),
         intensities_(backend, problem, options.intensity_refinement),
+        spread_(backend, problem, options.point_spread),
         batch_(backend.batch()) {
     const Scan& scan = problem.scan();
     const Real pixels = Real(scan.ny) * Real(scan.nx);
@@ -69,11 +76,12 @@ class Model {
     scale_ = scan.near_field ? Real(1) : 1 / pixels;
     const bool whole_frames = options.needs_whole_frames() || !backend.row_by_row();
     for (int i = 0; i < backend.lanes(); ++i)
-      scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames));
+      scratch_.push_back(make_scratch(backend.lane_memory(i), whole_frames, options));
   }
 
   int batch() const { return batch_; }
   int slices() const { return slices_.count(); }
+  Slices<Backend>& gaps() { return slices_; }
   Intensities<Backend>& intensities() { return intensities_; }
   int wave_modes() const { return state_.probe_modes() * state_.object_modes(); }
   // |stored wave|^2 to counts, and what a residual is multiplied by before it goes back.
@@ -89,12 +97,27 @@ class Model {
     return {b.count, 1, problem_.scan().ny, problem_.scan().nx};
   }
 
-  // Detector step: the counts of the batch are loaded into s.measured(), then the operations
-  // follow.
+  // Detector step: the counts of the batch are loaded into s.measured() and meet a sum over the
+  // modes of the waves there; operations on waves follow, whose factors it has left there.
+  template <class Sum, class... Operations>
+  void detect(Lane& lane, Scratch& s, const Batch& b, const Sum& sum,
+              const Operations&... operations) {
+    problem_.with_load(b.part, b.counts, b.counts_at, s.measured(), [&](const auto& load) {
+      if (spread_.sharp())
+        lane.run(frames(b), load, sum, operations...);
+      else
+        lane.run(frames(b), load);
+    });
+    if (spread_.sharp()) return;
+    sum_spread(lane, s, b, sum);
+    if constexpr (sizeof...(operations) > 0) change_waves(lane, s, b, operations...);
+  }
+  // Operations on waves with factors that were found for counts: what their light has to do with
+  // them.
   template <class... Operations>
-  void detect(Lane& lane, Scratch& s, const Batch& b, const Operations&... operations) {
-    problem_.with_load(b.part, b.counts, b.counts_at, s.measured(),
-                       [&](const auto& load) { lane.run(frames(b), load, operations...); });
+  void change_waves(Lane& lane, Scratch& s, const Batch& b, const Operations&... operations) {
+    if (!spread_.sharp()) spread_.gather(lane, b.part, frames(b), s.measured(), s.spread.view());
+    lane.run(frames(b), operations...);
   }
 
   // The probe under each frame: the same for all, or moved by the fraction of its position.
@@ -109,6 +132,13 @@ class Model {
                                                problem_.phase(b.part, b.frame), scale});
     lane.fft2(probes(b), target.view(), Direction::backward);
     return {target.view(), state_.object_modes()};
+  }
+  // A direction of the probe, under each frame; `spectrum` and `target`: for fractional positions.
+  kernels::ProbeMode probe_direction(Lane& lane, const Batch& b, CanvasView<Complex> direction,
+                                     Images<Complex>& spectrum, Images<Complex>& target) {
+    if (problem_.fractional()) return shifted(lane, spectrum.repeated(), target, b);
+    return {{direction.data, 0, direction.mode_stride, direction.row_stride},
+            state_.object_modes()};
   }
   template <class T>
   kernels::Window<T> window(CanvasView<const T> image, const Batch& b) {
@@ -137,6 +167,11 @@ class Model {
   // Waves behind a slice to the next one, in place.
   void to_next_slice(Lane& lane, const Batch& b, BatchView<Complex> wave, int slice) {
     slices_.template propagate<true>(lane, b.frame, b.part, waves(b), wave, slice);
+  }
+
+  // The change of waves that meet a slice, in their place, see Slices::set_changes.
+  void change_before_slice(Lane& lane, const Batch& b, BatchView<Complex> wave, int slice) {
+    slices_.change(lane, b.part, waves(b), wave, slice - 1);
   }
 
   // wave <- model at the detector; returns the probe of the batch, which the adjoint needs again.
@@ -168,12 +203,15 @@ class Model {
   }
 
   // Adjoint, from the residual behind the last slice in s.wave to that behind the first. Sums of
-  // all slices but this are added to on the way, and their weights.
+  // all slices but this are added to on the way, and their weights. seen(lane, scratch, batch,
+  // slice) sees the residual behind each slice, the last one first.
+  template <class F>
   void back_through_slices(Lane& lane, Scratch& s, const Batch& b,
-                           PartialSums<Backend>& object_sums) {
+                           PartialSums<Backend>& object_sums, const F& seen) {
     const BatchView<Complex> chi = s.wave.view();
     for (int slice = slices_.count() - 1; slice > 0; --slice) {
       const BatchView<Complex> incoming = behind(s, slice - 1);
+      seen(lane, s, b, slice);
       lane.run(frames(b),
                scatter(b, wave_modes(), object_sums.sum(b.part, slice),
                        kernels::SliceTerm{chi, incoming, state_.object_modes()}),
@@ -182,6 +220,7 @@ class Model {
                map(kernels::BackThroughSlice{chi, object(b, slice)}));
       slices_.template propagate<false>(lane, b.frame, b.part, waves(b), chi, slice - 1);
     }
+    seen(lane, s, b, 0);
   }
   // From there, chi: object sum += sum conj(P) chi
   void add_object(Lane& lane, Scratch& s, const Batch& b, const kernels::ProbeMode& p,
@@ -261,7 +300,21 @@ class Model {
     return slice + 1 < slices_.count() ? s.incoming[std::size_t(slice)].view() : s.wave.view();
   }
 
-  Scratch make_scratch(Memory& memory, bool whole_frames) {
+  // A sum over modes whose light is spread before it finishes.
+  template <class Sum>
+  void sum_spread(Lane& lane, Scratch& s, const Batch& b, const Sum& sum) {
+    using Body = decltype(sum.body);
+    using Keep = kernels::KeepSums<Body>;
+    using Finish = kernels::WithSums<Body>;
+    const Extent images{b.count, Body::kSums, problem_.scan().ny, problem_.scan().nx};
+    const BatchView<Real> light = s.light.view();
+    lane.run(frames(b),
+             typename Lane::template SumModes<Keep>{sum.modes, {sum.body, light}, nullptr});
+    spread_.spread(lane, b.part, images, light, s.spread.view());
+    lane.run(frames(b), typename Lane::template SumModes<Finish>{1, {sum.body, light}, sum.totals});
+  }
+
+  Scratch make_scratch(Memory& memory, bool whole_frames, const EngineOptions& options) {
     const int ny = problem_.scan().ny;
     const int nx = problem_.scan().nx;
     memory.account("work");
@@ -276,6 +329,11 @@ class Model {
       s.term = Images<Complex>(memory, {batch_, state_.probe_modes(), ny, nx});
     }
     s.counts = Images<Real>(memory, whole_frames ? Extent{batch_, 1, ny, nx} : Extent{1, 1, 1, nx});
+    if (!spread_.sharp()) {
+      s.light = Images<Real>(memory, {batch_, options.spread_images(), ny, nx});
+      s.spread = Images<Real>(memory, s.light.extent());
+    }
+    if (options.background_refinement) s.curvature = Images<Real>(memory, {batch_, 1, ny, nx});
     s.keep = Buffer<Real>(memory, std::size_t(batch_));
     s.inside = Buffer<double>(memory, std::size_t(batch_));
     s.totals = Buffer<double>(memory, 5 * std::size_t(batch_));
@@ -305,6 +363,7 @@ class Model {
   State<Backend>& state_;
   Slices<Backend> slices_;
   Intensities<Backend> intensities_;
+  PointSpread<Backend> spread_;
   int batch_;
   Real scale_;
   std::vector<Scratch> scratch_;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engines/groups.hpp"
+#include "engines/momentum.hpp"
 #include "engines/reconstruction.hpp"
 
 namespace exitwave {
@@ -21,12 +22,9 @@ class Pie final : public Reconstruction<Backend> {
       const Complex* object, const Complex* probe)
       : Base(settings, scan, options, object, probe) {
     if (options.momentum_period == 0) return;
-    const Rect whole = problem_.held();
-    velocity_ = Field<Backend, Complex>(this->backend_, "momentum", whole,
-                                        problem_.layout().tiles(), options.object_images());
-    past_ = Field<Backend, Complex>(this->backend_, "momentum", whole, problem_.layout().tiles(),
-                                    options.object_images());
-    past_.upload(object);
+    momentum_ = {this->backend_, problem_.held(), problem_.layout().tiles(),
+                 options.object_images()};
+    momentum_.begin(object);
   }
 
   IterationReport iterate(const std::vector<std::vector<int>>& groups, bool update_probe) override {
@@ -44,8 +42,7 @@ class Pie final : public Reconstruction<Backend> {
   void state(Archive& archive) override {
     Base::state(archive);
     archive.number("updates", updates_);
-    velocity_.state(archive, "velocity");
-    past_.state(archive, "past");
+    momentum_.state(archive, "");
   }
 
  private:
@@ -94,24 +91,19 @@ class Pie final : public Reconstruction<Backend> {
 
   void add_momentum() {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      lane.map(this->object_sums_.updated(part), state_.object_images(),
-               kernels::Momentum{state_.object(part), velocity_.view(part), past_.view(part),
-                                 Real(options_.momentum)});
+      momentum_.step(lane, this->object_sums_.updated(part), part, state_.object(part),
+                     options_.momentum);
     });
   }
 
   void restart_momentum() {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      const Region& region = this->object_sums_.updated(part);
-      lane.map(region, state_.object_images(), kernels::Clear<Complex>{velocity_.view(part)});
-      lane.map(region, state_.object_images(),
-               kernels::Copy<Complex>{past_.view(part), state_.object(part)});
+      momentum_.rest(lane, this->object_sums_.updated(part), part, state_.object(part));
     });
   }
 
   long updates_ = 0;
-  Field<Backend, Complex> velocity_;
-  Field<Backend, Complex> past_;
+  Momentum<Backend> momentum_;
 };
 
 }  // namespace exitwave

@@ -107,6 +107,9 @@ class Problem {
     });
   }
 
+  // Incoherent counts in each frame, first pixel as the waves have it; a part's copy of them.
+  Images<Real>& background(int part) { return copies_[copy_of(part)].background; }
+
   // f(sensor): what the detector does beside counting the waves' photons.
   template <class F>
   void with_sensor(int part, const F& f) {

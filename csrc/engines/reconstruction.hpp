@@ -53,7 +53,6 @@ class Reconstruction : public Engine {
         pass_(backend_, problem_, object_sums_) {}
 
   void start() override { constraints_.start(); }
-
   void set_constraints(bool due, bool refine_kappa) override {
     constraints_.set_due(due, refine_kappa);
   }
@@ -74,15 +73,19 @@ class Reconstruction : public Engine {
     forget(kLoss, 2);
     backend_.for_each_part([&](Lane& lane, int lane_number, int part) {
       for_each_batch(lane, lane_number, part, [&](Scratch& s, const Batch& b) {
-        tangents_.find(lane, lane_number, model_, s, b, state_.object(part), unknown, along);
+        tangents_.find(lane, lane_number, model_, s, b, unknown, along);
         add_totals<2>(lane, s, b, kLoss);
       });
     });
     const std::vector<double> rows = totals_.read();
     return {found(rows, kLoss), found(rows, kLoss + 1)};
   }
+  NormalEquation look_between_slices(const Complex* factors) override {
+    model_.gaps().set_changes(factors);
+    return look_along(Unknown::gaps, {});
+  }
+  void set_slice_kernels(const Complex* kernels) override { model_.gaps().set_kernels(kernels); }
   void set_kernel(const Complex* kernel) override { problem_.set_kernel(kernel); }
-
   void move_probe(int dy, int dx) override {
     Moving(backend_, state_.object(), state_.object_images(), false).move(dy, dx);
     Moving(backend_, state_.probe(), state_.probe_modes(), true).move(dy, dx);
@@ -184,7 +187,7 @@ class Reconstruction : public Engine {
   // Sums over the frames of the pass, sent to their owners. rule(lane, scratch, batch): model wave
   // to residual wave, and totals of the batch. `touched`: object pixels that the pass reaches
   // (null: all). Sums of the probe without weights are kept: more is to come. keep(lane, scratch,
-  // batch) sees the residual as an exit wave.
+  // batch, slice) sees the residual behind each slice, the last one first.
   template <class Rule, class Keep>
   void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule,
                   const Keep& keep) {
@@ -193,9 +196,8 @@ class Reconstruction : public Engine {
         const kernels::ProbeMode p = model_.model(lane, s, b);
         rule(lane, s, b);
         model_.backward(lane, b, s.wave.view());
-        keep(lane, s, b);
         if (watch_positions_) positions_.find(lane, model_, s, b, p);
-        model_.back_through_slices(lane, s, b, object_sums_);
+        model_.back_through_slices(lane, s, b, object_sums_, keep);
         if (probe_sums == ProbeSums::none)
           model_.add_object(lane, s, b, p, object_sums_.sum(part, 0));
         else
@@ -225,7 +227,7 @@ class Reconstruction : public Engine {
 
   template <class Rule>
   void accumulate(ProbeSums probe_sums, const Region* touched, WaveAccess waves, const Rule& rule) {
-    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&) {});
+    accumulate(probe_sums, touched, waves, rule, [](Lane&, Scratch&, const Batch&, int) {});
   }
 
   // Makes sums that were sent whole wherever a part updates, and finds their largest weights.

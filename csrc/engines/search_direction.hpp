@@ -61,7 +61,7 @@ class SearchDirection {
     next(update_probe, restart);
     engine_.backend.for_each_part([&](Lane& lane, int, int part) {
       if (part < engine_.state.copies())
-        engine_.state.refresh_spectrum(lane, probe_.view(part), images(part));
+        engine_.state.refresh_spectrum(lane, probe_.view(part), spectrum(part));
     });
     restart_ = false;
     probe_moved_ = update_probe;
@@ -75,7 +75,9 @@ class SearchDirection {
   CanvasView<Complex> object(int part, int slice) { return slice_of(object_.view(part), slice); }
   CanvasView<Complex> probe(int part) { return probe_.view(part); }
   // Of the probe's direction, for fractional positions.
-  BatchView<const Complex> spectrum(int part) { return images(part).repeated(); }
+  Images<Complex>& spectrum(int part) {
+    return spectrum_[spectrum_.size() == 1 ? 0 : std::size_t(part)];
+  }
 
   virtual void state(Archive& archive) {
     object_old_.state(archive, "object_gradient");
@@ -128,9 +130,6 @@ class SearchDirection {
     engine_.totals.clear(lane, part, place, 1);
     lane.sum(engine_.state.window(), engine_.options.probe_modes, kernels::Power{field},
              engine_.totals.own(part, place));
-  }
-  Images<Complex>& images(int part) {
-    return spectrum_[spectrum_.size() == 1 ? 0 : std::size_t(part)];
   }
 
   std::vector<Images<Complex>> spectrum_;

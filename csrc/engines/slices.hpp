@@ -13,29 +13,40 @@
 namespace exitwave {
 
 // Free space between the slices of an object: a transfer function for each gap in the memory of
-// each part and, where frames differ in the tilt of their beam, ramps that move their waves.
+// each part and, where frames differ in the tilt of their beam, ramps that move their waves. Where
+// gaps are refined, what a change of them does to the spectra behind them as well.
 template <class Backend>
 class Slices {
  public:
   using Lane = typename Backend::Lane;
 
   Slices(Backend& backend, const Problem<Backend>& problem, const EngineOptions& options)
-      : problem_(problem), count_(options.slices) {
+      : backend_(backend), problem_(problem), count_(options.slices) {
     if (count_ == 1) return;
     find_ramps(options);
     for (int part = 0; part < problem.parts(); ++part) {
-      if (part == 0 || !backend.shared()) kernels_.emplace_back();
+      const bool copies = part == 0 || !backend.shared();
+      if (copies) kernels_.emplace_back();
+      if (copies) changes_.emplace_back();
       ramps_.emplace_back();
       if (!backend.holds(part)) continue;
       Memory& memory = backend.memory(part);
       memory.account("slices");
-      if (part == 0 || !backend.shared()) kernels_.back() = scaled_kernels(memory, options);
+      const Extent gaps{1, count_ - 1, problem.scan().ny, problem.scan().nx};
+      if (copies) kernels_.back() = Images<Complex>(memory, gaps);
+      if (copies && options.refines_gaps) changes_.back() = Images<Complex>(memory, gaps);
       if (moved_gaps_.empty()) continue;
       ramps_.back() = {ramps(memory, options, part, 0), ramps(memory, options, part, 1)};
     }
+    set_kernels(options.slice_kernels.data());
   }
 
   int count() const { return count_; }
+
+  // Other transfer functions, (slices - 1, ny, nx), zero frequency first.
+  void set_kernels(const Complex* kernels) { put(kernels_, kernels); }
+  // What a small change of the gaps does: factors on spectra, as the kernels.
+  void set_changes(const Complex* factors) { put(changes_, factors); }
 
   // Waves of a batch from slice `gap` to the next, in place; or the adjoint.
   template <bool Forward>
@@ -50,7 +61,16 @@ class Slices {
     lane.fft2(waves, wave, Direction::backward);
   }
 
+  // Waves behind a gap to what the change makes of them, in place.
+  void change(Lane& lane, int part, Extent waves, BatchView<Complex> wave, int gap) {
+    lane.fft2(waves, wave, Direction::forward);
+    lane.map(waves, kernels::Propagate<true>{wave, image(changes_, part, gap)});
+    lane.fft2(waves, wave, Direction::backward);
+  }
+
  private:
+  using Copies = std::vector<Images<Complex>>;  // one for each memory
+
   struct Ramps {
     Buffer<Complex> along_y;  // (moved gaps, part's frames, ny)
     Buffer<Complex> along_x;  // (moved gaps, part's frames, nx)
@@ -70,8 +90,9 @@ class Slices {
     }
   }
 
-  BatchView<const Complex> kernel(int part, int gap) {
-    BatchView<Complex> k = kernels_[kernels_.size() == 1 ? 0 : std::size_t(part)].repeated();
+  BatchView<const Complex> kernel(int part, int gap) { return image(kernels_, part, gap); }
+  static BatchView<const Complex> image(Copies& copies, int part, int gap) {
+    BatchView<Complex> k = copies[copies.size() == 1 ? 0 : std::size_t(part)].repeated();
     return {k.data + gap * k.mode_stride, 0, 0, k.row_stride};
   }
 
@@ -86,17 +107,17 @@ class Slices {
   }
 
   // The factor undoes the unscaled pair of transforms around a kernel.
-  Images<Complex> scaled_kernels(Memory& memory, const EngineOptions& options) const {
+  void put(Copies& copies, const Complex* values) {
     const int ny = problem_.scan().ny;
     const int nx = problem_.scan().nx;
-    Images<Complex> images(memory, {1, count_ - 1, ny, nx});
-    std::vector<Complex> scaled = options.slice_kernels;
-    for (Complex& value : scaled) value = 1 / (Real(ny) * Real(nx)) * value;
     const std::size_t pixels = std::size_t(ny) * std::size_t(nx);
-    for (int gap = 0; gap + 1 < count_; ++gap)
-      memory.copy_from_host(images.view().at({0, gap, 0, 0}),
-                            scaled.data() + std::size_t(gap) * pixels, pixels * sizeof(Complex));
-    return images;
+    std::vector<Complex> scaled(values, values + std::size_t(count_ - 1) * pixels);
+    for (Complex& value : scaled) value = 1 / (Real(ny) * Real(nx)) * value;
+    for (std::size_t copy = 0; copy < copies.size(); ++copy)
+      for (int gap = 0; gap + 1 < count_ && backend_.holds(int(copy)); ++gap)
+        backend_.memory(int(copy)).copy_from_host(copies[copy].view().at({0, gap, 0, 0}),
+                                                  scaled.data() + std::size_t(gap) * pixels,
+                                                  pixels * sizeof(Complex));
   }
 
   Buffer<Complex> ramps(Memory& memory, const EngineOptions& options, int part, int axis) const {
@@ -113,11 +134,13 @@ class Slices {
     return Buffer<Complex>(memory, all);
   }
 
+  Backend& backend_;
   const Problem<Backend>& problem_;
   int count_;
   std::vector<int> moved_gaps_;  // those with ramps, one of each length
   std::vector<int> ramp_of_;     // of each gap, among these
-  std::vector<Images<Complex>> kernels_;
+  Copies kernels_;
+  Copies changes_;
   std::vector<Ramps> ramps_;
 };
 

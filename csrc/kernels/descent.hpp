@@ -68,8 +68,8 @@ struct Conjugacy {
 };
 
 // Step to the minimum of the expansion c1 t + c2 t^2 of loss and regulariser; where c2 is next to
-// nothing, or negative, only the part of it that cannot be negative is taken: the minimum of what is
-// almost a straight line lies where the expansion says nothing of the loss. The regulariser is
+// nothing, or negative, only the part of it that cannot be negative is taken: the minimum of what
+// is almost a straight line lies where the expansion says nothing of the loss. The regulariser is
 // weight power(P) S(O).
 struct StepLength {
   static constexpr double kLeastBend = 0.02;

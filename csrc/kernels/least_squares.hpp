@@ -127,6 +127,36 @@ struct StepTerms {
   EXITWAVE_HD Sums<5> finish(Pixel, Sums<5> sum, Sums<0>) const { return sum; }
 };
 
+// Totals of a frame for the change d that all slices make behind the last one, over all modes:
+// |d|^2, <d, chi>.
+struct ChangeTerms {
+  static constexpr int kSums = 2;
+  static constexpr int kRoots = 0;
+  static constexpr int kTotals = 2;
+
+  BatchView<const Complex> residual;  // chi (frames, wave modes, ny, nx)
+  BatchView<const Complex> change;    // d, as residual
+
+  EXITWAVE_HD Sums<2> term(Pixel p) const {
+    const Complex d = change(p);
+    return {{norm(d), dot(d, residual(p))}};
+  }
+  EXITWAVE_HD Sums<2> finish(Pixel, Sums<2> sum, Sums<0>) const { return sum; }
+};
+
+// What all slices change, in place of what the first one does. Its overlap with the probe's change
+// stays that of the first slice: with all of it steps were safer, but no faster for two transforms
+// more per gap, and slower from a poor probe.
+struct TakeChangeTerms {
+  double* totals;         // (frames, 5), of StepTerms; changed
+  const double* changes;  // (frames, 2), of ChangeTerms
+
+  EXITWAVE_HD void operator()(Pixel p) const {
+    totals[5 * p.frame] = changes[2 * p.frame];
+    totals[5 * p.frame + 3] = changes[2 * p.frame + 1];
+  }
+};
+
 // (s_O, s_P) of each frame from its StepTerms. Damped, because where few frames make a group the
 // two directions are nearly one.
 struct FrameSteps {

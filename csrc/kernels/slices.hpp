@@ -39,6 +39,18 @@ struct BackThroughSlice {
   }
 };
 
+// First-order change behind a slice O + dO of a wave phi + d that meets it: d <- O d + dO phi
+struct ChangeThroughSlice {
+  BatchView<Complex> change;          // d (frames, wave modes, ny, nx), changed
+  BatchView<const Complex> incoming;  // phi, as change
+  ObjectWindow object;
+  ObjectWindow direction;
+
+  EXITWAVE_HD void operator()(Pixel p) const {
+    store(change(p), object(p) * load(change(p)) + direction(p) * incoming(p));
+  }
+};
+
 // Second-order expansion behind a slice O + t dO of a wave w0 + t w1 + t^2 w2 that meets it, in
 // place:  w2 <- O w2 + dO w1,  w1 <- O w1 + dO w0,  w0 <- O w0
 struct ExpandThroughSlice {

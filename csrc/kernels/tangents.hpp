@@ -12,8 +12,10 @@
 namespace exitwave::kernels {
 
 // How exit waves change with what all frames have in common. Differences are central and inside
-// the window, so pixels are counted from (1, 1) and the outermost ones stay zero. Lengths along the
-// beam are in the paraxial approximation, where free space does d/dz w = i / (2 k) laplace w.
+// the window, so pixels are counted from (1, 1) and the outermost ones stay as they are. Lengths
+// along the beam are in the paraxial approximation, where free space does
+// d/dz w = i / (2 k) laplace w. In a thick object the wave that meets a slice stands for the probe,
+// and each slice adds to what comes from those before it.
 
 // Factors on changes of rows (y) and columns (x); lengths use the diagonal, for i's factor over the
 // squared pixel.
@@ -28,7 +30,7 @@ struct Along {
 // laplace(P O) is i / k grad P . grad O. (What free object and probe take up themselves is not
 // counted, so that a step in the distance need not wait for them.)
 struct DistanceTangent {
-  BatchView<Complex> tangent;  // (frames, modes, ny, nx), written
+  BatchView<Complex> tangent;  // (frames, modes, ny, nx), added to
   ProbeMode probe;
   ObjectWindow object;
   Along along;
@@ -42,13 +44,13 @@ struct DistanceTangent {
     const Complex y = (load(a[a_row]) - load(a[-a_row])) * (load(o[o_row]) - load(o[-o_row]));
     const Complex x = (load(a[1]) - load(a[-1])) * (load(o[1]) - load(o[-1]));
     const Complex sum = along.yy * y + along.xx * x;
-    store(tangent(p), Complex{-sum.im, sum.re});
+    store(tangent(p), load(tangent(p)) + Complex{-sum.im, sum.re});
   }
 };
 
 // Defocus of the probe: i / (2 k) laplace P O.
 struct DefocusTangent {
-  BatchView<Complex> tangent;  // (frames, modes, ny, nx), written
+  BatchView<Complex> tangent;  // (frames, modes, ny, nx), added to
   ProbeMode probe;
   ObjectWindow object;
   Along along;
@@ -61,7 +63,7 @@ struct DefocusTangent {
     const Complex y = load(a[row]) + load(a[-row]) - twice;
     const Complex x = load(a[1]) + load(a[-1]) - twice;
     const Complex sum = (along.yy * y + along.xx * x) * object(p);
-    store(tangent(p), Complex{-sum.im, sum.re});
+    store(tangent(p), load(tangent(p)) + Complex{-sum.im, sum.re});
   }
 };
 
@@ -69,7 +71,7 @@ struct DefocusTangent {
 // along to where its frames are. What is left is the object inside the window, seen from the
 // window's middle: -P (e r) . grad O.
 struct MapTangent {
-  BatchView<Complex> tangent;  // (frames, modes, ny, nx), written
+  BatchView<Complex> tangent;  // (frames, modes, ny, nx), added to
   ProbeMode probe;
   ObjectWindow object;
   Along along;
@@ -84,7 +86,26 @@ struct MapTangent {
     const Real x = Real(p.x) - Real(0.5) * Real(nx - 1);
     const Complex along_y = (along.yy * y + along.yx * x) * (load(o[row]) - load(o[-row]));
     const Complex along_x = (along.xy * y + along.xx * x) * (load(o[1]) - load(o[-1]));
-    store(tangent(p), Real(-0.5) * (probe(p) * (along_y + along_x)));
+    store(tangent(p), load(tangent(p)) - Real(0.5) * (probe(p) * (along_y + along_x)));
+  }
+};
+
+// What comes from the slices before goes through this one: dpsi <- O dpsi.
+struct TangentThroughSlice {
+  BatchView<Complex> tangent;  // (frames, modes, ny, nx), changed
+  ObjectWindow object;
+
+  EXITWAVE_HD void operator()(Pixel p) const { store(tangent(p), object(p) * load(tangent(p))); }
+};
+
+// The same where the way to the slice has changed as well: dpsi <- O (dpsi + dphi).
+struct ChangedTangentThroughSlice {
+  BatchView<Complex> tangent;       // (frames, modes, ny, nx), changed
+  BatchView<const Complex> change;  // of the wave that meets the slice
+  ObjectWindow object;
+
+  EXITWAVE_HD void operator()(Pixel p) const {
+    store(tangent(p), object(p) * (load(tangent(p)) + load(change(p))));
   }
 };
 

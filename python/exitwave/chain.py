@@ -125,6 +125,7 @@ class Chain:
         self._present = checkpoint.positions
         self.refinements = Refinements.from_standing(checkpoint.refined)
         self.errors = list(checkpoint.errors)
+        self.problem.take_background(checkpoint.background)
         self.problem.random.bit_generator.state = checkpoint.random
         self._clock.before_s = checkpoint.seconds
 
@@ -143,8 +144,7 @@ class Chain:
             len(self.object) // self.slices, *(e.object_modes or 1 for e in params.engines)
         )
         images = object_modes * (1 if self.slicing is None else self.slicing.most)
-        pixels = probe_modes * self.probe[0].size + images * self.object[0].size
-        return 2 * 8 * int(pixels)
+        return 2 * 8 * int(probe_modes * self.probe[0].size + images * self.object[0].size)
 
     def plan(self) -> list[EnginePlan]:
         """What each engine would hold; modes grow as they would in a run."""
@@ -169,8 +169,8 @@ class Chain:
         unwrapped alike everywhere."""
         if slices == self.slices:
             return
-        assert self.slicing is not None
-        old_m, new_m = self.slicing.distances(self.slices), self.slicing.distances(slices)
+        assert self.problem.slicing is not None
+        old_m, new_m = map(self.problem.slicing.distances, (self.slices, slices))
         parts = self._object_parts("all")
         whole = self.object if parts is None else parts.gather(self.object)
         assert whole is not None
@@ -190,14 +190,14 @@ class Chain:
     ) -> PositionRefiner | None:
         """Puts the frames where they are now; what moves them, if this engine does."""
         given, division = self.given_positions, self.problem.division
-        if self.positions is not given or "distance_m" in self.refinements.histories:
+        moved = self.positions is not given or "distance_m" in self.refinements.histories
+        if moved or self.problem.refined_background is not None:
             self.problem.kernel = self._geometry.kernel
             self.problem.place(self.positions)
         if params.position_start is None and params.map_start is None:
             return None
-        bounds = Bounds.around(
-            given, params.position_limit_px, division.object_shape, division.frame_shape
-        )
+        shapes = division.object_shape, division.frame_shape
+        bounds = Bounds.around(given, params.position_limit_px, *shapes)
         radius_px = None if standing is None else standing.search_radius_px
         self._refiner = PositionRefiner(
             params, given, self.positions, bounds, radius_px, self.refinements
@@ -299,6 +299,7 @@ class Chain:
             refined=self.refinements.standing(),
             errors=self.errors,
             engine=engine.standing,
+            background=self.problem.refined_background,
             seconds=self._clock.seconds,
         )
         self._checkpoints.write(checkpoint, engine.core)
@@ -340,6 +341,7 @@ class Chain:
     def _take(self, engine: EngineRun) -> None:
         self.object, self.probe = self._output.take(engine.core)
         self.intensities = engine.intensities
+        self.problem.take_background(engine.background)
         self.errors.append(np.array(engine.errors))
 
     def _result(self, error: float) -> Result:
@@ -361,6 +363,7 @@ class Chain:
             stopped=self.stopped,
             start=self._start(whole),
             intensities=self.intensities,
+            background=self.problem.refined_background,
             refined=self.refinements.results(),
             parts=parts,
         )

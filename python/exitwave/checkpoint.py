@@ -95,6 +95,8 @@ class Checkpoint:
         The present engine, which is number ``len(errors)`` of the chain.
     seconds : float
         Wall time so far.
+    background : float32, shape (Y, X), or None
+        Of all frames, as engines that are done refined it.
     refined : dict
         What is refined besides, see :class:`exitwave.refined.Refinements`.
     ranks : int
@@ -120,6 +122,7 @@ class Checkpoint:
     errors: list[npt.NDArray[np.float64]]
     engine: EngineStanding
     seconds: float
+    background: npt.NDArray[np.float32] | None = None
     refined: dict[str, dict[str, npt.NDArray[np.float64]]] = field(default_factory=dict)
     ranks: int = 1
     token: str = ""

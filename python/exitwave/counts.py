@@ -328,8 +328,10 @@ def _read(data: Any, frames: slice) -> npt.NDArray[Any]:
             return np.asarray(data.images(range(frames.start, frames.stop)))
         return np.asarray(data[frames])
     except (OSError, RuntimeError) as error:  # h5py raises both
+        of_h5py = type(data).__module__.startswith("h5py")
+        file = f" in {data.file.filename}" if of_h5py else ""
         raise FileFormatError(
-            f"frames {frames.start} to {frames.stop - 1} of data cannot be read "
+            f"frames {frames.start} to {frames.stop - 1} of data{file} cannot be read "
             f"({' '.join(str(error).split())}); the file is damaged, or its disk has gone."
         ) from error
 

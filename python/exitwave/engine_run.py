@@ -12,11 +12,13 @@ import numpy.typing as npt
 
 from exitwave.checkpoint import EngineStanding
 from exitwave.errors import DivergenceError
-from exitwave.geometry_refiner import GeometryRefiner
+from exitwave.geometry_refiner import UNKNOWNS, GeometryRefiner, refines_any
 from exitwave.partition import draw_groups
+from exitwave.point_spread import passes_for_core
 from exitwave.positions import PositionRefiner
 from exitwave.problem import Problem
-from exitwave.schedules import rate, schedule_factors
+from exitwave.schedules import due, position_factor, rate, schedule_factors
+from exitwave.slicing import OF_GAPS
 from exitwave.start import corners_and_fractions
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class EngineRun:
         self.params = params
         self.problem = problem
         self._geometry = geometry
+        self._slices = slices
         self._refiner = refiner
         at = standing or EngineStanding([], [], None)
         self.errors = list(at.errors)
@@ -101,6 +104,18 @@ class EngineRun:
         if not self.refines_intensities:
             return None
         return np.asarray(self.problem.ranks.sum(self._core.intensity_factors) ** 2)
+
+    @property
+    def refines_background(self) -> bool:
+        return getattr(self.params, "background_start", None) is not None
+
+    @property
+    def background(self) -> npt.NDArray[np.float32] | None:
+        """Counts (Y, X) that this engine has come to; None where it does not refine them."""
+        if not self.refines_background:
+            return None
+        counts: npt.NDArray[np.float32] = self._core.background
+        return counts if self.problem.near_field else np.fft.fftshift(counts)
 
     def start_from(self, intensities: npt.NDArray[np.float64] | None) -> None:
         """Those of the engine before, if both refine them."""
@@ -157,15 +172,17 @@ class EngineRun:
         groups = self.groups()
         if not self.problem.counts.in_memory:
             self.problem.counts.expect(frame for group in groups for frame in group)
-        updates_probe = self._updates_probe(iteration)
-        refines = self._refiner is not None and self._refiner.due(iteration)
+        updates_probe = due(self.params, "probe", iteration)
+        refines = due(self.params, "position", iteration)
         self._core.watch_positions(refines and self.params.position_search_px is None)
         if self.refines_intensities:
-            self._core.refine_intensities(iteration >= self.params.intensity_start)  # type: ignore[attr-defined]
+            self._core.refine_intensities(due(self.params, "intensity", iteration))
+        if self.refines_background:
+            self._core.refine_background(due(self.params, "background", iteration))
         self._core.set_schedule(*schedule_factors(self.params, iteration))
-        refines_kappa = _begun(self.params.kappa_start, iteration)
-        due = (iteration + 1) % self.params.constraint_every == 0
-        self._core.set_constraints(due, refines_kappa)
+        refines_kappa = due(self.params, "kappa", iteration)
+        constrains = (iteration + 1) % self.params.constraint_every == 0
+        self._core.set_constraints(constrains, refines_kappa)
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
         if updates_probe:
@@ -173,23 +190,14 @@ class EngineRun:
         self.errors.append(report.deviation / self.problem.energy)
         self._check_error(iteration)
         if refines:
-            self._refine_positions()
-        if refines_kappa and due and self._geometry is not None:
+            self._refine_positions(position_factor(self.params, iteration))
+        if refines_kappa and constrains and self._geometry is not None:
             self._geometry.note_kappa(self.params, report.kappa)
         if self._geometry is not None:
-            self._geometry.refine(self.params, iteration, self._core, self._refiner)
+            self._geometry.refine(self.params, iteration, self._core, self._refiner, self._slices)
         centring = self.params.probe_centring
         if centring is not None and (iteration + 1) % centring == 0:
             self._centre_probe()
-
-    def _updates_probe(self, iteration: int) -> bool:
-        start, stop = self.params.probe_start, getattr(self.params, "probe_stop", None)
-        return (
-            start is not None
-            and iteration >= start
-            and (stop is None or iteration < stop)
-            and (iteration - start) % self.params.probe_every == 0
-        )
 
     def _check_error(self, iteration: int) -> None:
         error = self.errors[-1]
@@ -207,12 +215,13 @@ class EngineRun:
                 f"at iteration {lowest} to {error:.3g} at iteration {iteration}; {advice}."
             )
 
-    def _refine_positions(self) -> None:
+    def _refine_positions(self, factor: float) -> None:
         assert self._refiner is not None
         if self.params.position_search_px is None:
-            positions = self._refiner.update(self.problem.ranks.sum(self._core.position_sums))
+            sums = self.problem.ranks.sum(self._core.position_sums)
+            positions = self._refiner.update(sums, factor)
         else:
-            positions = self._refiner.search(self._deviations_at)
+            positions = self._refiner.search(self._deviations_at, factor)
         self._core.set_positions(*corners_and_fractions(positions))
 
     def _deviations_at(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -230,10 +239,6 @@ class EngineRun:
 
     def _where(self) -> str:
         return f"engines[{self.number}] {self.name}"
-
-
-def _begun(start: int | None, iteration: int) -> bool:
-    return start is not None and iteration >= start
 
 
 _ADVICE = {
@@ -316,13 +321,16 @@ def core_options(
         if values.get(key) is not None:
             setattr(options, key, values[key])
     options.object_modes, options.probe_modes = object_modes, probe_modes
-    starts = (params.map_start, params.distance_start, params.defocus_start)
-    options.needs_tangents = any(start is not None for start in starts)
+    options.needs_tangents = refines_any(params, UNKNOWNS)
+    options.refines_gaps = refines_any(params, OF_GAPS)
     if problem.slicing is not None:
         problem.slicing.set_slices(options, slices)
     options.hold_power = params.probe_power == "held"
     if "noise" in values:
         options.noise = getattr(_core.Noise, values["noise"])
+    options.background_refinement = values.get("background_start") is not None
+    options.set_background_smoothing(passes_for_core(values.get("background_smooth_px")))
+    options.set_point_spread(passes_for_core(values.get("point_spread_px")))
     if values.get("direction") == "lbfgs":
         options.history = values["history"]
     for field in ("object", "probe"):

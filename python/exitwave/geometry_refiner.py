@@ -1,4 +1,4 @@
-"""Refinement of what all frames have in common: propagation distance, defocus, map of the scan.
+"""Refinement of what all frames have in common: lengths along the beam, its tilt, map of the scan.
 
 The core looks at all frames and returns curvature and slope of the misfit of amplitudes along one
 number (``csrc/kernels/tangents.hpp``); the Gauss-Newton step is their quotient.
@@ -15,17 +15,32 @@ import numpy.typing as npt
 
 from exitwave.propagate import frame_kernel, frequencies, propagate
 from exitwave.refined import Refinements
+from exitwave.schedules import due
+from exitwave.slicing import OF_GAPS
 from exitwave.start import corners_and_fractions
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters, Parameters
     from exitwave.positions import PositionRefiner
     from exitwave.problem import Problem
+    from exitwave.slicing import Slicing
+
+# What is refined here, each with parameters of its own.
+UNKNOWNS = ("map", "distance", "defocus", *OF_GAPS)
 
 # Longest step of the distance, as fraction of it.
 _DISTANCE_STEP = 0.02
+# The same of the distance from slice to slice, which enters the model far less.
+_SLICE_DISTANCE_STEP = 0.1
 # Longest step of the defocus: the phase by which it changes the probe's spectrum, rms.
 _DEFOCUS_PHASE = 0.5
+# Longest step of the tilt: how far it moves the beam on its way from the first slice to the last.
+_TILT_PX = 1.0
+
+
+def refines_any(engine: EngineParameters, unknowns: Sequence[str]) -> bool:
+    """Whether an engine refines any of these."""
+    return any(getattr(engine, f"{unknown}_start", None) is not None for unknown in unknowns)
 
 
 class GeometryRefiner:
@@ -35,7 +50,8 @@ class GeometryRefiner:
     ----------
     params : Parameters
     problem : Problem
-        Gets the propagator of each new distance, for the engines to come.
+        Gets the propagator of each new distance and the slicing of each new gap, for the engines
+        to come.
     refinements : Refinements
     """
 
@@ -43,6 +59,8 @@ class GeometryRefiner:
         self._params = params
         self._problem = problem
         self._refinements = refinements
+        if problem.slicing is not None:
+            problem.slicing = problem.slicing.refined(refinements.present)
 
     @property
     def kernel(self) -> npt.NDArray[np.complex64] | None:
@@ -60,15 +78,19 @@ class GeometryRefiner:
         iteration: int,
         core: Any,
         positions: PositionRefiner | None,
+        slices: int = 1,
     ) -> None:
         """Takes the steps that are due after an iteration of an engine."""
-        if positions is not None and _due(engine.map_start, engine.geometry_every, iteration):
+        if positions is not None and due(engine, "map", iteration):
             _refine_map(engine, core, positions)
-        if _due(engine.distance_start, engine.geometry_every, iteration):
+        if due(engine, "distance", iteration):
             self._refine_distance(engine, core)
-        held = engine.probe_start is None or iteration < engine.probe_start
-        if held and _due(engine.defocus_start, engine.geometry_every, iteration):
+        if due(engine, "defocus", iteration) and _held(engine, "probe", iteration):
             self._refine_defocus(engine, core)
+        if due(engine, "slice_distance", iteration):
+            self._refine_slice_distances(engine, core, slices)
+        if due(engine, "tilt", iteration) and _held(engine, "object", iteration):
+            self._refine_tilt(engine, core, slices)
 
     def note_kappa(self, engine: EngineParameters, found: float) -> None:
         """What the core has refined; its misfit says nothing of how sure it is."""
@@ -85,8 +107,9 @@ class GeometryRefiner:
             along = (near.focus_distance_m / (near.focus_distance_m + present)) ** 2
         # 1 / k, and central differences of object and probe.
         factors = along * near.wavelength_m / (2 * math.pi) / (2 * _pixel(near)) ** 2
-        step, uncertainty = _step(core, "distance", _diagonal(factors), _DISTANCE_STEP * present)
-        present += engine.geometry_step * step
+        found = _look(core, "distance", _diagonal(factors))
+        step, uncertainty = _step(found, _DISTANCE_STEP * present)
+        present += engine.distance_step * step
         self._refinements.add("distance_m", present, uncertainty)
         self._problem.kernel = self.kernel
         core.set_kernel(self._problem.kernel)
@@ -101,33 +124,73 @@ class GeometryRefiner:
         factors = lengths.wavelength_m / (4 * math.pi) / _pixel(lengths) ** 2
         probe = core.probe
         limit = _DEFOCUS_PHASE / _phase_per_metre(probe, lengths)
-        step, uncertainty = _step(core, "defocus", _diagonal(factors), limit)
-        step *= engine.geometry_step
+        step, uncertainty = _step(_look(core, "defocus", _diagonal(factors)), limit)
+        step *= engine.defocus_step
         moved = propagate(probe, lengths.wavelength_m, step, tuple(_pixel(lengths)))
         core.set_fields(core.object, np.ascontiguousarray(moved, np.complex64))
         self._refinements.add("defocus_m", present + step, uncertainty)
 
+    def _refine_slice_distances(self, engine: Any, core: Any, slices: int) -> None:
+        """One after the other, each with those before it where they have come to."""
+        slicing = self._slicing
+        distances, uncertainties = np.array(slicing.distances(slices)), np.empty(slices - 1)
+        self._refinements.begin("slice_distances_m", distances.copy())
+        for gap, distance in enumerate(distances):
+            found = core.look_between_slices(slicing.with_distance(slices, gap))
+            step, uncertainties[gap] = _step(found, _SLICE_DISTANCE_STEP * distance)
+            distances[gap] += engine.slice_distance_step * step
+            slicing = slicing.refined({"slice_distances_m": distances})
+            core.set_slice_kernels(slicing.between(slices)[0])
+        self._problem.slicing = slicing
+        self._refinements.add("slice_distances_m", distances, uncertainties)
+
+    def _refine_tilt(self, engine: Any, core: Any, slices: int) -> None:
+        """Along rows and columns, which hardly depend on each other."""
+        slicing = self._slicing
+        self._refinements.begin("beam_tilt_rad", slicing.tilt_rad)
+        limits = _TILT_PX * np.array(slicing.pixel_size_m) / sum(slicing.distances(slices))
+        looks = [core.look_between_slices(slicing.with_tilt(slices, axis)) for axis in range(2)]
+        steps, uncertainties = np.array(
+            [_step(*each) for each in zip(looks, limits, strict=True)]
+        ).T
+        tilt = slicing.tilt_rad + engine.tilt_step * steps
+        self._problem.slicing = slicing.refined({"beam_tilt_rad": tilt})
+        core.set_slice_kernels(self._problem.slicing.between(slices)[0])
+        self._refinements.add("beam_tilt_rad", tilt, uncertainties)
+
+    @property
+    def _slicing(self) -> Slicing:
+        # Checked with the parameters.
+        assert self._problem.slicing is not None
+        return self._problem.slicing
+
 
 def _refine_map(engine: EngineParameters, core: Any, positions: PositionRefiner) -> None:
     """Its four entries, one after the other: they hardly depend on each other."""
-    found = [_step(core, "map", tuple(unit), math.inf) for unit in np.eye(4)]
+    found = [_step(_look(core, "map", tuple(unit)), math.inf) for unit in np.eye(4)]
     steps, uncertainties = np.array(found).T.reshape(2, 2, 2)
-    moved = positions.update_map(engine.geometry_step * steps, uncertainties)
+    moved = positions.update_map(engine.map_step * steps, uncertainties)
     core.set_positions(*corners_and_fractions(moved))
 
 
-def _due(start: int | None, every: int, iteration: int) -> bool:
-    return start is not None and iteration >= start and (iteration - start) % every == 0
+def _held(engine: EngineParameters, field: str, iteration: int) -> bool:
+    """Whether updates of object or probe have not begun yet."""
+    start = getattr(engine, f"{field}_start", 0)
+    return start is None or iteration < start
 
 
-def _step(core: Any, unknown: str, factors: Sequence[float], limit: float) -> tuple[float, float]:
+def _look(core: Any, unknown: str, factors: Sequence[float]) -> Any:
+    """The core's normal equation along one number."""
+    from exitwave import _core
+
+    return core.look_along(getattr(_core.Unknown, unknown), *map(float, factors))
+
+
+def _step(found: Any, limit: float) -> tuple[float, float]:
     """Gauss-Newton step, at most ``limit``, and what counting noise leaves uncertain.
 
     Amplitudes of counts have the variance 1/4, so that of the number is 1 / (4 curvature).
     """
-    from exitwave import _core
-
-    found = core.look_along(getattr(_core.Unknown, unknown), *map(float, factors))
     if not found.curvature > 0:
         return 0.0, math.inf
     step = float(np.clip(found.slope / found.curvature, -limit, limit))

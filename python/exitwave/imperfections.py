@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from exitwave import checks, scans
 from exitwave.errors import InvalidArgument
+from exitwave.point_spread import spread
 from exitwave.probes import add_modes
 
 Array = npt.NDArray[Any]
@@ -167,11 +167,9 @@ class Imperfections:
     def detected(self, intensity: Float, background: Float | None) -> Float:
         """Mean counts (Y, X) of a frame behind the detector: its point spread, then background.
 
-        The point spread wraps around, so that no counts are lost.
+        What spreads beyond the edge is lost.
         """
-        sigma = self._point_spread()
-        if any(sigma):
-            intensity = gaussian_filter(intensity, sigma, mode="wrap", truncate=6)
+        intensity = spread(intensity, self._point_spread())
         return intensity if background is None else intensity + background
 
     def saturated(self, data: Array) -> Array:

@@ -15,6 +15,7 @@ from exitwave.device_arrays import on_host, take_arguments
 from exitwave.errors import InvalidArgument
 from exitwave.parameters import Parameters, validate_params
 from exitwave.parameters.messages import show
+from exitwave.point_spread import passes_for_core
 from exitwave.positions import Bounds
 from exitwave.problem import Problem, make_problem
 from exitwave.propagate import frame_kernel
@@ -31,6 +32,7 @@ KEYS = (
     "propagation",
     "background",
     "saturation",
+    "point_spread_px",
     "device",
     "parts",
     "batch",
@@ -83,8 +85,8 @@ class Losses:
     params : dict, optional
         "noise" ("poisson", "amplitude", "gaussian" or "anscombe", see :doc:`engines`; default
         "poisson", less what it is where model and counts agree), and of the parameters of a
-        reconstruction "propagation", "background", "saturation", "device", "parts", "batch",
-        "deterministic" and "memory_limit".
+        reconstruction "propagation", "background", "saturation", "point_spread_px", "device",
+        "parts", "batch", "deterministic" and "memory_limit".
     position_limit_px : float, optional
         Calls may move frames by up to this along each axis, and get the loss's slopes along their
         positions, for which each call takes two passes over the frames in place of one.
@@ -144,7 +146,7 @@ class Losses:
                 division.positions, position_limit_px, division.object_shape, division.frame_shape
             )
         self._core, self.plan = self._problem.engine(
-            _options(noise, self._problem, len(obj) // slices, len(probe)), obj, probe
+            _options(noise, checked, self._problem, len(obj) // slices, len(probe)), obj, probe
         )
 
     def __call__(
@@ -241,19 +243,22 @@ def _checked(
             raise InvalidArgument(
                 f"{key} is no key of params here; they are noise, {', '.join(KEYS)}."
             )
-    engine: dict[str, Any] = {"name": "ML"}
+    engine: dict[str, Any] = {"name": "ML", "point_spread_px": given.pop("point_spread_px", None)}
     if position_limit_px is not None:
         engine |= {"position_start": 0, "position_limit_px": position_limit_px}
     return noise, validate_params(given | {"engines": [engine]})
 
 
-def _options(noise: str, problem: Problem, object_modes: int, probe_modes: int) -> Any:
+def _options(
+    noise: str, params: Parameters, problem: Problem, object_modes: int, probe_modes: int
+) -> Any:
     from exitwave import _core
 
     options = _core.EngineOptions()
     options.name = "losses"
     options.noise = getattr(_core.Noise, noise)
     options.object_modes, options.probe_modes = object_modes, probe_modes
+    options.set_point_spread(passes_for_core(getattr(params.engines[0], "point_spread_px")))  # noqa: B009
     if problem.slicing is not None:
         problem.slicing.set_slices(options, problem.slicing.start)
     return options

@@ -16,6 +16,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | 
     "GIB": 2**30,
     "TIB": 2**40,
 }
+_MOST_BYTES = 1 << 62  # what the core counts in
 _TEXT = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
 Limit = str | float | dict[str, Any]
@@ -35,14 +36,16 @@ def parse_bytes(text: str) -> int:
     Raises
     ------
     ValueError
-        It is none of these, or not at least one byte.
+        It is none of these, less than one byte, more than there can be, or so many bytes and a
+        fraction.
     """
     match = _TEXT.fullmatch(text)
     unit = _UNITS.get(match[2].upper()) if match else None
-    size = int(float(match[1]) * unit) if match and unit else 0
-    if size < 1:
+    size = float(match[1]) * unit if match and unit else 0.0
+    # Half a byte is no size: who writes "1.5" has forgotten the unit.
+    if not 1 <= size <= _MOST_BYTES or (unit == 1 and size != int(size)):
         raise ValueError
-    return size
+    return int(size)
 
 
 def checked_limit(value: Any) -> Limit:
@@ -64,7 +67,7 @@ def checked_limit(value: Any) -> Limit:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise ValueError
-    if isinstance(value, float) and not value <= 1:
+    if not value <= (1 if isinstance(value, float) else _MOST_BYTES):
         raise ValueError
     return value
 

@@ -200,8 +200,9 @@ def _too_little(what: str, plan: EnginePlan, store: FrameStore, limits: MemoryLi
     if limit is None or needed <= limit:
         where, needed, limit = "the host", plan.host_bytes + store.arrays_bytes, limits.host
     largest = max(plan.memory[0].uses.items(), key=lambda use: use[1])
+    spread = "use fewer parts" if store.host_is_device else "use more devices"
     return (
         f"memory_limit leaves {limit} bytes on {where}, but {what} needs {needed} there "
         f"with blocks of one frame, most of it "
-        f"for {largest[0]} ({largest[1]} bytes); raise it, use more devices, or crop the frames."
+        f"for {largest[0]} ({largest[1]} bytes); raise it, {spread}, or crop the frames."
     )

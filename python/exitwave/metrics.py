@@ -17,6 +17,7 @@ from exitwave.alignment import Alignment, Region, align, as_region, fit_gauge
 from exitwave.errors import InvalidArgument
 from exitwave.multislice import Slices, checked_distances
 from exitwave.parameters import validate_params
+from exitwave.point_spread import spread
 from exitwave.propagate import Detector, split_position
 from exitwave.resolution import RingCorrelation, frc
 from exitwave.result import Result
@@ -198,7 +199,7 @@ def result_intensities(result: Result) -> Iterator[Float]:
     """Counts (Y, X) that the model of a result expects in each frame in turn.
 
     With all that the run was told or found out: background, intensity of each frame, refined
-    distance, and the slices of its last engine.
+    distances and tilt, and the slices and the point spread of its last engine.
     """
     found = result.on_host()
     propagation = dict(found.params.get("propagation") or {"regime": "far"})
@@ -209,12 +210,15 @@ def result_intensities(result: Result) -> Iterator[Float]:
         frame_shape = found.probe.shape[-2], found.probe.shape[-1]
         slicing = Slicing.of(*known, frame_shape, len(found.positions))
         assert slicing is not None
+        slicing = slicing.refined({name: each.value for name, each in found.refined.items()})
         propagation["slice_distances_m"] = slicing.distances(found.object.shape[-3])
+        propagation["beam_tilt_rad"] = slicing.tilt_rad
     frames = model_intensities(found.object, found.probe, found.positions, propagation)
     factors = np.ones(len(found.positions)) if found.intensities is None else found.intensities
-    background = found.params.get("background")
+    background = found.params.get("background") if found.background is None else found.background
+    point_spread = found.params["engines"][len(found.engines) - 1].get("point_spread_px")
     for factor, light in zip(factors, frames, strict=True):
-        yield factor * light + (0.0 if background is None else background)
+        yield spread(factor * light, point_spread) + (0.0 if background is None else background)
 
 
 def position_error(

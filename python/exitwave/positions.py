@@ -129,27 +129,22 @@ class PositionRefiner:
         if radius_px is None and params.position_search_px is not None:
             self.radius_px = np.full(len(given), params.position_search_px)
 
-    def due(self, iteration: int) -> bool:
-        """Whether this iteration refines positions."""
-        start = self.params.position_start
-        return (
-            start is not None
-            and iteration >= start
-            and (iteration - start) % self.params.position_every == 0
+    def update(self, sums: Float64, factor: float = 1.0) -> Float64:
+        """New positions from the sums (N, 5) of all frames, their steps times a factor."""
+        steps, loud = frame_steps(sums)
+        return self._move(
+            factor * steps / self._slope, loud, scan_map_uncertainty(self.given, sums)
         )
 
-    def update(self, sums: Float64) -> Float64:
-        """New positions from the sums (N, 5) of all frames."""
-        steps, loud = frame_steps(sums)
-        return self._move(steps / self._slope, loud, scan_map_uncertainty(self.given, sums))
-
-    def search(self, deviations_at: Callable[[Float64], Float64]) -> Float64:
+    def search(self, deviations_at: Callable[[Float64], Float64], factor: float = 1.0) -> Float64:
         """New positions from places around the present ones.
 
         Parameters
         ----------
         deviations_at : function
             Squared amplitude deviations (N,) of the frames at positions (N, 2).
+        factor : float
+            On the steps.
         """
         assert self.radius_px is not None
         # A square that would reach over a bound is moved inside, and made smaller if it must be.
@@ -166,7 +161,7 @@ class PositionRefiner:
         closer = np.maximum(_CLOSER, near) * self.radius_px
         closest = min(_CLOSEST_PX, self.params.position_search_px or _CLOSEST_PX)
         self.radius_px = np.where(near > _NEAR, self.radius_px, np.maximum(closer, closest))
-        return self._move(steps, spread > QUIET * spread.mean(), np.full((2, 2), np.inf))
+        return self._move(factor * steps, spread > QUIET * spread.mean(), np.full((2, 2), np.inf))
 
     def _move(
         self, steps: Float64, loud: npt.NDArray[np.bool_], map_uncertainty: Float64

@@ -49,6 +49,7 @@ class Problem:
     planning: bool
     kernel: npt.NDArray[np.complex64] | None
     slicing: Slicing | None = None
+    refined_background: npt.NDArray[np.float32] | None = None
 
     def place(self, positions: Float64) -> None:
         """Puts the frames at ``positions`` for the engines to come, which may move them by at most
@@ -79,6 +80,14 @@ class Problem:
             self.counts.sensor.for_core(near_field=self.near_field),
             self.counts.sensor.saturation,
         )
+
+    def take_background(self, refined: npt.NDArray[np.float32] | None) -> None:
+        """Counts (Y, X) of each frame for the engines to come, once the frames are placed anew;
+        None: as they were."""
+        if refined is not None:
+            self.refined_background = refined
+            sensor = replace(self.counts.sensor, background=refined)
+            self.counts = replace(self.counts, sensor=sensor)
 
     @cached_property
     def noise_deviation(self) -> float | None:
@@ -116,7 +125,9 @@ class Problem:
             self.limits,
             what,
         )
-        return replace(plan, parts=self.lanes.parts, batch=planning.batch)
+        # No lane takes more frames at a time than its parts have.
+        batch = min(planning.batch, self.store.part_frames)
+        return replace(plan, parts=self.lanes.parts, batch=batch)
 
     def engine(
         self, options: Any, obj: Complex64, probe: Complex64, what: str | None = None

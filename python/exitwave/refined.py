@@ -46,11 +46,20 @@ class Refinements:
     uncertainties: dict[str, Any] = field(default_factory=dict)
 
     def begin(self, name: str, value: Any) -> None:
+        """From the value at the start, unless it has been refined before; anew where the object has
+        other slices now."""
+        if np.shape(self.histories.get(name, [value])[-1]) != np.shape(value):
+            del self.histories[name]
         self.histories.setdefault(name, [value])
 
     def add(self, name: str, value: Any, uncertainty: Any) -> None:
         self.histories[name].append(value)
         self.uncertainties[name] = uncertainty
+
+    @property
+    def present(self) -> dict[str, Any]:
+        """Name -> value."""
+        return {name: values[-1] for name, values in self.histories.items()}
 
     def last(self, name: str, default: float) -> float:
         """The present value of a number; the default where it was never refined."""

@@ -52,10 +52,12 @@ class Result:
     intensities : float64, shape (N,), or None
         Intensity of each frame relative to the model ``P O``, where the last engine refined it; the
         mean of their square roots is 1.
+    background : float32, shape (Y, X), counts, or None
+        What each frame has beside the waves, where an engine refined it (``background_start``).
     refined : dict of Refined
-        What was refined besides: "distance_m", "defocus_m", "kappa", and "scan_map", the (2, 2) map
-        of the given positions on the refined ones. Each has ``value``, ``uncertainty`` and
-        ``history``.
+        What was refined besides: "distance_m", "defocus_m", "slice_distances_m" (S - 1),
+        "beam_tilt_rad" (2), "kappa", and "scan_map", the (2, 2) map of the given positions on the
+        refined ones. Each has ``value``, ``uncertainty`` and ``history``.
     parts : ObjectParts or None
         None, or, under MPI, which part of the object this process has (``parts.box``); its object
         is that part unless ``parts.whole_here``.
@@ -74,6 +76,7 @@ class Result:
     source: str | None = None
     start: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     intensities: Float64 | None = None
+    background: npt.NDArray[np.float32] | None = None
     refined: dict[str, Refined] = field(default_factory=dict)
     parts: ObjectParts | None = field(default=None, repr=False, compare=False)
 

@@ -1,4 +1,4 @@
-"""Rates of optimisers over the iterations of an engine."""
+"""Which iterations update what, and rates of optimisers over the iterations of an engine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,21 @@ if TYPE_CHECKING:
 
 # What an exponential schedule leaves of a rate at its end.
 _LEFT = 0.01
+
+
+def due(params: EngineParameters, unknown: str, iteration: int) -> bool:
+    """Whether an iteration updates an unknown, by its ``..._start``, ``_stop`` and ``_every``.
+
+    An engine that does not know the unknown never does.
+    """
+    start = getattr(params, f"{unknown}_start", None)
+    stop = getattr(params, f"{unknown}_stop", None)
+    return (
+        start is not None
+        and iteration >= start
+        and (stop is None or iteration < stop)
+        and (iteration - start) % getattr(params, f"{unknown}_every", 1) == 0
+    )
 
 
 def schedule_factors(params: EngineParameters, iteration: int) -> tuple[float, float]:
@@ -26,6 +41,13 @@ def schedule_factors(params: EngineParameters, iteration: int) -> tuple[float, f
         for schedule, start, stop in zip(schedules, starts, stops, strict=True)
     )
     return of_object, of_probe
+
+
+def position_factor(params: EngineParameters, iteration: int) -> float:
+    """Factor on the steps of positions in an iteration that refines them."""
+    schedule = getattr(params, "position_schedule", "constant")
+    stop = params.position_stop or params.iterations
+    return factor(schedule, iteration, params.position_start, stop)
 
 
 def factor(schedule: str, iteration: int, start: int | None, stop: int) -> float:

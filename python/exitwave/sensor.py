@@ -35,9 +35,11 @@ class Sensor:
     def of(cls, params: Parameters, frame_shape: tuple[int, int]) -> Sensor:
         """The one that the parameters tell of."""
         background = None
-        if params.background is not None:
+        refined = any(getattr(e, "background_start", None) is not None for e in params.engines)
+        if params.background is not None or refined:
             background = np.zeros(frame_shape, np.float32)
-            background += np.asarray(params.background, np.float32)
+            if params.background is not None:
+                background += np.asarray(params.background, np.float32)
         saturation = np.inf if params.saturation is None else params.saturation
         return cls(background, saturation)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,13 @@ import numpy.typing as npt
 
 from exitwave.errors import InvalidArgument
 from exitwave.multislice import Slices
+from exitwave.propagate import frequencies
 
 if TYPE_CHECKING:
     from exitwave.parameters import EngineParameters, Parameters
 
-# Refinements that look at the object as if it were thin.
-_ONE_SLICE = {
-    "map_start": "the map is",
-    "distance_start": "the distance is",
-    "defocus_start": "the defocus is",
-}
+# What can be refined between slices; each has an iteration at which it starts.
+OF_GAPS = ("slice_distance", "tilt")
 
 Complex64 = npt.NDArray[np.complex64]
 
@@ -92,6 +90,7 @@ class Slicing:
             of_engine.append(count)
         start = of_engine[0] if first is None else first
         _check_depth(distances, (start, *of_engine))
+        _check_gaps(distances, params)
         # Checked with the parameters.
         assert known.wavelength_m is not None
         assert known.pixel_size_m is not None
@@ -125,6 +124,12 @@ class Slicing:
         depth = sum(given) + (given[0] + given[-1]) / 2
         return (depth / slices,) * (slices - 1)
 
+    def refined(self, found: Mapping[str, Any]) -> Slicing:
+        """With the distances and the tilt that a run has come to, of those that it refined."""
+        distances = found.get("slice_distances_m", self.distances_m)
+        tilt = np.asarray(found.get("beam_tilt_rad", self.tilt_rad), np.float64)
+        return replace(self, distances_m=tuple(map(float, distances)), tilt_rad=tilt)
+
     def set_slices(self, options: Any, slices: int) -> None:
         """Tell the core's options of an engine."""
         if slices > 1:
@@ -150,6 +155,35 @@ class Slicing:
         ]
         return np.array(moved, np.complex64), none
 
+    def with_distance(self, slices: int, gap: int) -> Complex64:
+        """What a change of the distance of one gap does, per metre: factors on the spectra of the
+        waves that meet the slices behind the gaps, (S - 1, Y, X).
+
+        The derivative of exp(i z (kz - k - q slope)), divided by it.
+        """
+        k = 2 * np.pi / self.wavelength_m
+        qy, qx = (2 * np.pi * q for q in frequencies(self.frame_shape, self.pixel_size_m))
+        q2 = qy**2 + qx**2
+        slope = np.tan(self.tilt_rad)
+        # Evanescent waves are beyond the band limit, or gone.
+        along = -q2 / (k + np.sqrt(np.maximum(k**2 - q2, 0.0))) - qy * slope[0] - qx * slope[1]
+        return self._factors(slices, {gap: along})
+
+    def with_tilt(self, slices: int, axis: int) -> Complex64:
+        """The same of the tilt along rows (0) or columns (1), per radian."""
+        q = 2 * np.pi * frequencies(self.frame_shape, self.pixel_size_m)[axis]
+        slope = 1 / np.cos(self.tilt_rad[axis]) ** 2
+        return self._factors(
+            slices, {gap: -z * slope * q for gap, z in enumerate(self.distances(slices))}
+        )
+
+    def _factors(self, slices: int, phases: dict[int, npt.NDArray[np.float64]]) -> Complex64:
+        """i times the changes of phase (Y, X) of gaps; 0 of others."""
+        factors = np.zeros((slices - 1, *self.frame_shape), np.complex64)
+        for gap, phase in phases.items():
+            factors[gap] = 1j * phase
+        return factors
+
 
 @lru_cache(maxsize=4)
 def _gaps(
@@ -173,22 +207,35 @@ def _check_depth(distances_m: tuple[float, ...], counts: tuple[int, ...]) -> Non
             )
 
 
+def _check_gaps(distances_m: tuple[float, ...], params: Parameters) -> None:
+    """A distance is refined in steps of a share of it."""
+    for number, engine in enumerate(params.engines):
+        refined = getattr(engine, "slice_distance_start", None)
+        if refined is not None and not all(distances_m):
+            raise InvalidArgument(
+                f"engines[{number}].slice_distance_start is {refined}, but one of "
+                f"propagation.slice_distances_m, {distances_m}, is 0 and would stay so; give "
+                "distances above 0."
+            )
+
+
 def _check_engine(number: int, engine: EngineParameters, slices: int) -> None:
     if slices == 1:
+        for unknown in OF_GAPS:
+            value = getattr(engine, f"{unknown}_start", None)
+            if value is not None:
+                raise InvalidArgument(
+                    f"engines[{number}].{unknown}_start is {value}, but the object has one slice "
+                    "there, with nothing behind it to refine; set it to None, or slices to 2 or "
+                    "more."
+                )
         return
     if "slices" not in type(engine).model_fields:
         raise InvalidArgument(
             f"engines[{number}] is {engine.name}, which works with one slice, but the object has "
-            f"{slices} there; use ePIE, rPIE, mPIE, ML or gradient, or an engine before it with "
-            "slices = 1."
+            f"{slices} there; use ePIE, rPIE, mPIE, ML, LSQML or gradient, or an engine before it "
+            "with slices = 1."
         )
-    for key, what in _ONE_SLICE.items():
-        value = getattr(engine, key)
-        if value is not None:
-            raise InvalidArgument(
-                f"engines[{number}].{key} is {value}, but {what} refined with one slice only, not "
-                f"with {slices}; set it to None."
-            )
 
 
 def stacked(obj: Complex64, slices: int) -> Complex64:

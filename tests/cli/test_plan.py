@@ -168,6 +168,24 @@ def test_plan_for_gpus_that_are_not_there(main):
     assert known["DM iteration"].endswith("(predicted)")
 
 
+def test_plan_names_the_device_that_a_run_would_take_and_batches_that_its_parts_have(main, scan):
+    here = lines(main("plan", scan, "--engines", "ML:1"))
+    there = lines(main("plan", "--simulate", "raster:10", "--frame-shape", 8, "--device", "h200"))
+
+    assert not here["device"].startswith("auto")
+    assert there["rPIE"].endswith("batches of 5")
+
+
+def test_described_gpus_have_the_cache_of_their_kind(main):
+    batches = {
+        kind: lines(main("plan", "--simulate", "raster:300", "--frame-shape", 256, *given))["rPIE"]
+        for kind, given in (("h200", ("--device", "h200")), ("any", ("--memory", "80 GB")))
+    }
+
+    assert batches["h200"].endswith("batches of 30")
+    assert batches["any"].endswith("batches of 20")
+
+
 def test_memory_that_holds_nothing_is_refused_in_one_line(main):
     outcome = main(*SIMULATED, "--memory", "1kB")
 
@@ -204,7 +222,12 @@ def test_plan_on_a_machine_of_a_file(main, tmp_path):
         ([*SIMULATED[1:], "--nodes", "2"], "--nodes, --devices and --plot need a --machine"),
         ([*SIMULATED[1:], "--gpus", "2"], "described devices need a name, such as h200, or a mem"),
         ([*SIMULATED[1:], "--device", "h201"], "device 'h201' is not known; known ones are"),
+        ([*SIMULATED[1:], "--device", "core"], "device 'core' is not known"),
         ([*SIMULATED[1:], "--memory", "much"], "memory is 'much', but must be a size such as 40"),
+        ([*SIMULATED[1:], "--memory", "1e400 GB"], "memory is '1e400 GB', but must be a size"),
+        ([*SIMULATED[1:], "--memory", "1 GB", "--gpus", "0"], "gpus is 0, but must be at least 1"),
+        ([*SIMULATED[1:], "--memory-limit", "1.5"], "memory_limit is '1.5'; it must be"),
+        ([*SIMULATED[1:], "--memory-limit", "1e30 GB"], "memory_limit is '1e30 GB'; it must be"),
         (
             [*SIMULATED[1:], "--machine", "laptop", "--nodes", "0"],
             "nodes was 0, but must be a whole number",

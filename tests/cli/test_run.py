@@ -141,6 +141,21 @@ def test_slices_of_a_start_stay_slices_and_modes_are_not_taken_for_them(main, sc
     assert results[1].errors[0][0] == pytest.approx(results[0].error, rel=1e-3)
 
 
+def test_a_start_is_gone_on_with_at_the_slice_distances_that_it_refined(main, scan, tmp_path):
+    (tmp_path / "thick.toml").write_text("[propagation]\nslice_distances_m = 2e-6\n")
+    refining = ("--engines", "ML:4,slices=3,slice_distance_start=0")
+    main("run", scan, "--recipe", "thick.toml", *refining, "-o", "first.h5")
+
+    more = ("--recipe", "thick.toml", "--engines", "ML:2,slices=3", "--start", "first.h5")
+    outcome = main("run", scan, *more, "-o", "second.h5")
+
+    first, second = (exitwave.load_result(tmp_path / f"{name}.h5") for name in ("first", "second"))
+    found = tuple(first.refined["slice_distances_m"].value)
+    assert "note: slice_distances_m is that of the start result, " in outcome.out
+    assert second.params["propagation"]["slice_distances_m"] == found != (2e-6, 2e-6)
+    assert second.errors[0][0] == pytest.approx(first.error, rel=1e-3)
+
+
 def test_a_start_is_gone_on_with_at_the_intensities_that_it_refined(main, tmp_path):
     drift = {"intensity_drift": 0.2}
     s = exitwave.simulate((32, 28), 30, counts_per_frame=1e6, seed=1, imperfections=drift)

@@ -115,7 +115,7 @@ TEST("batches, threads and repetition change no bit") {
 }
 
 TEST("slices give in parts, batches and on the emulated device what they give in one") {
-  for (const std::string name : {"ePIE", "rPIE", "mPIE", "ML"}) {
+  for (const std::string name : {"ePIE", "rPIE", "mPIE", "ML", "LSQML"}) {
     Sample sample({true, false, 2, 2});
     const EngineOptions options = test::with_slices(options_of(name, sample.kind), sample);
     const std::vector<Complex> start(3 * sample.ones.size(), Complex{1, 0});

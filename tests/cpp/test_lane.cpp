@@ -191,6 +191,36 @@ TEST("operations that run together see what the ones before them wrote") {
         CHECK(together.view()({frame, 0, y, x}) == apart.view()({frame, 0, y, x}));
 }
 
+TEST("a correlation knows the detector's neighbours, and nothing beyond its edge") {
+  CpuLane lane = make_lane();
+  Images<Real> source = random_images(kBatch);
+  Images<Real> target(memory(), kBatch);
+  std::vector<Real> weights;
+  for (int i = 0; i < 15; ++i) weights.push_back(Real(i * i % 7) / 8);
+
+  for (const Corner first : {Corner{0, 0}, Corner{6, 10}, Corner{5, 13}}) {
+    lane.correlate(kBatch, target.view(), source.view(), {weights.data(), 3, 5, first});
+
+    // The pixel of an image that is pixel (y, x) of the detector.
+    const auto at = [&](const BatchView<const Real>& images, int frame, int mode, int y, int x) {
+      if (y < 0 || x < 0 || y >= kBatch.ny || x >= kBatch.nx) return 0.0;
+      return double(images({frame, mode, (y - first.y + kBatch.ny) % kBatch.ny,
+                            (x - first.x + kBatch.nx) % kBatch.nx}));
+    };
+    for (int frame = 0; frame < kBatch.frames; ++frame)
+      for (int mode = 0; mode < kBatch.modes; ++mode)
+        for (int y = 0; y < kBatch.ny; ++y)
+          for (int x = 0; x < kBatch.nx; ++x) {
+            double sum = 0;
+            for (int k = 0; k < 3; ++k)
+              for (int l = 0; l < 5; ++l)
+                sum += double(weights[std::size_t(5 * k + l)]) *
+                       at(source.view(), frame, mode, y + k - 1, x + l - 2);
+            CHECK(std::abs(at(target.view(), frame, mode, y, x) - sum) < 1e-5);
+          }
+  }
+}
+
 TEST("a transform and its inverse return every image, times its pixels") {
   CpuLane lane = make_lane();
   Images<Complex> wave(memory(), kBatch);

@@ -39,12 +39,17 @@ _THICK = {
     "regime": "far",
     "wavelength_m": 5e-7,
     "pixel_size_m": 1e-6,
-    "slice_distances_m": [4e-6],
+    "slice_distances_m": [2e-5],
 }
 _PROPAGATION = {
     "method": PROPAGATIONS["near"],
     "beam_tilt_rad": _X_RAYS | {"slice_distances_m": [1e-3]},
 }
+
+
+# What is refined beside object and probe.
+REFINED_EVERY_FEW = {"map", "distance", "defocus", "slice_distance", "tilt"}
+REFINED = REFINED_EVERY_FEW | {"position", "intensity", "background", "kappa"}
 
 
 def case(key: Key) -> str:
@@ -75,20 +80,24 @@ def base_engine(name: str) -> dict[str, Any]:
 
 
 def acting_engine(key: Key) -> dict[str, Any]:
-    """An engine on which the parameter acts: those of positions need positions that move, those of
-    the geometry a distance that is refined, a refined defocus needs a probe that
-    is held, and that of what is known of the object something known."""
+    """An engine on which the parameter acts: those of what is refined need that it is, a refined
+    defocus needs a probe that is held, a tilt an object that is, and that of what is known of the
+    object something known."""
     acts: dict[str, Any] = {}
-    if key.name.startswith("position_") and key.name != "position_start":
-        acts = {"position_start": 1}
-    if key.name.startswith("geometry_"):
-        acts = {"distance_start": 0}
-    if key.name == "defocus_start":
-        acts = {"probe_start": None}
+    unknown = key.name.partition("_")[0]
+    unknown = "slice_distance" if key.name.startswith("slice_distance") else unknown
+    if unknown in REFINED and not key.name.endswith("_start"):
+        acts = {f"{unknown}_start": 0}
+    if key.name.endswith("_stop") and unknown in REFINED_EVERY_FEW:
+        acts |= {f"{unknown}_every": 2}
+    if unknown == "defocus":
+        acts |= {"probe_start": None}
+    if unknown == "tilt":
+        acts |= {"object_start": 5}
     if key.name == "object_prior_of":
         acts = {"object_tv": 0.1}
-    if key.name == "kappa_start":
-        acts = {"object_kappa": 0.3}
+    if unknown == "kappa":
+        acts |= {"object_kappa": 0.3}
     if key.name == "constraint_every":
         acts = {"object_clip": (0.2, 0.7), "iterations": 5}
     if key.name == "position_limit_px":
@@ -100,9 +109,9 @@ def acting_engine(key: Key) -> dict[str, Any]:
 
 def acting_propagation(key: Key) -> dict[str, Any] | None:
     """Where there are slices; where lengths are refined, the near field with a wrong distance."""
-    if key.name.startswith("geometry_") or key.name in ("distance_start", "defocus_start"):
+    if key.name.startswith(("distance_", "defocus_")):
         return PROPAGATIONS["near"] | {"distance_m": 2.03e-5}
-    return _THICK if key.name.startswith("slice") else None
+    return _THICK if key.name.startswith(("slice", "tilt_")) else None
 
 
 @cache

@@ -66,7 +66,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(
         GeometryRefiner,
         "refine",
-        lambda self, engine, i, core, positions: refine(self, engine, i, Core(core), positions),
+        lambda self, engine, i, core, *given: refine(self, engine, i, Core(core), *given),
     )
     return answers
 
@@ -122,7 +122,7 @@ def test_background_of_the_detector_is_part_of_the_amplitudes(seen):
 @pytest.mark.parametrize("name", ENGINES)
 def test_parts_come_to_the_same_distance(name, parts):
     scan = small_scan("near", 2, noise=True)
-    engine = {"name": name, "iterations": 6, "distance_start": 1, "geometry_every": 2}
+    engine = {"name": name, "iterations": 6, "distance_start": 1, "distance_every": 2}
     given = {"propagation": propagation_of("near") | {"distance_m": 2.02e-5}}
 
     one = scan.run(engine, **given, parts=1).refined["distance_m"]
@@ -269,10 +269,10 @@ CHAIN = (
         "name": "ePIE",
         "iterations": 3,
         "distance_start": 1,
-        "geometry_every": 1,
+        "distance_every": 1,
         "position_start": 0,
     },
-    {"name": "ML", "iterations": 3, "distance_start": 0, "geometry_every": 2},
+    {"name": "ML", "iterations": 3, "distance_start": 0, "distance_every": 2},
 )
 
 
@@ -348,14 +348,6 @@ def test_what_cannot_be_told_apart_is_refused(regime, engine, message):
     scan = small_scan(regime)
     with pytest.raises(InvalidArgument, match=message):
         scan.run({"name": "ePIE", **engine})
-
-
-@pytest.mark.parametrize("key", ["map_start", "distance_start", "defocus_start"])
-def test_geometry_of_a_thick_object_is_refused(key):
-    scan = small_scan("near")
-    engine = {"name": "rPIE", "slices": 2, "probe_start": None, key: 1}
-    with pytest.raises(InvalidArgument, match=f"{key} is 1, but the .* with one slice only"):
-        scan.run(engine, propagation=propagation_of("near") | {"slice_distances_m": 1e-6})
 
 
 def test_uncertainty_is_the_scatter_of_noisy_runs():

@@ -66,9 +66,9 @@ def sums_seen(monkeypatch) -> list[np.ndarray]:
     seen: list[np.ndarray] = []
     update = PositionRefiner.update
 
-    def remember(self: PositionRefiner, sums: np.ndarray) -> np.ndarray:
+    def remember(self: PositionRefiner, sums: np.ndarray, *given: float) -> np.ndarray:
         seen.append(sums.copy())
-        return update(self, sums)
+        return update(self, sums, *given)
 
     monkeypatch.setattr(PositionRefiner, "update", remember)
     return seen

@@ -28,13 +28,14 @@ from small_scan import (
     PROPAGATIONS,
     SmallScan,
     everything,
+    noise_of,
     relative,
     small_scan,
 )
 
 # Of a rank, in which neither counts nor exit waves of the large scan fit.
 LIMIT = "1 MB"
-SLICED = ["ePIE", "ML"]
+SLICED = ["ePIE", "ML", "LSQML"]
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
@@ -95,11 +96,25 @@ def cases(folder: str) -> Iterator[tuple[str, SmallScan, list[dict[str, Any]], d
         yield f"{name} slices", replace(small_scan(), obj=None), chain, given
     wrong = PROPAGATIONS["near"] | {"distance_m": 2.01e-5}
     chain = [
-        engine("gradient", map_start=1, distance_start=0, geometry_every=1),
-        engine("ML", probe_start=None, defocus_start=0, geometry_every=2),
+        engine("gradient", map_start=1, map_every=1, distance_start=0, distance_every=1),
+        engine("ML", probe_start=None, defocus_start=0, defocus_every=2),
     ]
     given = {"device": "emulated", "parts": 2, "propagation": wrong}
     yield "geometry", small_scan("near", 2), chain, given
+    chain = [
+        engine("gradient", background_start=0, point_spread_px=0.7),
+        engine("ML", background_start=1, background_smooth_px=1.0),
+    ]
+    scan = small_scan("far", 2)
+    scan = replace(scan, data=scan.data + np.float32(20))
+    yield "background", scan, chain, several | {"device": "emulated"}
+    chain = [
+        engine("gradient", object_start=2, slice_distance_start=0, tilt_start=0),
+        engine("ePIE", slice_distance_start=0, slice_distance_every=2),
+    ]
+    given = {"device": "emulated", "parts": 2, "propagation": thick | {"beam_tilt_rad": (0.1, 0.0)}}
+    slices = 1 + 0.2 * noise_of(np.random.default_rng(0), 1, 3, *OBJECT)
+    yield "gaps", replace(small_scan(), obj=slices.astype(np.complex64)), chain, given
     stored = in_file(small_scan("far", 2, frame=(24, 30), frames=800), folder, "large")
     for name in ENGINES:
         given = engine(name, iterations=3)
@@ -126,6 +141,9 @@ def compare(folder: str) -> dict[str, Any]:
         found[name] = {
             "object": relative(all_of_us.object, one.object),
             "probe": relative(all_of_us.probe, one.probe),
+            "background": None
+            if one.background is None
+            else relative(all_of_us.background, one.background),
             "positions": float(np.abs(all_of_us.positions - one.positions).max()),
             "moved": float(np.abs(one.positions - scan.positions).max()),
             "error": abs(all_of_us.error - one.error) / one.error,

@@ -51,7 +51,7 @@ def test_ranks_do_not_change_the_result(processes, name, kind, folder):
     assert found["fell"] < 0.7
 
 
-@pytest.mark.parametrize("name", ["ePIE", "ML"])
+@pytest.mark.parametrize("name", ["ePIE", "ML", "LSQML"])
 @pytest.mark.parametrize("processes", [2, 4])
 def test_ranks_do_not_change_slices(processes, name, folder):
     """Two of them, split into four on the way; the beams of the frames have tilts of their own."""
@@ -72,6 +72,28 @@ def test_ranks_come_to_the_same_geometry(processes, folder):
     assert found["positions"] < 1e-4
     assert found["moved"] > 0.01
     assert found["same_bits"]
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_ranks_come_to_the_same_background(processes, folder):
+    """Summed over the frames of all, behind a detector that spreads light."""
+    found = compared(processes, folder)["background"]
+
+    assert found["background"] < TOLERANCE
+    assert found["object"] < TOLERANCE
+    assert found["error"] < 1e-4
+    assert found["same_bits"]
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_ranks_come_to_the_same_gaps(processes, folder):
+    """Distances between slices and tilt, on which all that follows depends."""
+    found = compared(processes, folder)["gaps"]
+
+    assert found["object"] < TOLERANCE
+    assert found["probe"] < TOLERANCE
+    assert found["same_bits"]
+    assert found["fell"] < 0.7
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -5,7 +5,8 @@ Conventions: frames (N, Y, X) with the zero frequency at (Y // 2, X // 2), mask 
 positions (N, 2) in pixels as (row, column) of the probe window's top-left corner, probe (M, Y, X),
 object (K, A, B), waves of one frame (M, K, Y, X). Nothing is changed in place.
 
-Thick objects (K, S, A, B) are in `reference.multislice`, positions and other unknowns in
+Thick objects (K, S, A, B) are in `reference.multislice`, `reference.thick_engines` and
+`reference.thick_lsqml`, positions and other unknowns in
 `reference.refinement`, least-squares maximum likelihood in `reference.lsqml`.
 """
 
@@ -25,6 +26,7 @@ from reference.detector import (
     loss_curvature,
     loss_factor,
     modulus_factor,
+    point_image,
 )
 from reference.gradient import Optimiser, gradient_iteration
 from reference.known import Known, known_of
@@ -111,6 +113,7 @@ __all__ = [
     "one_material",
     "pie_group",
     "pie_iteration",
+    "point_image",
     "position_sums",
     "positive",
     "precondition",

@@ -17,6 +17,24 @@ def intensity(waves: Complex) -> Real:
     return (np.abs(waves) ** 2).sum((0, 1))
 
 
+def point_image(point_spread: Real | tuple[float, float] | float | None) -> Real | None:
+    """What becomes of a point of light, of sum 1: as given, or a Gaussian of these deviations.
+
+    The Gaussian is sampled at pixels and ends beyond five deviations.
+    """
+    if point_spread is None:
+        return None
+    if np.ndim(point_spread) == 2:
+        return np.asarray(point_spread) / np.sum(point_spread)
+    image = np.ones((1, 1))
+    for axis, deviation in enumerate(np.broadcast_to(point_spread, 2)):
+        half = int(np.ceil(5 * deviation))
+        k = np.arange(-half, half + 1)
+        profile = np.exp(-((k / deviation) ** 2) / 2) if half else np.ones(1)
+        image = image * np.expand_dims(profile / profile.sum(), 1 - axis)
+    return image
+
+
 def modulus_factor(
     waves: Complex,
     counts: Real,
@@ -78,15 +96,24 @@ def loss_curvature(model: Real, counts: Real, noise: str) -> Real:
 
 def fourier_terms(waves: Complex, counts: Real, mask: NDArray[np.bool_]) -> tuple[float, float]:
     """One frame's numerator and denominator of the Fourier error."""
+    return error_terms(intensity(waves), counts, mask)
+
+
+def error_terms(model: Real, counts: Real, mask: NDArray[np.bool_]) -> tuple[float, float]:
+    """The same of the model's intensity."""
     measured = np.where(mask, counts, 0.0)
-    deviation = np.where(mask, np.sqrt(intensity(waves)) - np.sqrt(measured), 0.0)
+    deviation = np.where(mask, np.sqrt(model) - np.sqrt(measured), 0.0)
     return float((deviation**2).sum()), float(measured.sum())
 
 
 def fourier_error(scan: Scan, obj: Complex, probe: Complex) -> float:
     """sum_valid (sqrt I_measured - sqrt I_model)^2 / sum_valid I_measured over all frames."""
     terms = [
-        fourier_terms(forward(obj, probe, position, scan.propagator), counts, scan.mask)
+        error_terms(
+            scan.spread(intensity(forward(obj, probe, position, scan.propagator))),
+            counts,
+            scan.mask,
+        )
         for position, counts in zip(scan.positions, scan.counts, strict=True)
     ]
     numerator, denominator = np.sum(terms, axis=0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from reference.constraints import apply_supports, clip_amplitude, hold_power, largest
-from reference.detector import fourier_terms
+from reference.detector import error_terms, intensity
 from reference.ml import gradients, under_windows
 from reference.model import Complex, Real, Scan, forward
 from reference.projections import guarded_ratio
@@ -88,10 +88,10 @@ def gradient_iteration(
     amplitudes = rms(obj[:, everywhere], int(everywhere.sum())), rms(probe, probe[0].size)
     terms = []
     for group in groups:
-        part = Scan(scan.counts[group], scan.mask, scan.positions[group], scan.propagator)
+        part = replace(scan, counts=scan.counts[group], positions=scan.positions[group])
         for counts, position in zip(part.counts, part.positions, strict=True):
             wave = forward(obj, probe, position, scan.propagator)
-            terms.append(fourier_terms(wave, counts, scan.mask))
+            terms.append(error_terms(scan.spread(intensity(wave)), counts, scan.mask))
         (g_obj, g_probe), sums, _ = gradients(part, obj, probe, noise)
         touched = under_windows(part, obj)
         z_obj = preconditioned(-g_obj, sums.object_denominator, SLOPE[noise], object_inertia)

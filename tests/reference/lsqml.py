@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from reference.constraints import apply_supports, clip_amplitude, hold_power, largest
-from reference.detector import fourier_terms, intensity, loss_curvature, loss_factor
+from reference.detector import error_terms, intensity, loss_curvature, loss_factor
 from reference.model import (
     Complex,
     Real,
@@ -66,28 +66,36 @@ def best_factor(model: Real, counts: Real, mask, noise: str) -> float:
     return float(np.sqrt(n.sum() / light.sum()) if noise == "poisson" else amplitudes / light.sum())
 
 
-def exit_residual(
-    scan: Scan, j: int, obj, probe, noise: str, factors=None, refine: bool = False
+def detector_residual(
+    scan: Scan, j: int, wave: Complex, noise: str, factors=None, refine: bool = False
 ) -> tuple[Complex, tuple]:
-    """chi_j = D^-1[-alpha_j w xi Psi_j], (M, K, Y, X), and the terms of the Fourier error.
+    """-alpha_j K^T[w xi] Psi_j, (M, K, Y, X), and the terms of the Fourier error.
 
-    Psi_j = factors_j D[P O]; with ``refine`` factors_j, which is changed, is found first.
+    Psi_j = factors_j wave; with ``refine`` factors_j, which is changed, is found first.
     """
-    position = scan.positions[j]
-    wave = forward(obj, probe, position, scan.propagator)
     counts = np.where(scan.mask, scan.counts[j], 0.0)
     if factors is not None:
         if refine:
-            model = factors[j] ** 2 * intensity(wave)
+            model = factors[j] ** 2 * scan.spread(intensity(wave))
             factors[j] *= best_factor(model, counts, scan.mask, noise)
         wave = factors[j] * wave
-    model = intensity(wave)
+    model = scan.spread(intensity(wave))
     alpha = line_step(model, counts, scan.mask, noise)
     offset = offset_of(noise)
     xi = np.where(scan.mask, loss_factor(model + offset, counts + offset, noise), 0.0)
+    residual = -alpha * scan.spread_adjoint(xi) * wave
+    return residual, error_terms(model, counts, scan.mask)
+
+
+def exit_residual(
+    scan: Scan, j: int, obj, probe, noise: str, factors=None, refine: bool = False
+) -> tuple[Complex, tuple]:
+    """chi_j = D^-1 of the detector's residual, (M, K, Y, X), and the terms of the Fourier error."""
+    position = scan.positions[j]
+    wave = forward(obj, probe, position, scan.propagator)
+    residual, terms = detector_residual(scan, j, wave, noise, factors, refine)
     fraction = corner_and_fraction(position)[1]
-    chi = scan.propagator.backward(-alpha * xi * wave, fraction)
-    return chi, fourier_terms(wave, counts, scan.mask)
+    return scan.propagator.backward(residual, fraction), terms
 
 
 def directions(
@@ -123,12 +131,20 @@ def frame_steps(
     shape = probe.shape[-2:]
     by_object = shifted_probe(probe, position)[:, None] * window(d_obj, position, shape)[None]
     by_probe = shifted_probe(d_probe, position)[:, None] * window(obj, position, shape)[None]
+    along = np.vdot(by_object, by_object).real, np.vdot(by_object, chi).real
+    return solved_steps(along, by_object, by_probe, chi, damping)
+
+
+def solved_steps(
+    along: tuple[float, float], by_object: Complex, by_probe: Complex, chi: Complex, damping: float
+) -> tuple[float, float]:
+    """Of the 2 x 2 equations; along: the object's change squared, and its product with chi."""
     cross = np.vdot(by_object, by_probe).real
     matrix = [
-        [(1 + damping) * np.vdot(by_object, by_object).real, cross],
+        [(1 + damping) * along[0], cross],
         [cross, (1 + damping) * np.vdot(by_probe, by_probe).real],
     ]
-    right = [np.vdot(by_object, chi).real, np.vdot(by_probe, chi).real]
+    right = [along[1], np.vdot(by_probe, chi).real]
     steps = np.linalg.lstsq(matrix, right, rcond=1e-12)[0]
     return float(steps[0]), float(steps[1])
 
@@ -220,15 +236,19 @@ def lsqml_iteration(
     touched,
     power: float | None = None,
     clip: tuple[float, float] | None = None,
+    group: Callable[..., tuple[Complex, Complex, list]] = lsqml_group,
     **options,
 ) -> tuple[Complex, Complex, float]:
     """All groups once; power and clip at the end. Returns object, probe and the Fourier error of
-    the models met on the way. When nothing more follows, `momentum.after` is to be told."""
+    the models met on the way. When nothing more follows, `momentum.after` is to be told.
+
+    ``group`` makes the update of one, by default that of thin objects.
+    """
     update_probe = options.get("update_probe", True)
     obj, probe = momentum.before(obj, probe, update_probe)
     terms = []
     for frames in groups:
-        obj, probe, new = lsqml_group(scan, obj, probe, frames, **options)
+        obj, probe, new = group(scan, obj, probe, frames, **options)
         terms += new
     if options.get("refine"):
         mean = options["factors"].mean()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.constraints import apply_supports, largest
-from reference.detector import fourier_terms, intensity, loss, loss_curvature, loss_factor
+from reference.detector import error_terms, intensity, loss, loss_curvature, loss_factor
 from reference.model import (
     Complex,
     Real,
@@ -26,7 +26,7 @@ def total_loss(scan: Scan, obj: Complex, probe: Complex, noise: str) -> float:
     """Sum of the loss over all frames and valid pixels."""
     total = 0.0
     for counts, position in zip(scan.counts, scan.positions, strict=True):
-        model = intensity(forward(obj, probe, position, scan.propagator))
+        model = scan.spread(intensity(forward(obj, probe, position, scan.propagator)))
         total += loss(model[scan.mask], counts[scan.mask], noise).sum()
     return float(total)
 
@@ -39,14 +39,16 @@ def masked(values: Real, mask) -> Real:
 def gradients(scan: Scan, obj: Complex, probe: Complex, noise: str) -> tuple[Pair, Sums, float]:
     """(g_O, g_P) with dL = 2 Re <g, d>, the sums (denominators) and the Fourier error.
 
-    X = -factor model, so that g_O = -nO and g_P = -nP: the gradient is 2 dL/d conj(O) / 2.
+    X = -K^T[factor] model, so that g_O = -nO and g_P = -nP: the gradient is 2 dL/d conj(O) / 2.
     """
     terms = []
 
     def rule(j: int, model: Complex) -> Complex:
         counts = masked(scan.counts[j], scan.mask)
-        terms.append(fourier_terms(model, counts, scan.mask))
-        return -masked(loss_factor(intensity(model), counts, noise), scan.mask) * model
+        seen = scan.spread(intensity(model))
+        terms.append(error_terms(seen, counts, scan.mask))
+        factor = masked(loss_factor(seen, counts, noise), scan.mask)
+        return -scan.spread_adjoint(factor) * model
 
     sums = residual_pass(scan, obj, probe, range(len(scan.counts)), rule)
     numerator, denominator = np.sum(terms, axis=0)
@@ -72,7 +74,7 @@ def step_terms(
     """(c1, c2, c2_safe) of the loss along the direction: L(t) = L0 + c1 t + c2 t^2 + ...
 
     I(t) = |Psi + t A1 + t^2 A2|^2 = I0 + t I1 + t^2 I2 + ..., A1 = D[P dO + dP O], A2 = D[dP dO],
-    I1 = 2 Re(conj(Psi) A1), I2 = |A1|^2 + 2 Re(conj(Psi) A2);
+    I1 = 2 Re(conj(Psi) A1), I2 = |A1|^2 + 2 Re(conj(Psi) A2), each of them spread;
     c1 = sum L' I1, c2 = sum [L' I2 + L'' I1^2 / 2],
     c2_safe = sum [max(L', 0) |A1|^2 + L'' I1^2 / 2], which is never negative.
     """
@@ -82,11 +84,12 @@ def step_terms(
         wave = forward(obj, probe, position, scan.propagator)
         a1 = linear_forward(obj, probe, *direction, position, scan.propagator)
         a2 = forward(*direction, position, scan.propagator)
-        i1 = 2 * (np.conj(wave) * a1).real.sum((0, 1))
-        i2 = intensity(a1) + 2 * (np.conj(wave) * a2).real.sum((0, 1))
-        slope = masked(loss_factor(intensity(wave), counts, noise), scan.mask)
-        bend = 0.5 * masked(loss_curvature(intensity(wave), counts, noise), scan.mask) * i1**2
-        safe = np.maximum(slope, 0) * intensity(a1)
+        i0, light1 = scan.spread(intensity(wave)), scan.spread(intensity(a1))
+        i1 = scan.spread(2 * (np.conj(wave) * a1).real.sum((0, 1)))
+        i2 = light1 + scan.spread(2 * (np.conj(wave) * a2).real.sum((0, 1)))
+        slope = masked(loss_factor(i0, counts, noise), scan.mask)
+        bend = 0.5 * masked(loss_curvature(i0, counts, noise), scan.mask) * i1**2
+        safe = np.maximum(slope, 0) * light1
         c += (slope * i1).sum(), (slope * i2 + bend).sum(), (safe + bend).sum()
     return float(c[0]), float(c[1]), float(c[2])
 

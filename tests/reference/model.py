@@ -106,12 +106,38 @@ def fresnel_scaling(
 
 @dataclass(frozen=True)
 class Scan:
-    """Measured counts (N, Y, X), mask (Y, X), positions (N, 2) in pixels, and the propagator."""
+    """Measured counts (N, Y, X), mask (Y, X), positions (N, 2) in pixels, and the propagator.
+
+    `point_spread` (odd lengths) is the image of a point of light, None: a point.
+    """
 
     counts: Real
     mask: NDArray[np.bool_]
     positions: Real
     propagator: FarField | NearField
+    point_spread: Real | None = None
+
+    def spread(self, light: Real) -> Real:
+        """K I0: I(r) = sum_k w(k) I0(r - k); nothing comes from beyond the edge."""
+        if self.point_spread is None:
+            return light
+        return _correlated(light, self.point_spread[::-1, ::-1])
+
+    def spread_adjoint(self, factor: Real) -> Real:
+        """K^T f: f0(r) = sum_k w(k) f(r + k)."""
+        if self.point_spread is None:
+            return factor
+        return _correlated(factor, self.point_spread)
+
+
+def _correlated(image: Real, weights: Real) -> Real:
+    """sum_k weights(k) image(r + k), k from the middle of the weights, 0 outside the image."""
+    half = np.array(weights.shape) // 2
+    padded = np.pad(image, [(n, n) for n in half])
+    result = np.zeros(image.shape)
+    for (row, column), weight in np.ndenumerate(weights):
+        result += weight * padded[row : row + image.shape[0], column : column + image.shape[1]]
+    return result
 
 
 def corner_and_fraction(position: Real) -> tuple[NDArray[np.int64], Real]:

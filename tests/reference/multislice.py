@@ -93,9 +93,9 @@ def thick_forward(obj, probe, position: Real, propagator, kernels: Complex) -> C
     return propagator.forward(incident_waves(obj, probe, position, kernels)[1], fraction)
 
 
-def thick_linear_forward(obj, probe, d_obj, d_probe, position, propagator, kernels) -> Complex:
-    """Derivative of `thick_forward` along (dO, dP): the product rule, slice by slice."""
-    fraction, shape = corner_and_fraction(position)[1], probe.shape[-2:]
+def exit_change(obj, probe, d_obj, d_probe, position: Real, kernels: Complex) -> Complex:
+    """Derivative of the exit wave along (dO, dP), (M, K, Y, X): the product rule slice by slice."""
+    shape = probe.shape[-2:]
     inside, d_inside = window(obj, position, shape), window(d_obj, position, shape)
     met, _ = incident_waves(obj, probe, position, kernels)
     d_wave = np.repeat(shifted_probe(d_probe, position)[:, None], len(obj), axis=1)
@@ -103,7 +103,14 @@ def thick_linear_forward(obj, probe, d_obj, d_probe, position, propagator, kerne
         d_wave = d_wave * inside[None, :, s] + met[s] * d_inside[None, :, s]
         if s < len(kernels):
             d_wave = filtered(d_wave, kernels[s])
-    return propagator.forward(d_wave, fraction)
+    return d_wave
+
+
+def thick_linear_forward(obj, probe, d_obj, d_probe, position, propagator, kernels) -> Complex:
+    """Derivative of `thick_forward` along (dO, dP)."""
+    fraction = corner_and_fraction(position)[1]
+    change = exit_change(obj, probe, d_obj, d_probe, position, kernels)
+    return propagator.forward(change, fraction)
 
 
 def back_through(obj, probe, position, propagator, kernels, residual) -> tuple[Complex, Complex]:

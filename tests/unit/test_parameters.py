@@ -56,19 +56,27 @@ def test_to_dict_has_every_key_of_the_engine_with_its_default(name):
     assert used == {"name": name} | {key.name: key.default for key in keys}
 
 
+def four_of(unknown: str) -> str:
+    """What controls the refinement of something that all frames have in common."""
+    return " ".join(f"{unknown}_{key}" for key in ("start", "stop", "every", "step"))
+
+
 def test_engines_have_the_keys_of_the_contract_and_no_others():
     every = (
         "iterations probe_start probe_every probe_modes object_modes object_inertia probe_inertia "
         "probe_support probe_fourier_support probe_power object_clip object_positivity "
         "object_kappa object_flat object_tv smoothness object_l1 object_reweighted_l1 object_l2 "
         "object_prior_of probe_smoothness probe_centring "
-        "position_start position_every position_step position_max_step_px position_limit_px "
-        "position_affine position_search_px map_start distance_start defocus_start geometry_every "
-        "geometry_step kappa_start object_blur_px constraint_every"
-    )
+        "position_start position_stop position_every position_step position_max_step_px "
+        "position_limit_px position_affine position_search_px "
+        "kappa_start kappa_stop object_blur_px constraint_every "
+    ) + " ".join(map(four_of, ("map", "distance", "defocus")))
     projection = "power_bound"
-    pie = "slices slice_smoothness group_size object_step probe_step"
+    sliced = f"slices slice_smoothness {four_of('slice_distance')}"
+    pie = f"{sliced} group_size object_step probe_step"
     alphas = "object_alpha probe_alpha"
+    likelihood = "noise point_spread_px"
+    background = "background_start background_stop background_smooth_px"
     own = {
         "AP": [projection],
         "DM": [projection, "beta exit_wave_storage"],
@@ -76,12 +84,16 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "ePIE": [pie],
         "rPIE": [pie, alphas],
         "mPIE": [pie, alphas, "momentum momentum_period"],
-        "ML": ["slices slice_smoothness noise direction history"],
-        "LSQML": ["group_size object_step probe_step noise momentum intensity_start"],
+        "ML": [sliced, likelihood, background, "direction history"],
+        "LSQML": [
+            sliced,
+            likelihood,
+            "group_size object_step probe_step momentum intensity_start intensity_stop",
+        ],
         "gradient": [
-            "slices slice_smoothness group_size noise",
+            f"{sliced} {likelihood} {background} {four_of('tilt')} group_size",
             "object_optimiser probe_optimiser object_rate probe_rate",
-            "object_schedule probe_schedule object_start object_stop probe_stop",
+            "object_schedule probe_schedule position_schedule object_start object_stop probe_stop",
             "step_memory square_memory",
         ],
     }
@@ -122,18 +134,24 @@ def test_params_are_not_changed():
 @pytest.mark.parametrize("key", engine_keys(), ids=key_id)
 def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(key):
     known: dict[str, object] = {"object_tv": 0.1} if key.name == "object_prior_of" else {}
-    known |= {"position_start": 1} if key.name.startswith("position_") else {}
-    known |= {"map_start": 1} if key.name.startswith("geometry_") else {}
-    known |= {"probe_start": None} if key.name == "defocus_start" else {}
-    known |= {"object_kappa": 0.3} if key.name == "kappa_start" else {}
+    known |= {"object_kappa": 0.3} if key.name.startswith("kappa_") else {}
     known |= {"object_clip": (0, 1)} if key.name == "constraint_every" else {}
     known |= {"direction": "lbfgs"} if key.name == "history" else {}
+    for unknown in (
+        *("position", "intensity", "background", "kappa"),
+        *("map", "distance", "defocus", "slice_distance", "tilt"),
+    ):
+        known |= {f"{unknown}_start": 0} if key.name.startswith(f"{unknown}_") else {}
+    known |= {"probe_start": None} if key.name.startswith("defocus_") else {}
+    known |= {"object_start": 3} if key.name.startswith("tilt_") else {}
     params = engine(key.owner, **(known | {key.name: key.alternative}))
     # Slices are refused in a thin object, and lengths along the beam where there are none.
     thick = (
-        {"propagation": NEAR | {"slice_distances_m": 1e-6}} if key.name.startswith("slice") else {}
+        {"propagation": NEAR | {"slice_distances_m": 1e-6}}
+        if key.name.startswith(("slice", "tilt"))
+        else {}
     )
-    near = {"propagation": NEAR} if key.name in ("distance_start", "defocus_start") else {}
+    near = {"propagation": NEAR} if key.name.startswith(("distance", "defocus")) else {}
 
     used = first_engine(params | thick | near)
 
@@ -284,8 +302,8 @@ REFUSED = [
         "position_start or map_start, or leave",
     ),
     (
-        engine("AP", geometry_step=0.5, position_start=0),
-        "engines[0].geometry_step is 0.5, but map_start and distance_start and defocus_start are",
+        engine("AP", map_step=0.5, position_start=0),
+        "engines[0].map_step is 0.5, but map_start is None; set map_start, or leave map_step out.",
     ),
     (
         engine("AP", iterations=5, map_start=5),
@@ -294,16 +312,20 @@ REFUSED = [
     (engine("AP", iterations=5, position_start=9), "engines[0].position_start is 9, but the"),
     (
         engine("gradient", object_start=4, object_stop=4),
-        "engines[0].object_stop is 4, but object_start is 4, so that the object is never updated; "
-        "set object_stop to more, or to None.",
+        "engines[0].object_stop is 4, but object_start is 4, so that nothing is updated; set "
+        "object_stop to more, or to None.",
     ),
     (
         engine("gradient", probe_start=None, probe_stop=4),
-        "engines[0].probe_stop is 4, but probe_start is None, so that the probe is never",
+        "engines[0].probe_stop is 4, but probe_start is None, so that nothing is updated",
     ),
     (
-        engine("LSQML", iterations=5, intensity_start=5),
-        "engines[0].intensity_start is 5, but the engine has 5 iterations, counted from 0; set it",
+        engine("DM", map_start=4, map_stop=4),
+        "engines[0].map_stop is 4, but map_start is 4, so that nothing is updated; set map_stop",
+    ),
+    (
+        engine("rPIE", slice_distance_start=0),
+        "engines[0].slice_distance_start is 0, but nothing says how far slices are apart; give",
     ),
     (
         engine("AP", position_limit_px=3.0),

@@ -17,6 +17,7 @@ from exitwave.positions import (
     margin_px,
     position_limit,
 )
+from exitwave.schedules import due, position_factor
 
 
 @pytest.fixture
@@ -151,16 +152,32 @@ def test_search_finds_the_lowest_place_where_bounds_are_tight(given):
     assert search.at_bound() == 0
 
 
-def test_iterations_that_refine(given):
-    refine = refiner(given, position_start=3, position_every=4)
+@pytest.mark.parametrize("unknown", ["position", "map", "distance", "slice_distance", "tilt"])
+def test_iterations_that_refine(unknown):
+    given = {"name": "gradient", "iterations": 20, "object_start": 9}
+    given |= {f"{unknown}_start": 3, f"{unknown}_every": 4, f"{unknown}_stop": 11}
+    known = {"regime": "near", "wavelength_m": 1e-10, "distance_m": 0.1, "pixel_size_m": 1e-7}
+    propagation = known | {"slice_distances_m": 1e-3}
+    (engine,) = validate_params({"engines": [given], "propagation": propagation}).engines
 
-    assert [i for i in range(12) if refine.due(i)] == [3, 7, 11]
+    assert [i for i in range(20) if due(engine, unknown, i)] == [3, 7]
+    assert not any(due(engine, "defocus", i) for i in range(20))
+
+
+def test_steps_of_positions_follow_their_schedule():
+    given = {"name": "gradient", "iterations": 9, "position_start": 1, "position_stop": 5}
+    engines = validate_params({"engines": [given, given | {"position_schedule": "cosine"}]}).engines
+
+    constant, cosine = ([position_factor(engine, i) for i in range(1, 5)] for engine in engines)
+
+    assert constant == [1.0] * 4
+    assert cosine == pytest.approx((1 + np.cos(np.pi * np.arange(4) / 4)) / 2)
 
 
 def test_room_for_windows_is_that_of_the_engine_that_moves_them_farthest():
     engines = validate_params({
         "engines": [
-            {"name": "AP", "position_limit_px": 50.0},
+            {"name": "AP"},
             {"name": "AP", "position_start": 0, "position_limit_px": 2.5},
             {"name": "AP", "position_start": 0, "position_limit_px": 1.0},
         ]

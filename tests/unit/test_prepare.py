@@ -205,6 +205,7 @@ def error_of(result, data):
 TOLD: dict[str, tuple[dict, dict, dict]] = {
     # of simulate; engine; parameters
     "background": ({}, {"name": "rPIE"}, {"background": 20.0}),
+    "point spread": ({}, {"name": "gradient", "point_spread_px": (0.5, 0.9)}, {}),
     "intensities": ({}, {"name": "LSQML", "intensity_start": 1}, {}),
     "distance": (
         {"regime": "near", "counts_per_frame": 1e6},

@@ -38,7 +38,7 @@ def job_of(engine: str, slices: int) -> Job:
     return Job(POSITIONS, FRAME, engine=engine, slices=slices, batch=4, **modes)
 
 
-@pytest.mark.parametrize("engine", ["ePIE", "rPIE", "mPIE", "ML", "gradient"])
+@pytest.mark.parametrize("engine", ["ePIE", "rPIE", "mPIE", "ML", "LSQML", "gradient"])
 def test_slices_take_the_memory_that_the_core_takes_for_them(engine):
     parts = [np.arange(FRAMES)]
     halo = find_halo(POSITIONS, parts, FRAME)
@@ -49,18 +49,18 @@ def test_slices_take_the_memory_that_the_core_takes_for_them(engine):
     assert four - one == pytest.approx(expected, rel=2e-3)
 
 
-@pytest.mark.parametrize("engine", ["rPIE", "ML", "gradient"])
+@pytest.mark.parametrize("engine", ["rPIE", "ML", "LSQML", "gradient"])
 def test_each_slice_more_takes_the_same_time_and_bytes(engine):
     """Two transforms each way, and the sums of a slice more to exchange."""
     machine = read_machine("dgx-a100")
 
-    seen = [predict(job_of(engine, n), machine, devices=4) for n in (1, 2, 3)]
+    seen = [predict(job_of(engine, n), machine, devices=4) for n in (2, 3, 4)]
 
     for values in (
-        [job_of(engine, n).frame_bytes for n in (1, 2, 3)],
+        [job_of(engine, n).frame_bytes for n in (2, 3, 4)],
         [each.compute_seconds for each in seen],
         [sum(each.object_traffic.bytes) for each in seen],
     ):
         first, second = np.diff(values)
-        assert first > 0.5 * values[0]
+        assert first > values[0] / 3
         assert second == pytest.approx(first)

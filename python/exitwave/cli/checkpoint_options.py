@@ -36,7 +36,7 @@ _OPTIONS = [
     ),
     click.option("--checkpoint-minutes", type=float, help="Minutes between them; left out: 15."),
     click.option(
-        "--time-limit", metavar="TIME", help='Stop by itself before: "1h30m", "01:30:00".'
+        "--time-limit", metavar="TIME", help='Stop by itself before: "90s", "1h30m", "01:30:00".'
     ),
 ]
 

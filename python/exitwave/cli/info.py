@@ -49,6 +49,9 @@ def _result_rows(file: Path) -> list[tuple[str, str]]:
     if result.intensities is not None:
         spread = result.intensities.std() / result.intensities.mean()
         known.append(("intensity of the frames", f"refined, {spread:.2%} rms"))
+    if result.background is not None:
+        mean = float(result.background.mean())
+        known.append(("background", f"refined, {mean:.4g} counts per pixel"))
     runs = zip(result.engines, result.errors, strict=True)
     return [
         ("engines", " ".join(f"{name}:{len(errors)}" for name, errors in runs)),

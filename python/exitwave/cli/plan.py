@@ -192,7 +192,9 @@ def _run_rows(
     name = given.get("device")
     described = machine = None
     if gpus is not None or memory is not None or not re.fullmatch(DEVICE_PATTERN, name or "auto"):
-        described = described_devices(given.pop("device", None), memory, gpus or 1)
+        described = described_devices(
+            given.pop("device", None), memory, 1 if gpus is None else gpus
+        )
         machine = None if name is None else machine_with(name)
     params = _parameters(scan, given)
     dataset = scan.dataset

@@ -24,9 +24,10 @@ def run_rows(
     engine."""
     import tempfile
 
+    from exitwave.devices import choose_device
     from exitwave.timing import frame_seconds, timed_disk
 
-    rows = _heading(plan, params.device, shape)
+    rows = _heading(plan, choose_device(params.device), shape)
     folder = params.scratch_folder or tempfile.gettempdir()
     files = any("file" in (engine.counts, engine.waves) for engine in plan.engines)
     disk = timed_disk(folder) if files else None

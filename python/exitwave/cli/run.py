@@ -182,7 +182,7 @@ class _Work:
         ranks.agree(lambda: run_start.check_slices(before, start, params))
         if self.mask_misfits:
             ranks.agree(lambda: run_start.mask_misfits(dataset, before, start))
-        return before, run_start.with_distance_of(before, params, dataset)
+        return before, run_start.with_lengths_of(before, params, dataset)
 
     def _reconstruct(
         self, ranks: Ranks, dataset: Dataset, params: Parameters, before: Result | None

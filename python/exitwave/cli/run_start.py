@@ -60,8 +60,20 @@ def check_slices(before: Result, start: Path, params: Parameters) -> None:
         )
 
 
-def with_distance_of(before: Result, params: Parameters, dataset: Dataset) -> Parameters:
-    """In the near field: the distance at which the result's object and probe were found."""
+def with_lengths_of(before: Result, params: Parameters, dataset: Dataset) -> Parameters:
+    """What the result's object and probe were found with: in the near field the distance; of a
+    thick object the distances between slices and the tilt, where they were refined."""
+    known = params.propagation
+    names = ("slice_distances_m", "beam_tilt_rad") if known.slice_distances_m is not None else ()
+    for name in names:
+        if name in before.refined:
+            found = tuple(before.refined[name].value.tolist())
+            dataset.notes.append(f"{name} is that of the start result, {found}.")
+            params = _with_length(params, name, found)
+    return _with_distance_of(before, params, dataset)
+
+
+def _with_distance_of(before: Result, params: Parameters, dataset: Dataset) -> Parameters:
     known = params.propagation
     found = before.params.get("propagation", {}).get("distance_m")
     if "distance_m" in before.refined:
@@ -71,7 +83,11 @@ def with_distance_of(before: Result, params: Parameters, dataset: Dataset) -> Pa
     dataset.notes.append(
         f"distance_m is that of the start result, {found:g}, not {known.distance_m:g}."
     )
-    moved = known.model_copy(update={"distance_m": found})
+    return _with_length(params, "distance_m", found)
+
+
+def _with_length(params: Parameters, name: str, value: Any) -> Parameters:
+    moved = params.propagation.model_copy(update={name: value})
     return params.model_copy(update={"propagation": moved})
 
 

@@ -9,6 +9,7 @@ from exitwave.io import hdf5
 from exitwave.refined import Refined
 
 _PARTS = ("value", "uncertainty", "history")
+_UNITS = {"m": "m", "rad": "rad"}
 
 
 def write_refined(entry: h5py.Group, refined: dict[str, Refined]) -> None:
@@ -22,7 +23,7 @@ def write_refined(entry: h5py.Group, refined: dict[str, Refined]) -> None:
         one.attrs["NX_class"] = "NXcollection"
         for part in _PARTS:
             one[part] = getattr(found, part)
-            one[part].attrs["units"] = "m" if name.endswith("_m") else ""
+            one[part].attrs["units"] = _UNITS.get(name.rpartition("_")[2], "")
 
 
 def read_refined(entry: h5py.Group) -> dict[str, Refined]:

@@ -123,8 +123,9 @@ def _write(
         write_refined(entry, result.refined)
         _write_process(entry, result, dataset)
         _write_instrument(entry, known, dataset)
-        if result.intensities is not None:
-            entry["intensities"] = result.intensities
+        for name in ("intensities", "background"):
+            if getattr(result, name) is not None:
+                entry[name] = getattr(result, name)
         start = _group(entry, "start", "NXcollection")
         for name, array in result.start.items():
             if name == "object" and _in_tiles(result):
@@ -380,6 +381,7 @@ def _read_result(file: h5py.File) -> Result:
         source=_string(process, "source"),
         start={name: FILE.array(start, name) for name in start},
         intensities=FILE.array(entry, "intensities") if "intensities" in entry else None,
+        background=FILE.array(entry, "background") if "background" in entry else None,
         refined=read_refined(entry),
     )
 

@@ -383,7 +383,7 @@ TimeLimit = Annotated[
     str | float | None,
     PlainValidator(lambda value: None if value is None else _duration(value)),
     parameter(
-        'None, seconds, or a time such as "1h30m" or "01:30:00"',
+        'None, seconds, or a time such as "90s", "1h30m" or "01:30:00"',
         "The run stops by itself, with a checkpoint where it has one, before it would take longer "
         "than this.",
         "1h",

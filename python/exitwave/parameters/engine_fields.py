@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from exitwave.parameters.base import pair, parameter
+from exitwave.parameters.geometry_fields import start, stop
 
 # --- supports ---------------------------------------------------------------------------------
 
@@ -148,15 +149,8 @@ ProbeCentring = Annotated[
     ),
 ]
 
-PositionStart = Annotated[
-    StrictInt | None,
-    parameter(
-        "a whole number of at least 0, or None",
-        "First iteration (from 0) that refines positions; None: never.",
-        2,
-        ge=0,
-    ),
-]
+PositionStart = Annotated[StrictInt | None, start("positions")]
+PositionStop = Annotated[StrictInt | None, stop("the positions")]
 PositionEvery = Annotated[
     StrictInt,
     parameter(
@@ -326,15 +320,8 @@ MomentumPeriod = Annotated[
         ge=1,
     ),
 ]
-IntensityStart = Annotated[
-    StrictInt | None,
-    parameter(
-        "a whole number of at least 0, or None",
-        "First iteration (from 0) that refines the intensity of each frame; None: never.",
-        2,
-        ge=0,
-    ),
-]
+IntensityStart = Annotated[StrictInt | None, start("the intensity of each frame")]
+IntensityStop = Annotated[StrictInt | None, stop("the intensities")]
 Noise = Annotated[
     Literal["poisson", "amplitude", "gaussian", "anscombe"],
     parameter(

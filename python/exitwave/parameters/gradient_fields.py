@@ -49,6 +49,10 @@ ProbeSchedule = Annotated[
     Literal["constant", "cosine", "exponential"],
     parameter(_SCHEDULE, "The same for the probe's rate.", "exponential"),
 ]
+PositionSchedule = Annotated[
+    Literal["constant", "cosine", "exponential"],
+    parameter(_SCHEDULE, "The same for position_step.", "exponential"),
+]
 ObjectStart = Annotated[
     StrictInt,
     parameter(

@@ -42,6 +42,7 @@ class EngineParameters(Model):
     object_positivity: known.ObjectPositivity = None
     object_kappa: known.ObjectKappa = None
     kappa_start: known.KappaStart = None
+    kappa_stop: known.KappaStop = None
     object_flat: known.ObjectFlat = None
     object_blur_px: known.ObjectBlurPx = 0.0
     object_tv: known.ObjectTv = 0.0
@@ -54,6 +55,7 @@ class EngineParameters(Model):
     constraint_every: known.ConstraintEvery = 1
     probe_centring: engine.ProbeCentring = None
     position_start: engine.PositionStart = None
+    position_stop: engine.PositionStop = None
     position_every: engine.PositionEvery = 1
     position_step: engine.PositionStep = 1.0
     position_max_step_px: engine.PositionMaxStepPx = None
@@ -61,10 +63,17 @@ class EngineParameters(Model):
     position_limit_px: engine.PositionLimitPx = 10.0
     position_affine: engine.PositionAffine = 0.0
     map_start: geometry.MapStart = None
+    map_stop: geometry.MapStop = None
+    map_every: geometry.MapEvery = 5
+    map_step: geometry.MapStep = 1.0
     distance_start: geometry.DistanceStart = None
+    distance_stop: geometry.DistanceStop = None
+    distance_every: geometry.DistanceEvery = 5
+    distance_step: geometry.DistanceStep = 1.0
     defocus_start: geometry.DefocusStart = None
-    geometry_every: geometry.GeometryEvery = 5
-    geometry_step: geometry.GeometryStep = 1.0
+    defocus_stop: geometry.DefocusStop = None
+    defocus_every: geometry.DefocusEvery = 5
+    defocus_step: geometry.DefocusStep = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Every value, defaults included."""
@@ -111,6 +120,10 @@ class SlicedParameters(EngineParameters):
 
     slices: engine.Slices = None
     slice_smoothness: engine.SliceSmoothness = 0.0
+    slice_distance_start: geometry.SliceDistanceStart = None
+    slice_distance_stop: geometry.SliceDistanceStop = None
+    slice_distance_every: geometry.SliceDistanceEvery = 5
+    slice_distance_step: geometry.SliceDistanceStep = 1.0
 
 
 class PieParameters(SlicedParameters):
@@ -150,6 +163,10 @@ class ML(SlicedParameters):
     object_inertia: engine.ObjectInertia = 0.1
     probe_inertia: engine.ProbeInertia = 0.1
     noise: engine.Noise = "poisson"
+    point_spread_px: detector.PointSpreadPx = None
+    background_start: detector.BackgroundStart = None
+    background_stop: detector.BackgroundStop = None
+    background_smooth_px: detector.BackgroundSmoothPx = 0.0
     direction: engine.Direction = "conjugate"
     history: engine.History = 5
 
@@ -162,20 +179,29 @@ class Gradient(SlicedParameters):
     probe_inertia: engine.ProbeInertia = 0.1
     group_size: engine.GroupSize = None
     noise: engine.Noise = "amplitude"
+    point_spread_px: detector.PointSpreadPx = None
+    background_start: detector.BackgroundStart = None
+    background_stop: detector.BackgroundStop = None
+    background_smooth_px: detector.BackgroundSmoothPx = 0.0
     object_optimiser: gradient.ObjectOptimiser = "adam"
     probe_optimiser: gradient.ProbeOptimiser = "adam"
     object_rate: gradient.ObjectRate = None
     probe_rate: gradient.ProbeRate = None
     object_schedule: gradient.ObjectSchedule = "cosine"
     probe_schedule: gradient.ProbeSchedule = "cosine"
+    position_schedule: gradient.PositionSchedule = "constant"
     object_start: gradient.ObjectStart = 0
     object_stop: gradient.ObjectStop = None
     probe_stop: gradient.ProbeStop = None
+    tilt_start: geometry.TiltStart = None
+    tilt_stop: geometry.TiltStop = None
+    tilt_every: geometry.TiltEvery = 5
+    tilt_step: geometry.TiltStep = 1.0
     step_memory: gradient.StepMemory = 0.9
     square_memory: gradient.SquareMemory = 0.99
 
 
-class LSQML(EngineParameters):
+class LSQML(SlicedParameters):
     """Least-squares maximum likelihood."""
 
     name: Literal["LSQML"] = "LSQML"
@@ -185,8 +211,10 @@ class LSQML(EngineParameters):
     object_step: engine.ObjectStep = 0.7
     probe_step: engine.ProbeStep = 0.7
     noise: engine.Noise = "amplitude"
+    point_spread_px: detector.PointSpreadPx = None
     momentum: engine.Momentum = 0.7
     intensity_start: engine.IntensityStart = None
+    intensity_stop: engine.IntensityStop = None
 
 
 _MODELS = (AP, DM, RAAR, EPIE, RPIE, MPIE, ML, LSQML, Gradient)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pydantic import PlainValidator, StrictFloat, StrictInt
 
 from exitwave.parameters.base import parameter
+from exitwave.parameters.geometry_fields import start, stop
 
 _STRENGTH = "a number of at least 0"
 _UNIT = "in units of the mean illumination; 0: off."
@@ -62,15 +63,8 @@ ObjectKappa = Annotated[
 ]
 
 
-KappaStart = Annotated[
-    StrictInt | None,
-    parameter(
-        "a whole number of at least 0, or None",
-        "First iteration (from 0) that refines object_kappa, which is the start then; None: never.",
-        2,
-        ge=0,
-    ),
-]
+KappaStart = Annotated[StrictInt | None, start("object_kappa", " Its start is the value given.")]
+KappaStop = Annotated[StrictInt | None, stop("object_kappa")]
 ObjectBlurPx = Annotated[
     StrictFloat,
     parameter(

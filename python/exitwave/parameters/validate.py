@@ -16,21 +16,17 @@ _FAR_LENGTHS = ("wavelength_m", "pixel_size_m")
 _SUPPORTS = ("probe_support", "probe_fourier_support")
 # Keys that change nothing unless one of the others is set.
 _UNUSED_WITHOUT = {
-    ("position_every", "position_step", "position_search_px", "position_affine"): (
-        "position_start",
-    ),
+    ("position_search_px", "position_affine"): ("position_start",),
     ("position_max_step_px", "position_limit_px"): ("position_start", "map_start"),
+    ("background_smooth_px",): ("background_start",),
     ("kappa_start",): ("object_kappa",),
-    ("geometry_every", "geometry_step"): ("map_start", "distance_start", "defocus_start"),
 }
-_STARTS = (
-    "position_start",
-    "map_start",
-    "distance_start",
-    "defocus_start",
-    "intensity_start",
-    "kappa_start",
+# What is refined beside object and probe, each with a start, a stop, and most with more.
+_REFINED = (
+    *("position", "intensity", "background", "kappa"),
+    *("map", "distance", "defocus", "slice_distance", "tilt"),
 )
+_OF_EACH = ("stop", "every", "step", "schedule")
 # What acts at the end of an iteration, and the weights that do where they are no part of the loss.
 _CONSTRAINTS = (
     "object_clip",
@@ -80,6 +76,7 @@ def validate_params(
     _check_slices(params)
     _check_checkpoint(params)
     _check_lengths(params)
+    _check_gaps(params)
     _check_priors(params)
     _check_refinements(params)
     _check_stops(params)
@@ -182,6 +179,28 @@ def _check_lengths(params: Parameters) -> None:
             )
 
 
+def _check_gaps(params: Parameters) -> None:
+    """Beams that are tilted apart have ways of their own between slices, and a free object takes up
+    any tilt that all have in common."""
+    apart = np.ndim(params.propagation.beam_tilt_rad) == 2
+    for index, engine in enumerate(params.engines):
+        path = f"engines[{index}]"
+        for key in ("slice_distance_start", "tilt_start"):
+            value = getattr(engine, key, None)
+            if apart and value is not None:
+                raise InvalidArgument(
+                    f"{path}.{key} is {value}, but beam_tilt_rad has a tilt for each frame; set "
+                    f"{key} to None, or give one tilt for the whole scan."
+                )
+        tilt, begins = (getattr(engine, f"{key}_start", None) for key in ("tilt", "object"))
+        if tilt is not None and begins <= tilt:
+            raise InvalidArgument(
+                f"{path}.tilt_start is {tilt}, but the object is updated from iteration {begins} "
+                "on and takes up any tilt of the whole scan; set object_start to a later "
+                "iteration, or to iterations, and start from a known object."
+            )
+
+
 def _check_slices(params: Parameters) -> None:
     """A thick object needs lengths; what only such an object uses is refused for a thin one."""
     known = params.propagation
@@ -205,9 +224,10 @@ def _check_slices(params: Parameters) -> None:
                 "out, or give slice_distances_m as well."
             )
     for index, engine in enumerate(params.engines):
-        for key in ("slices", "slice_smoothness"):
+        for key in ("slices", "slice_smoothness", "slice_distance_start", "tilt_start"):
+            field = type(engine).model_fields.get(key)
             value = getattr(engine, key, None)
-            if value:
+            if field is not None and value != field.default:
                 raise InvalidArgument(
                     f"engines[{index}].{key} is {value}, but nothing says how far slices are "
                     f"apart; give slice_distances_m in propagation as well, or leave {key} out."
@@ -236,19 +256,25 @@ def _check_refinements(params: Parameters) -> None:
     """What steers a refinement is refused where none begins, and so is one that never does."""
     for index, engine in enumerate(params.engines):
         path = f"engines[{index}]"
-        for key in _STARTS:
+        # Intensities that an earlier engine refined are used before they are refined again.
+        for key in (f"{unknown}_start" for unknown in _REFINED if unknown != "intensity"):
             value = getattr(engine, key, None)
             if value is not None and value >= engine.iterations:
                 raise InvalidArgument(
                     f"{path}.{key} is {value}, but the engine has {engine.iterations} iterations, "
                     "counted from 0; set it to less, or leave it out."
                 )
-        for keys, starts in _UNUSED_WITHOUT.items():
-            if any(getattr(engine, start) is not None for start in starts):
+        of_each = {
+            tuple(f"{unknown}_{key}" for key in _OF_EACH): (f"{unknown}_start",)
+            for unknown in _REFINED
+        }
+        for keys, starts in (of_each | _UNUSED_WITHOUT).items():
+            if any(getattr(engine, start, None) is not None for start in starts):
                 continue
             for key in keys:
-                value = getattr(engine, key)
-                if value != type(engine).model_fields[key].default:
+                field = type(engine).model_fields.get(key)
+                value = getattr(engine, key, None)
+                if field is not None and value != field.default:
                     raise InvalidArgument(
                         f"{path}.{key} is {value}, but {' and '.join(starts)} "
                         f"{'is' if len(starts) == 1 else 'are'} None; set "
@@ -258,13 +284,13 @@ def _check_refinements(params: Parameters) -> None:
 
 def _check_stops(params: Parameters) -> None:
     for index, engine in enumerate(params.engines):
-        for field in ("object", "probe"):
-            stop = getattr(engine, f"{field}_stop", None)
-            start = getattr(engine, f"{field}_start", 0)
+        for unknown in ("object", "probe", *_REFINED):
+            stop = getattr(engine, f"{unknown}_stop", None)
+            start = getattr(engine, f"{unknown}_start", 0)
             if stop is not None and (start is None or stop <= start):
                 raise InvalidArgument(
-                    f"engines[{index}].{field}_stop is {stop}, but {field}_start is {start}, so "
-                    f"that the {field} is never updated; set {field}_stop to more, or to None."
+                    f"engines[{index}].{unknown}_stop is {stop}, but {unknown}_start is {start}, "
+                    f"so that nothing is updated; set {unknown}_stop to more, or to None."
                 )
 
 

@@ -31,22 +31,27 @@ def described_devices(
     if name is None and memory is None:
         raise InvalidArgument("described devices need a name, such as h200, or a memory.")
     machine = None if name is None else machine_with(name)
-    host = None if machine is None else int(machine.host.memory_bytes)
-    if memory is None:
-        assert machine is not None
-        return DescribedDevices(
-            machine.device.name, gpus, int(machine.device.memory_bytes), host_bytes=host
-        )
+    size = 0 if memory is None else _size(memory)
+    if machine is None:
+        return DescribedDevices(f"GPU of {memory}", gpus, size)
+    return DescribedDevices(
+        machine.device.name,
+        gpus,
+        size or int(machine.device.memory_bytes),
+        host_bytes=int(machine.host.memory_bytes),
+        cache_bytes=int(machine.device.cache_bytes),
+    )
+
+
+def _size(memory: str) -> int:
     try:
-        size = parse_bytes(memory)
+        return parse_bytes(memory)
     except ValueError:
         raise InvalidArgument(f"memory is {memory!r}, but must be a size such as 40 GB.") from None
-    label = f"GPU of {memory}" if machine is None else machine.device.name
-    return DescribedDevices(label, gpus, size, host_bytes=host)
 
 
 def machine_with(device: str) -> Machine:
-    """The first known machine whose devices have this in their name.
+    """The first known machine whose GPUs have this in their name.
 
     Raises
     ------
@@ -54,6 +59,8 @@ def machine_with(device: str) -> Machine:
         There is none.
     """
     machines = [read_machine(known) for known in known_machines()]
+    # Where devices share their memory, they are cores.
+    machines = [machine for machine in machines if not machine.levels[-1].shared_memory]
     for machine in machines:
         if device.lower() in machine.device.name.lower():
             return machine

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exitwave import checks
+from exitwave.devices import DescribedDevices
 from exitwave.errors import FileFormatError
 
 Index = npt.NDArray[np.int64]
@@ -41,12 +42,15 @@ class Device(_Table):
         delivers, as far as measured.
     efficiency : float
         Part of that bandwidth that transforms and kernels reach.
+    cache_bytes : float
+        Second-level cache of a GPU, as CUDA reports it; batches are as large as it allows.
     """
 
     name: str
     memory_bytes: Positive
     memory_bandwidth_bytes_per_s: Positive
     efficiency: Fraction = 0.7
+    cache_bytes: Positive = DescribedDevices.cache_bytes
 
     @property
     def sustained_bytes_per_s(self) -> float:

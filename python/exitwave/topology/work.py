@@ -26,7 +26,7 @@ STORES_WAVES = ("DM", "RAAR")
 # Engines whose sum of |O|^2 is taken in the pass itself.
 WEIGHS_PROBE = (*IN_GROUPS, "ML")
 # Engines that work with several slices.
-THROUGH_SLICES = (*PIES, "ML", "gradient")
+THROUGH_SLICES = (*PIES, "ML", "LSQML", "gradient")
 # Engines that need the probe and its direction under each frame once more.
 SHIFTS_DIRECTION = ("ML", "LSQML")
 
@@ -50,9 +50,11 @@ def transforms_per_frame(
     To the detector and back for each wave; ML's line search sends three more waves there. In the
     near field each way takes two. A fraction of a position shifts the probe under the frame, and
     where ML and LSQML look for their steps once more with its direction, and brings the probe's sum
-    back: one transform each. From slice to slice each way takes two.
+    back: one transform each. From slice to slice each way takes two, and LSQML's look for its steps
+    goes there once more.
     """
-    ways = (5 if engine == "ML" else 2) * ((2 if near else 1) + 2 * (slices - 1))
+    ways = (5 if engine == "ML" else 2) * (2 if near else 1)
+    ways += 2 * (slices - 1) * {"ML": 5, "LSQML": 3}.get(engine, 2)
     shifts = (4 if engine in SHIFTS_DIRECTION else 2) if fractional else 0
     return modes * (object_modes * ways + shifts)
 
@@ -89,6 +91,9 @@ def bytes_per_pixel(
         memory += count_bytes
     if engine == "LSQML":
         stages["steps"] = (16 + 40) * waves
+        # Residual behind the first slice kept, and the waves that meet the others; the change of
+        # all slices made, taken to the next and through it, and compared with the residual.
+        stages["steps"] += (16 + 24 + 16 + (16 + 24 + 40) * gaps) * waves if gaps else 0
     return stages | {"total": sum(stages.values()), "memory": memory}
 
 
@@ -265,15 +270,15 @@ def memory_of(job: Job, halo: Halo, parts: Sequence[Index]) -> Memory:
     ======= =======================================================================================
     counts  count_bytes n F
     waves   8 M K n F with DM and RAAR
-    object  (8 K + 8 K + 4) S T; AP, DM, RAAR 12 T, ML and mPIE 16 K S T, LSQML 24 K T, gradient
-            (Adam) 20 K S T more
+    object  (8 K + 8 K + 4) S T; AP, DM, RAAR 12 T, ML and mPIE 16 K S T, LSQML 24 K S T,
+            gradient (Adam) 20 K S T more
     probe   (8 M + sums + 1) F; 16 M F more with fractions of positions (spectrum, work), else 4 F;
             ML and LSQML 24 M F more for directions, and 8 M F with fractions; gradient (Adam)
             20 M F; near field 8 F; between slices 8 (S - 1) F; phases of fractions 8 n (Y + X)
     halo    (8 K + 4) S for each pixel sent, and received as owner
     scratch (8 M K S + 4) F for each frame of a batch; fractions 16 M F, ML 16 M K F more
-            (fractions 8 M F); LSQML 8 M F with fractions, and residuals 8 M K F for each frame of
-            a group
+            (fractions 8 M F); LSQML 8 M F with fractions, 8 M K F with slices, and residuals
+            8 M K F for each frame of a group, with slices 8 M K (S + 1) F
     ======= =======================================================================================
     """
     M, K, F = job.probe_modes, job.object_modes, job.frame_pixels
@@ -297,7 +302,9 @@ def memory_of(job: Job, halo: Halo, parts: Sequence[Index]) -> Memory:
     wave = 8 * M * K * job.slices + 4 + 16 * M * fractional
     wave += 16 * M * K if search else 0
     wave += 8 * M * fractional if directs else 0
-    residuals = 8.0 * M * K * F * np.minimum(n, job.frames_per_update)
+    wave += 8 * M * K if job.engine == "LSQML" and job.slices > 1 else 0
+    kept = job.slices + 1 if job.slices > 1 else 1
+    residuals = 8.0 * M * K * kept * F * np.minimum(n, job.frames_per_update)
     sent, received = halo.pixels_of_parts()
     return Memory(
         counts=job.count_bytes * F * n,

@@ -28,6 +28,7 @@ Outcome on_cpu(const Sample& sample, const EngineOptions& options, const Field& 
   test::bind_fft_library();
   const auto engine =
       make_cpu_engine({1, 1, 0, 0}, sample.scan, options, start.data(), sample.probe.data());
+  if (options.background_refinement) engine->refine_background(true);
   return test::iterate(*engine, sample, 3, start);
 }
 Outcome on_cpu(const Sample& sample, const EngineOptions& options) {
@@ -39,6 +40,7 @@ Outcome on_gpu(const Sample& sample, const EngineOptions& options, const CudaSet
   test::bind_cufft();
   const auto engine =
       make_cuda_engine(settings, sample.scan, options, start.data(), sample.probe.data());
+  if (options.background_refinement) engine->refine_background(true);
   return test::iterate(*engine, sample, 3, start);
 }
 Outcome on_gpu(const Sample& sample, const EngineOptions& options, const CudaSettings& settings) {
@@ -116,7 +118,7 @@ TEST("deterministic runs have the same bits, in every batch") {
 }
 
 TEST("slices and tilted beams work on GPUs") {
-  for (const std::string name : {"ePIE", "mPIE", "ML"})
+  for (const std::string name : {"ePIE", "mPIE", "ML", "LSQML"})
     for (const bool near_field : {false, true}) {
       Sample sample({true, near_field, 2, 2});
       const EngineOptions options = test::with_slices(options_of(name, sample.kind), sample);
@@ -127,6 +129,25 @@ TEST("slices and tilted beams work on GPUs") {
       check_close(on_gpu(sample, options, settings(2, 2, 3), start), expected, name + ", two");
       test::check(same_bits(on_gpu(sample, options, settings(1, 2, 3, true), start),
                             on_gpu(sample, options, settings(1, 1, 2, true), start)),
+                  name + ", bits");
+    }
+}
+
+TEST("detectors that spread light and have a background work on GPUs") {
+  for (const std::string name : {"ML", "gradient", "LSQML"})
+    for (const bool near_field : {false, true}) {
+      Sample sample({true, near_field, 2, 1});
+      sample.scan.background.assign(std::size_t(sample.scan.ny * sample.scan.nx), Real(3));
+      EngineOptions options = options_of(name, sample.kind);
+      options.point_spread = {{3, 1, {0.1F, 0.7F, 0.2F}}, {1, 5, {0.1F, 0.1F, 0.5F, 0.1F, 0.2F}}};
+      options.background_refinement = name != "LSQML";
+      options.background_smoothing = {{3, 3, std::vector<Real>(9, Real(1) / 9)}};
+      const Outcome expected = on_cpu(sample, options);
+      sample.cut_in_parts(3);
+      check_close(on_gpu(sample, options, settings(1, 2, 3)), expected, name + ", one");
+      check_close(on_gpu(sample, options, settings(2, 2, 3)), expected, name + ", two");
+      test::check(same_bits(on_gpu(sample, options, settings(1, 2, 3, true)),
+                            on_gpu(sample, options, settings(1, 1, 2, true))),
                   name + ", bits");
     }
 }

@@ -69,6 +69,19 @@ TEST("a map does on a GPU what it does on a CPU") {
     });
 }
 
+TEST("a correlation on a GPU is that of a CPU, also where it is wider than the frame") {
+  for (const Extent n : kExtents)
+    for (const int width : {3, 9})
+      check_lanes_agree(n.ny, n.nx, kRounding, "correlation", [&](auto& lane, Arrays& arrays) {
+        auto source = arrays.reals(images_of(n) * pixels_of(n), 1);
+        auto target = arrays.reals(images_of(n) * pixels_of(n), 2);
+        auto weights = arrays.reals(std::size_t(5 * width), 3);
+        lane.correlate(n, batch(target, n), seen(source, n),
+                       {weights.data(), 5, width, {n.ny / 2, n.nx / 2}});
+        return numbers_of(target);
+      });
+}
+
 // Counts, the modulus constraint and the change of the wave, as engines run them: all in one.
 template <class Count, class Lane>
 Numbers detect(Lane& lane, Arrays& arrays, Extent n, bool together) {

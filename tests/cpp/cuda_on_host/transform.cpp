@@ -88,6 +88,7 @@ struct HostPlan {
 
 extern "C" {
 
+extern const char fftwf_version[];  // or else a constant is not exported
 const char fftwf_version[] = "a stand-in for tests";
 
 void* fftwf_plan_dft_2d(int ny, int nx, float*, float*, int sign, unsigned) {
