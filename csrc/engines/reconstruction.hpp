@@ -53,9 +53,7 @@ class Reconstruction : public Engine {
         pass_(backend_, problem_, object_sums_) {}
 
   void start() override { constraints_.start(); }
-  void set_constraints(bool due, bool refine_kappa) override {
-    constraints_.set_due(due, refine_kappa);
-  }
+  void set_constraints(bool due, bool kappa) override { constraints_.set_due(due, kappa); }
   void finish() override {}
 
   double deviation() override {

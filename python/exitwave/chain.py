@@ -11,9 +11,10 @@ import numpy.typing as npt
 from exitwave import start
 from exitwave.callbacks import State, ask
 from exitwave.checkpoint import Checkpoint, Checkpoints, EngineStanding, Resumed, Source
+from exitwave.core_options import core_options
 from exitwave.counts import Counts
 from exitwave.division import Division
-from exitwave.engine_run import EngineRun, core_options
+from exitwave.engine_run import EngineRun
 from exitwave.errors import DivergenceError
 from exitwave.fingerprint import fingerprint
 from exitwave.first_probe import gather_middle

@@ -167,7 +167,7 @@ class Job:
         """All frames, but for engines that work in groups."""
         if self.engine not in IN_GROUPS:
             return self.frames
-        from exitwave.engine_run import automatic_group_size
+        from exitwave.core_options import automatic_group_size
 
         return min(self.group_size or automatic_group_size(self.frames), self.frames)
 
