@@ -66,7 +66,13 @@ def expected_run(
         momentum = ref.Momentum.start(obj, given.pop("momentum"), given.pop("momentum_period"))
     if name == "LSQML":
         momentum = lsqml.Momentum(given.pop("momentum"))
-    known = ref.known_of(given, ref.under_windows(exact, obj), in_loss=name == "ML")
+    touched_by_windows = ref.under_windows(exact, obj)
+    lit = np.zeros_like(touched_by_windows)
+    for position in exact.positions:
+        ny, nx = exact.mask.shape
+        here = ref.window(lit, position, exact.mask.shape)
+        here[ny // 4 : ny - ny // 4, nx // 4 : nx - nx // 4] = True
+    known = ref.known_of(given, touched_by_windows, lit, in_loss=name == "ML")
     optimisers = None
     if name == "gradient":
         settings = Gradient(name=name, iterations=iterations, probe_start=start, **given)
@@ -75,7 +81,9 @@ def expected_run(
     memory: Any = None
     if given.pop("direction", "conjugate") == "lbfgs":
         memory = ref.Lbfgs(given.pop("history"))
+    given_clip = clip
     for iteration in range(iterations):
+        clip = given_clip if known.due(iteration) else None
         moves = start is not None and iteration >= start and (iteration - start) % every == 0
         moves = moves and iteration < given.get("probe_stop", iterations)
         here = common | {"update_probe": moves}
@@ -137,8 +145,8 @@ def expected_run(
             if held and known.prior is not None:
                 obj, probe = ref.hold_power(obj, probe, power, touched)
             obj = _clipped(obj, clip, touched)
-        obj, probe = known.applied(obj, probe, moves)
-        if moves and known.probe_smoothness:
+        obj, probe = known.applied(obj, probe, moves, iteration)
+        if moves and known.probe_smoothness and known.due(iteration):
             supports = common["support"], common["fourier"]
             probe = ref.constraints.apply_supports(probe, *supports)
         if name == "LSQML":
@@ -146,7 +154,7 @@ def expected_run(
         errors.append(error)
     if name == "ML" and held:
         obj, probe = ref.hold_power(obj, probe, power, touched)
-        obj = _clipped(known.limited(obj), clip, touched)
+        obj = _clipped(known.limited(obj, iterations - 1), given_clip, touched)
     return obj, probe, [*errors, ref.fourier_error(exact, obj, probe)]
 
 

@@ -66,6 +66,8 @@ class BoundEngine {
     if (!options.slice_shifts.empty() &&
         options.slice_shifts.size() != gaps * std::size_t(s.frames) * 2)
       wrong_shape("shifts", "(slices - 1, frames, 2)");
+    if (options.background_refinement && s.background.empty())
+      throw InvalidArgument("background: the scan has none to refine; give zeros");
     const Complex* o =
         field_data("object", object, options.object_images(), object_ny_, object_nx_);
     const Complex* p = field_data("probe", probe, options.probe_modes, ny_, nx_);
@@ -302,6 +304,13 @@ void bind_engine(py::module_& m) {
             e.engine().set_schedule(object, probe);
           },
           "object"_a, "probe"_a, "Factors on the steps of the next iterations.")
+      .def(
+          "set_constraints",
+          [](BoundEngine& e, bool due, bool refine_kappa) {
+            e.engine().set_constraints(due, refine_kappa);
+          },
+          "due"_a, "refine_kappa"_a,
+          "Whether the next iterations end with constraints, and refine the ratio of one material.")
       .def(
           "finish", [](BoundEngine& e) { e.engine().finish(); }, Release())
       .def(

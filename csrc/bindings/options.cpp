@@ -129,6 +129,8 @@ void bind_options(py::module_& m) {
       .def_readwrite("flat_amplitude", &EngineOptions::flat_amplitude)
       .def_readwrite("one_material", &EngineOptions::one_material)
       .def_readwrite("kappa", &EngineOptions::kappa)
+      .def_readwrite("kappa_region", &EngineOptions::kappa_region)
+      .def_readwrite("object_blur", &EngineOptions::object_blur)
       .def_readwrite("probe_smoothness", &EngineOptions::probe_smoothness)
       .def_readwrite("object_flat", &EngineOptions::object_flat)
       .def_readwrite("hold_power", &EngineOptions::hold_power)
@@ -170,7 +172,8 @@ void bind_options(py::module_& m) {
       .def_readonly("deviation", &IterationReport::deviation)
       .def_readonly("loss", &IterationReport::loss)
       .def_readonly("frames_in_bound", &IterationReport::frames_in_bound)
-      .def_readonly("cut_power", &IterationReport::cut_power);
+      .def_readonly("cut_power", &IterationReport::cut_power)
+      .def_readonly("kappa", &IterationReport::kappa);
 }
 
 }  // namespace exitwave

@@ -56,9 +56,7 @@ class ConjugateGradient final : public LossGradient<Backend, NoiseModel> {
     take_step(update_probe);
     this->step_background();
     if (options_.hold_power && prior().in_loss()) this->constraints_.hold_power();
-    if (update_probe) this->constraints_.smooth_probe();
-    this->constraints_.smooth_slices();
-    this->constraints_.limit_object();
+    this->constraints_.apply(update_probe, false);
     return this->report();
   }
 

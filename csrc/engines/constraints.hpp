@@ -34,6 +34,10 @@ class Constraints {
         options_(options),
         prior_(backend, problem, state, object_sums, options) {
     if (!options.object_flat.empty() || options.flat_amplitude >= 0) find_flat(problem.scan());
+    if (options.kappa_region.empty()) return;
+    const Region material = marked(problem.scan(), options.kappa_region);
+    for (int part = 0; part < problem.parts(); ++part)
+      material_owned_.push_back(object_sums.owned(part).intersected(material));
   }
 
   Prior<Backend>& prior() { return prior_; }
@@ -95,6 +99,24 @@ class Constraints {
     });
   }
 
+  // From the next iteration on: whether iterations end with what follows, and whether the ratio of
+  // one material is found anew then.
+  void set_due(bool due, bool refine_kappa) {
+    due_ = due;
+    refine_kappa_ = refine_kappa;
+  }
+
+  // End of an iteration, but for the power. `step`: the weights of what is known of the object are
+  // no part of a loss.
+  void apply(bool update_probe, bool step) {
+    if (!due_) return;
+    if (update_probe) smooth_probe();
+    if (step) prior_.step();
+    prior_.blur();
+    smooth_slices();
+    limit_object();
+  }
+
   // The object drawn together along its slices.
   void smooth_slices() {
     if (options_.slice_smoothness > 0)
@@ -103,6 +125,7 @@ class Constraints {
 
   // Limits of single pixels of the object, then its flat region.
   void limit_object() {
+    if (options_.one_material && refine_kappa_) measure_material();
     if (options_.clip || options_.positivity != Positivity::none || options_.one_material)
       backend_.for_each_part([&](Lane& lane, int, int part) { limit_pixels(lane, part); });
     if (flat_owned_.empty()) return;
@@ -135,7 +158,7 @@ class Constraints {
     const Region& region = object_sums_.updated(part);
     const CanvasView<Complex> object = state_.object(part);
     const auto map = [&](const auto& body) { lane.map(region, state_.object_images(), body); };
-    if (options_.one_material) map(kernels::OneMaterial{object, Real(options_.kappa)});
+    if (options_.one_material) map(kernels::OneMaterial{object, kappa(part)});
     if (options_.positivity == Positivity::real) map(kernels::PositiveReal{object});
     if (options_.positivity == Positivity::phase) map(kernels::PhaseSign{object, 1});
     if (options_.positivity == Positivity::negative_phase) map(kernels::PhaseSign{object, -1});
@@ -143,15 +166,38 @@ class Constraints {
       map(kernels::ClipAmplitude{object, Real(options_.clip_low), Real(options_.clip_high)});
   }
 
-  // Pixels that may be flat: those given, else all.
-  void find_flat(const Scan& scan) {
+  void measure_material() {
+    backend_.for_each_part([&](Lane& lane, int, int part) {
+      totals_.clear(lane, part, found::kMaterial, 2);
+      lane.sum(material_owned_[std::size_t(part)], state_.object_images(),
+               kernels::MaterialSums{state_.object(part)}, totals_.own(part, found::kMaterial));
+      totals_.share(lane, part);
+    });
+    totals_.exchange();
+  }
+  kernels::MaterialRatio kappa(int part) {
+    if (!refine_kappa_) return {{}, options_.kappa};
+    return {totals_.across(part, found::kMaterial), options_.kappa};
+  }
+
+  // Pixels that an image of the whole object marks; without one all. Neighbours are in one span,
+  // because lanes hold them.
+  static Region marked(const Scan& scan, const std::vector<unsigned char>& image) {
     std::vector<Span> spans;
     for (int y = 0; y < scan.object_ny; ++y)
-      for (int x = 0; x < scan.object_nx; ++x)
-        if (options_.object_flat.empty() ||
-            options_.object_flat[std::size_t(y) * std::size_t(scan.object_nx) + std::size_t(x)])
+      for (int x = 0; x < scan.object_nx; ++x) {
+        if (!image.empty() && !image[std::size_t(y) * std::size_t(scan.object_nx) + std::size_t(x)])
+          continue;
+        if (!spans.empty() && spans.back().y == y && spans.back().x1 == x)
+          ++spans.back().x1;
+        else
           spans.push_back({y, x, x + 1, 0});
-    const Region flat = Region::from_spans(std::move(spans));
+      }
+    return Region::from_spans(std::move(spans));
+  }
+
+  void find_flat(const Scan& scan) {
+    const Region flat = marked(scan, options_.object_flat);
     for (int part = 0; part < int(scan.parts.size()); ++part) {
       flat_owned_.push_back(object_sums_.owned(part).intersected(flat));
       flat_updated_.push_back(object_sums_.updated(part).intersected(flat));
@@ -183,9 +229,12 @@ class Constraints {
   Totals<Backend>& totals_;
   const EngineOptions& options_;
   Prior<Backend> prior_;
+  std::vector<Region> material_owned_;  // where the ratio of one material is looked for
   std::vector<Region> flat_owned_;
   std::vector<Region> flat_updated_;
   double power_ = 0;  // of the probe at the start
+  bool due_ = true;
+  bool refine_kappa_ = false;
 };
 
 }  // namespace exitwave

@@ -75,7 +75,10 @@ struct EngineOptions {
   Positivity positivity = Positivity::none;
   double flat_amplitude = -1;  // the object is flat where it is at least so bright; negative: off
   bool one_material = false;
-  double kappa = 0;  // log amplitude over phase, where there is one material
+  double kappa = 0;        // log amplitude over phase, where there is one material
+  double object_blur = 0;  // squared width of the Gaussian, square pixels
+  // (object ny, object nx), 1 where kappa is refined; empty: it is not
+  std::vector<unsigned char> kappa_region;
   double probe_smoothness = 0;
   bool hold_power = true;
   bool clip = false;
@@ -106,6 +109,7 @@ struct IterationReport {
   long frames_in_bound = 0;  // frames that the power bound left alone
   double loss = 0;           // of the noise model, where the engine is made to tell it
   double cut_power = 0;      // fraction of the probe's power that its supports took away
+  double kappa = 0;          // ratio of one material, where it is refined
 };
 
 // Gauss-Newton on amplitudes along one number: its step is slope / curvature.
@@ -141,6 +145,9 @@ class Engine {
   // Factors on the steps of the next iterations, for engines that have a schedule; an object with 0
   // is left alone.
   virtual void set_schedule(double /*object*/, double /*probe*/) {}
+  // Whether the next iterations end with what object and probe are held to, and whether the ratio
+  // of one material is refined then.
+  virtual void set_constraints(bool due, bool refine_kappa) = 0;
   // Brings object and probe into the state that they are handed on in.
   virtual void finish() = 0;
   // Sum of squared amplitude deviations of the present model.

@@ -62,8 +62,6 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
   using Base::state_;
   using Base::totals_;
 
-  static constexpr int kObjectPower = Base::kProducts;
-
   void update(const std::vector<int>& frames, bool update_probe) {
     Group group = split_group(problem_, frames);
     this->pass_.take(std::move(group.numbers));
@@ -97,9 +95,9 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
 
   void measure_amplitudes() {
     this->backend_.for_each_part([&](Lane& lane, int, int part) {
-      totals_.clear(lane, part, kObjectPower, 1);
+      totals_.clear(lane, part, Base::kObjectPower, 1);
       lane.sum(object_sums_.owned(part), state_.object_images(),
-               kernels::Power{state_.object(part)}, totals_.own(part, kObjectPower));
+               kernels::Power{state_.object(part)}, totals_.own(part, Base::kObjectPower));
       if (part < state_.copies()) this->constraints_.measure_power(lane, part, Base::kPower);
       totals_.share(lane, part);
     });
@@ -107,7 +105,7 @@ class GradientDescent final : public LossGradient<Backend, NoiseModel> {
   }
   kernels::RootMeanSquare object_amplitude(int part) {
     const double pixels = double(problem_.layout().reached().pixels());
-    return {totals_.across(part, kObjectPower), pixels * state_.slices()};
+    return {totals_.across(part, Base::kObjectPower), pixels * state_.slices()};
   }
   kernels::RootMeanSquare probe_amplitude(int part) {
     return {totals_.alone(part, Base::kPower), double(state_.window().pixels())};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "core/communicator.hpp"
@@ -10,6 +11,7 @@
 #include "engines/state.hpp"
 #include "kernels/limits.hpp"
 #include "kernels/prior.hpp"
+#include "kernels/regularise.hpp"
 
 namespace exitwave {
 
@@ -28,7 +30,7 @@ class Prior {
   Prior(Backend& backend, Problem<Backend>& problem, State<Backend>& state,
         PartialSums<Backend>& sums, const EngineOptions& options)
       : backend_(backend), problem_(problem), state_(state), sums_(sums), options_(options) {
-    if (options.smoothness > 0 || in_loss()) mark_reached();
+    if (options.smoothness > 0 || options.object_blur > 0 || in_loss()) mark_reached();
   }
 
   // Whether there is more than `smoothness` of the whole object, which losses have in another form.
@@ -39,18 +41,27 @@ class Prior {
 
   // The object, one step after the update of an engine.
   void step() {
-    if (reached_pixels_ == 0) return;
-    backend_.for_each_part([&](Lane& lane, int, int part) {
+    if (options_.smoothness == 0 && !in_loss()) return;
+    change([&](Lane& lane, int part) {
       with_field(part, Real(options_.smoothness), [&]<class Quantity>(const auto& field, Quantity) {
         lane.map(sums_.owned(part), state_.object_images(),
                  kernels::PriorChange<Quantity>{sums_.sum(part), field});
       });
     });
-    return_sums();
-    backend_.for_each_part([&](Lane& lane, int, int part) {
-      lane.map(sums_.updated(part), state_.object_images(),
-               kernels::TakeChange{state_.object(part), sums_.sum(part)});
-    });
+  }
+
+  // The object smoothed by a Gaussian.
+  void blur() {
+    constexpr double kMost = 0.2;  // share of a difference in a step, which is stable up to 1/4
+    const int steps = int(std::ceil(options_.object_blur / (2 * kMost)));
+    for (int i = 0; i < steps; ++i)
+      change([&](Lane& lane, int part) {
+        const kernels::Neighbours object{state_.object(part), reached_.view(part),
+                                         problem_.scan().object_ny, problem_.scan().object_nx};
+        lane.map(
+            sums_.owned(part), state_.object_images(),
+            kernels::BlurChange{sums_.sum(part), object, Real(options_.object_blur / (2 * steps))});
+      });
   }
 
   // sum <- sum - dR / d conj(O), at the pixels that the part owns
@@ -108,6 +119,17 @@ class Prior {
       call(kernels::ObjectPhase{});
     else
       call(kernels::WholeObject{});
+  }
+
+  // find(lane, part): owners' change of the object in the sums, which all take.
+  template <class F>
+  void change(const F& find) {
+    backend_.for_each_part([&](Lane& lane, int, int part) { find(lane, part); });
+    return_sums();
+    backend_.for_each_part([&](Lane& lane, int, int part) {
+      lane.map(sums_.updated(part), state_.object_images(),
+               kernels::TakeChange{state_.object(part), sums_.sum(part)});
+    });
   }
 
   // What owners have found goes to all who hold the pixels.

@@ -53,6 +53,9 @@ class Reconstruction : public Engine {
         pass_(backend_, problem_, object_sums_) {}
 
   void start() override { constraints_.start(); }
+  void set_constraints(bool due, bool refine_kappa) override {
+    constraints_.set_due(due, refine_kappa);
+  }
   void finish() override {}
 
   double deviation() override {
@@ -293,10 +296,7 @@ class Reconstruction : public Engine {
   // End of an iteration.
   void constrain(bool update_probe) {
     if (update_probe && options_.hold_power) constraints_.hold_power();
-    if (update_probe) constraints_.smooth_probe();
-    constraints_.prior().step();
-    constraints_.smooth_slices();
-    constraints_.limit_object();
+    constraints_.apply(update_probe, true);
   }
 
   // Factor towards the measured modulus in s.measured(); total: squared amplitude deviation.
@@ -324,7 +324,7 @@ class Reconstruction : public Engine {
 
   // Of what totals_ read, the sum over parts.
   double found(const std::vector<double>& rows, int which) const {
-    return kernels::Across{rows.data() + which, totals_.row(), parts()}.sum();
+    return totals_.across(rows, which).sum();
   }
   // What the iteration found out: the host's one look at the devices.
   IterationReport report() {
@@ -335,6 +335,7 @@ class Reconstruction : public Engine {
     // All copies of the probe are cut alike.
     const double of = rows[kCutOf];
     report.cut_power = of > 0 ? (rows[kUncut] - rows[kCut]) / of : 0;
+    report.kappa = kernels::MaterialRatio{totals_.across(rows, kMaterial), options_.kappa}.best();
     return report;
   }
 

@@ -29,7 +29,9 @@ enum Place {
   kProbeAlong = kRoughness + 3,  // 3: expansion of the probe's power
   kPrior = kProbeAlong + 3,      // 2: expansion of what is known of the object
   kFlat = kPrior + 2,            // 3: sum over the object's flat region
-  kIntensity = kFlat + 3         // sum over frames of their factors
+  kIntensity = kFlat + 3,        // sum over frames of their factors
+  kMaterial,                     // 2: for the ratio of one material
+  kObjectPower = kMaterial + 2,
 };
 
 // Numbers after those of the slices, for L-BFGS with so many pairs.
@@ -43,7 +45,7 @@ template <class Backend>
 class Totals {
  public:
   using Lane = typename Backend::Lane;
-  static constexpr int kFirst = 32;
+  static constexpr int kFirst = 40;
 
   // `more`: numbers of a row beyond the first kFirst.
   Totals(Backend& backend, int parts, int more)
@@ -58,6 +60,10 @@ class Totals {
   double* own(int part, int which) { return table(part) + part * row_ + which; }
   // What all parts found, as `part` sees it.
   kernels::Across across(int part, int which) { return {table(part) + which, row_, parts_}; }
+  // The same of what was read.
+  kernels::Across across(const std::vector<double>& rows, int which) const {
+    return {rows.data() + which, row_, parts_};
+  }
   // What one part found that holds a copy of something that all have alike.
   kernels::Across alone(int part, int which) {
     return {own(tables_.size() == 1 ? 0 : part, which), row_, 1};

@@ -34,24 +34,55 @@ struct PhaseSign {
   }
 };
 
+// log O
+EXITWAVE_HD Complex logarithm(Complex value) {
+  using std::atan2;
+  using std::log;
+  constexpr Real kLeastPower = Real(1e-12);
+  return {Real(0.5) * log(norm(value) + kLeastPower), atan2(value.im, value.re)};
+}
+
+// Totals: log amplitude times phase, and squared phase, weighted by the object's power, because
+// noise of both is as large as the object is dark.
+struct MaterialSums {
+  static constexpr int kTotals = 2;
+  CanvasView<const Complex> field;
+
+  EXITWAVE_HD Sums<2> operator()(int mode, int y, int x) const {
+    const Complex value = field(mode, y, x);
+    const Complex l = logarithm(value);
+    const Real weight = norm(value);
+    return {{weight * l.re * l.im, weight * l.im * l.im}};
+  }
+};
+
+// Log amplitude over phase of one material: least squares from MaterialSums, else what is given.
+struct MaterialRatio {
+  Across sums;  // of no part: given
+  double given;
+  Real value = 0;
+
+  EXITWAVE_HD void prepare() { value = Real(best()); }
+  EXITWAVE_HD double best() const {
+    const double squares = sums.sum(1);
+    return squares > 0 ? sums.sum(0) / squares : given;
+  }
+};
+
 // log O = (kappa + i) t with the t that comes closest: an object of one material, whose absorption
 // and phase have one thickness t in common.
 struct OneMaterial {
-  static constexpr Real kDarkest = Real(1e-12);
-
   CanvasView<Complex> field;  // changed
-  Real kappa;
+  MaterialRatio kappa;
 
+  EXITWAVE_HD void prepare() { kappa.prepare(); }
   EXITWAVE_HD void operator()(int mode, int y, int x) const {
-    using std::atan2;
     using std::cos;
     using std::exp;
-    using std::log;
     using std::sin;
-    const Complex value = load(field(mode, y, x));
-    const Real absorption = Real(0.5) * log(norm(value) + kDarkest);
-    const Real t = (kappa * absorption + atan2(value.im, value.re)) / (1 + kappa * kappa);
-    store(field(mode, y, x), exp(kappa * t) * Complex{cos(t), sin(t)});
+    const Complex l = logarithm(load(field(mode, y, x)));
+    const Real t = (kappa.value * l.re + l.im) / (1 + kappa.value * kappa.value);
+    store(field(mode, y, x), exp(kappa.value * t) * Complex{cos(t), sin(t)});
   }
 };
 

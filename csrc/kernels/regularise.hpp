@@ -41,6 +41,22 @@ struct SmoothnessGradient {
   }
 };
 
+// sum <- change of the object by one step of diffusion; many steps are a Gaussian of the squared
+// width 2 share steps, which stops at pixels that no frame reaches.
+struct BlurChange {
+  CanvasView<Complex> sum;
+  Neighbours object;
+  Real share;  // of each difference, below 1/4
+
+  EXITWAVE_HD void operator()(int mode, int y, int x) const {
+    const Complex up = object.difference(mode, y, x, -1, 0);
+    const Complex down = object.difference(mode, y, x, 1, 0);
+    const Complex left = object.difference(mode, y, x, 0, -1);
+    const Complex right = object.difference(mode, y, x, 0, 1);
+    sum(mode, y, x) = -share * ((up + down) + (left + right));
+  }
+};
+
 // Totals of S(O + t dO) = S0 + t S1 + t^2 S2.
 struct SmoothnessAlong {
   static constexpr int kTotals = 3;

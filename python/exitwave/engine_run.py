@@ -203,6 +203,9 @@ class EngineRun:
         if self.refines_background:
             self._core.refine_background(due(self.params, "background", iteration))
         self._core.set_schedule(*schedule_factors(self.params, iteration))
+        refines_kappa = due(self.params, "kappa", iteration)
+        constrains = (iteration + 1) % self.params.constraint_every == 0
+        self._core.set_constraints(constrains, refines_kappa)
         report = self._core.iterate(groups, updates_probe)
         self._frames_in_bound = report.frames_in_bound
         if updates_probe:
@@ -211,6 +214,8 @@ class EngineRun:
         self._check_error(iteration)
         if refines:
             self._refine_positions(position_factor(self.params, iteration))
+        if refines_kappa and constrains and self._geometry is not None:
+            self._geometry.note_kappa(self.params, report.kappa)
         if self._geometry is not None:
             self._geometry.refine(self.params, iteration, self._core, self._refiner, self._slices)
         centring = self.params.probe_centring
@@ -304,6 +309,17 @@ def support_image(
     return np.asarray(rows[:, None] ** 2 + columns[None, :] ** 2 <= support**2)
 
 
+def middle_of_windows(
+    positions: npt.NDArray[np.float64], frame_shape: tuple[int, int], object_shape: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Object pixels (A, B) in the middle half of some window, along each axis: what is lit."""
+    lit = np.zeros(object_shape, bool)
+    (ny, nx), corners = frame_shape, corners_and_fractions(positions)[0]
+    for y, x in np.asarray(corners, int):
+        lit[y + ny // 4 : y + ny - ny // 4, x + nx // 4 : x + nx - nx // 4] = True
+    return lit
+
+
 def core_options(
     params: EngineParameters,
     problem: Problem,
@@ -349,11 +365,16 @@ def core_options(
     options.storage.half = values.get("exit_wave_storage") == "half"
     if options.storage.half:
         options.storage.half_scale = problem.half_scale
+    options.object_blur = params.object_blur_px**2
     options.prior_of_phase = params.object_prior_of == "phase"
     if params.object_positivity is not None:
         options.positivity = getattr(_core.Positivity, params.object_positivity)
     if params.object_kappa is not None:
         options.one_material, options.kappa = True, params.object_kappa
+    if params.kappa_start is not None:
+        division = problem.division
+        lit = middle_of_windows(division.positions, division.frame_shape, division.object_shape)
+        options.kappa_region = lit.astype(np.uint8).ravel()
     if isinstance(params.object_flat, np.ndarray):
         options.object_flat = params.object_flat.astype(np.uint8).ravel()
     elif params.object_flat is not None:

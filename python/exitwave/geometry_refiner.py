@@ -92,6 +92,11 @@ class GeometryRefiner:
         if due(engine, "tilt", iteration) and _held(engine, "object", iteration):
             self._refine_tilt(engine, core, slices)
 
+    def note_kappa(self, engine: EngineParameters, found: float) -> None:
+        """What the core has refined; its misfit says nothing of how sure it is."""
+        self._refinements.begin("kappa", engine.object_kappa)
+        self._refinements.add("kappa", found, math.inf)
+
     def _refine_distance(self, engine: EngineParameters, core: Any) -> None:
         near = self._params.propagation
         assert near.regime == "near"

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from exitwave.chain import Chain
 from exitwave.checkpoint import Resumed, Source, remove_checkpoint
 from exitwave.chunk_warning import warn_of_chunks
@@ -123,8 +126,12 @@ def reconstruct(
     source: Source,
     resumed: Resumed | None = None,
     ranks: Ranks = ALONE,
+    intensities: npt.NDArray[np.float64] | None = None,
 ) -> Result:
-    """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint."""
+    """The work of :func:`ptychography` and of :func:`resume`, which leaves the checkpoint.
+
+    ``intensities`` of the frames (N,) are what a first engine that refines them begins with.
+    """
     params = params.model_copy(update={"device": choose_device(params.device, ranks)})
     ranks.agree(lambda: checked_output(params.output, params.device, ranks.size))
     ranks.agree(lambda: cupy_for(params.output))
@@ -140,6 +147,8 @@ def reconstruct(
         warn_of_chunks(counts, in_groups=in_groups)
     left = _without(limits, counts, data)
     chain = Chain(counts, left, obj, probe, division, params, source=source, resumed=resumed)
+    if resumed is None:
+        chain.intensities = intensities
     result = chain.run()
     result.source = source.name
     result.pixel_size_m = source.pixel_size_m

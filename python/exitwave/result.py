@@ -60,8 +60,8 @@ class Result:
         What each frame has beside the waves, where an engine refined it (``background_start``).
     refined : dict of Refined
         What was refined besides: "distance_m", "defocus_m", "slice_distances_m" (S - 1),
-        "beam_tilt_rad" (2), and "scan_map", the (2, 2) map of the given positions on the refined
-        ones. Each has ``value``, ``uncertainty`` and ``history``.
+        "beam_tilt_rad" (2), "kappa", and "scan_map", the (2, 2) map of the given positions on the
+        refined ones. Each has ``value``, ``uncertainty`` and ``history``.
     parts : ObjectParts or None
         None, or, under MPI, which part of the object this process has (``parts.box``); its object
         is that part unless ``parts.whole_here``.

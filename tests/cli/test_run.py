@@ -119,21 +119,24 @@ def test_start_of_another_scan_is_refused(main, scan):
     assert "start first.h5 has 12 positions, but" in outcome.err
 
 
-def test_slices_of_a_start_are_not_taken_for_modes_nor_modes_for_slices(main, scan, tmp_path):
+def test_slices_of_a_start_stay_slices_and_modes_are_not_taken_for_them(main, scan, tmp_path):
     (tmp_path / "thick.toml").write_text("[propagation]\nslice_distances_m = 2e-6\n")
     thick = ("--recipe", "thick.toml", "--engines", "ML:4,slices=3")
     main("run", scan, *thick, "-o", "slices.h5")
     main("run", scan, *SHORT, "--object-modes", 2, "-o", "modes.h5")
 
-    as_modes = main("run", scan, *SHORT, "--start", "slices.h5", "-o", "out.h5")
+    (tmp_path / "thin.toml").write_text('[propagation]\nslice_distances_m = "none"\n')
+    thin = ("--recipe", "thin.toml", *SHORT)
+    as_modes = main("run", scan, *thin, "--start", "slices.h5", "-o", "out.h5")
     as_slices = main("run", scan, *thick, "--start", "modes.h5", "-o", "out.h5")
-    again = main("run", scan, *thick, "--start", "slices.h5", "-o", "again.h5")
+    again = main("run", scan, "--engines", "ML:4", "--start", "slices.h5", "-o", "again.h5")
 
     assert (as_modes.code, as_modes.err.count("\n")) == (2, 1)
     assert "start slices.h5 has a thick object of shape (3, " in as_modes.err
     assert (as_slices.code, as_slices.err.count("\n")) == (2, 1)
     assert "start modes.h5 has 2 modes of a thin object" in as_slices.err
     assert (again.code, again.err) == (0, "")
+    assert "note: slice_distances_m and beam_tilt_rad are those of the start result." in again.out
     results = [exitwave.load_result(tmp_path / name) for name in ("slices.h5", "again.h5")]
     assert results[1].errors[0][0] == pytest.approx(results[0].error, rel=1e-3)
 
@@ -151,6 +154,24 @@ def test_a_start_is_gone_on_with_at_the_slice_distances_that_it_refined(main, sc
     assert "note: slice_distances_m is that of the start result, " in outcome.out
     assert second.params["propagation"]["slice_distances_m"] == found != (2e-6, 2e-6)
     assert second.errors[0][0] == pytest.approx(first.error, rel=1e-3)
+
+
+def test_a_start_is_gone_on_with_at_the_intensities_that_it_refined(main, tmp_path):
+    drift = {"intensity_drift": 0.2}
+    s = exitwave.simulate((32, 28), 30, counts_per_frame=1e6, seed=1, imperfections=drift)
+    s.save(tmp_path / "drift.h5")
+    chains = {
+        "first": ("LSQML:30,intensity_start=0",),
+        "next": ("LSQML:2,intensity_start=1", "--start", "first.h5"),
+        "without": ("LSQML:2", "--start", "first.h5"),
+    }
+
+    for name, chain in chains.items():
+        main("run", "drift.h5", "--engines", *chain, "-o", f"{name}.h5")
+
+    first, then, without = (exitwave.load_result(tmp_path / f"{name}.h5") for name in chains)
+    assert then.errors[0][0] < 1.3 * first.error
+    assert without.errors[0][0] > 3 * first.error
 
 
 def test_a_start_is_gone_on_with_at_the_distance_that_it_refined(main, tmp_path):

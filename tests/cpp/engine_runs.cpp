@@ -85,6 +85,8 @@ EngineOptions options_of(const std::string& name, const SampleKind& kind) {
   }
   if (name == "ML" || name == "LSQML" || name == "gradient")
     o.object_inertia = o.probe_inertia = 0.1;
+  // Both directions of ML, depending on the sample.
+  if (name == "ML" && kind.fractional) o.history = 2;
   if (name == "gradient") {
     o.probe_optimiser = OptimiserKind::momentum;
     o.step_memory = 0.8;

@@ -12,7 +12,7 @@ import pytest
 
 import exitwave
 import reference as ref
-from exitwave import InvalidArgument, metrics
+from exitwave import InvalidArgument, _core, metrics
 from exitwave.io import load_result, save_result
 from exitwave.parameters import validate_params
 from reference.background import background_step, background_sums
@@ -221,3 +221,20 @@ def test_unknown_background_is_recovered_and_the_object_with_it(engine):
 def test_what_makes_no_sense_is_refused(engine, message):
     with pytest.raises(InvalidArgument, match=message):
         validate_params({"engines": [engine]})
+
+
+def test_core_refuses_what_it_cannot_spread_or_refine():
+    """Python checks before; the core never trusts."""
+    scan, options = scan_of(), _core.EngineOptions()
+    frames = len(scan.data)
+    corner, fraction = np.zeros((frames, 2), np.int32), np.zeros((frames, 2), np.float32)
+    core_scan = _core.Scan(
+        scan.data, scan.mask, corner, fraction, FRAME, None, [list(range(frames))]
+    )
+    options.name, options.background_refinement = "ML", True
+    field = np.ones((1, *FRAME), np.complex64)
+
+    with pytest.raises(InvalidArgument, match="the scan has none to refine"):
+        _core.Engine(core_scan, options, field, field, _core.CpuSettings())
+    with pytest.raises(InvalidArgument, match="odd lengths"):
+        options.set_point_spread([np.ones((3, 4), np.float32)])

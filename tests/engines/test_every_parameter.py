@@ -48,8 +48,8 @@ _PROPAGATION = {
 
 
 # What is refined beside object and probe.
-REFINED = {"map", "distance", "defocus", "slice_distance", "tilt"}
-REFINED |= {"position", "intensity", "background"}
+REFINED_EVERY_FEW = {"map", "distance", "defocus", "slice_distance", "tilt"}
+REFINED = REFINED_EVERY_FEW | {"position", "intensity", "background", "kappa"}
 
 
 def case(key: Key) -> str:
@@ -88,7 +88,7 @@ def acting_engine(key: Key) -> dict[str, Any]:
     unknown = "slice_distance" if key.name.startswith("slice_distance") else unknown
     if unknown in REFINED and not key.name.endswith("_start"):
         acts = {f"{unknown}_start": 0}
-    if key.name.endswith("_stop") and unknown in REFINED - {"position", "intensity", "background"}:
+    if key.name.endswith("_stop") and unknown in REFINED_EVERY_FEW:
         acts |= {f"{unknown}_every": 2}
     if key.name in ("probe_relaxation_stop", "probe_relaxation_modes"):
         acts = {"probe_relaxation_start": 0}
@@ -98,6 +98,12 @@ def acting_engine(key: Key) -> dict[str, Any]:
         acts |= {"object_start": 5}
     if key.name == "object_prior_of":
         acts = {"object_tv": 0.1}
+    if unknown == "kappa":
+        acts |= {"object_kappa": 0.3}
+    if key.name == "constraint_every":
+        acts = {"object_clip": (0.2, 0.7), "iterations": 5}
+    if key.name == "position_limit_px":
+        acts = {"position_start": 1}
     if key.name == "history":
         acts = {"direction": "lbfgs"}
     return base_engine(key.owner) | acts

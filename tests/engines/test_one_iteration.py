@@ -92,6 +92,8 @@ KNOWN = {
     "positive phase": {"object_positivity": "phase"},
     "negative phase": {"object_positivity": "negative_phase"},
     "one material": {"object_kappa": 0.3},
+    "one material, refined": {"object_kappa": 0.3, "kappa_start": 1},
+    "blurred": {"object_blur_px": 0.7},
     "flat region": {"object_flat": np.indices(OBJECT).sum(0) < 18},
     "flat where bright": {"object_flat": 1.1},
     "smooth probe": {"probe_smoothness": 0.05},
@@ -110,6 +112,22 @@ KNOWN = {
 def test_what_is_known_of_object_and_probe(name, known, device):
     scan = scan_of("far", (2, 1))
     assert_as_oracle(scan, defaults(name, iterations=2) | KNOWN[known], device)
+
+
+@pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"object_clip": (0.7, 1.2), "probe_smoothness": 0.05},
+        {"object_kappa": 0.3, "kappa_start": 0, "object_l2": 0.05, "object_blur_px": 0.5},
+    ],
+    ids=lambda known: " ".join(known),
+)
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_second_iteration_ends_with_constraints(name, known, device):
+    """The last one does not."""
+    options = defaults(name, iterations=3) | known | {"constraint_every": 2}
+    assert_as_oracle(scan_of("far", (2, 1)), options, device)
 
 
 @pytest.mark.parametrize("device", devices("cpu:1", "emulated"))

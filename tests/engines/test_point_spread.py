@@ -15,6 +15,7 @@ from exitwave import InvalidArgument, metrics
 from exitwave.parameters import validate_params
 from exitwave.point_spread import spread
 from oracle_runs import assert_as_oracle, defaults
+from reference.thick_engines import thick_ml_update
 from small_scan import (
     NOISES,
     SmallScan,
@@ -24,6 +25,8 @@ from small_scan import (
     relative,
     small_scan,
 )
+from thick_scans import TILTS, kernels_of, thick, thick_scan
+from thick_scans import engine as thick_engine
 
 ENGINES = ["ML", "gradient", "LSQML"]
 # Neither square nor symmetric, so that an exchange of axes or of the two directions shows.
@@ -61,6 +64,23 @@ def test_engines_do_as_the_oracle(regime, name, point_spread, device):
 def test_noise_models_do_as_the_oracle(name, noise):
     options = defaults(name, iterations=2, noise=noise, point_spread_px=IMAGE)
     assert_as_oracle(small_scan("far", 2, frame=(11, 15)), options)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("regime", ["far", "near"])
+def test_a_step_of_ml_ends_where_the_loss_along_it_is_lowest(regime, noise):
+    """Of a thick object: the search expands the spread intensity, and stays exact."""
+    scan = thick_scan(regime, 2, 1)
+    exact = replace(scan.reference(), point_spread=ref.point_image(IMAGE))
+    start = scan.obj.astype(complex), scan.probe.astype(complex)
+    obj, probe, error = thick_ml_update(exact, *start, kernels_of(TILTS["straight"]), noise, 0.1)
+
+    options = thick_engine("ML", noise=noise, point_spread_px=IMAGE)
+    got = scan.run(options, propagation=thick(regime))
+
+    assert got.errors[0][0] == pytest.approx(error, rel=5e-5)
+    assert relative(got.object - scan.obj, obj - start[0]) < 2e-3
+    assert relative(got.probe - scan.probe, probe - start[1]) < 2e-3
 
 
 @pytest.mark.parametrize("noise", NOISES)

@@ -13,7 +13,7 @@ import pytest
 import exitwave
 from exitwave.engine_run import EngineRun
 from short_memory import SHORT, plan_of, short_limit
-from small_scan import ENGINES, IN_GROUPS, SmallScan, assert_same_bits, small_scan
+from small_scan import ENGINES, IN_GROUPS, SmallScan, assert_same_bits, devices, small_scan
 
 
 def engine(name: str, **options: Any) -> dict[str, Any]:
@@ -71,6 +71,23 @@ def test_blocks_do_not_change_a_bit(given, regime, kind, engines):
         assert plan.moved_bytes > 0
     held = [(use.name, use.peak) for use in engines[-1].core.memory]
     assert held == [(use.name, use.peak_bytes) for use in plan.memory]
+
+
+@pytest.mark.parametrize("device", devices("emulated:2"))
+@pytest.mark.parametrize("flat", ["anywhere", "some pixels"])
+@pytest.mark.parametrize("name", ["DM", "rPIE"])
+def test_a_flat_object_takes_what_was_planned(name, flat, device, engines):
+    """GPUs hold the regions that they work on."""
+    scan = small_scan("far", noise=True)
+    where = np.zeros(scan.obj.shape[-2:], bool)
+    where[2:9, 3:7] = where[4:6, 9:20] = True
+    options = engine(name, iterations=1, object_flat=1.1 if flat == "anywhere" else where)
+
+    planned = plan_of(scan, options, device=device, parts=2).engines[0]
+    scan.run(options, device=device, parts=2)
+
+    held = [(use.name, use.peak) for use in engines[-1].core.memory]
+    assert held == [(use.name, use.peak_bytes) for use in planned.memory]
 
 
 @pytest.mark.filterwarnings("ignore:data stay in their file, whose chunks")

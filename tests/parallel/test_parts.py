@@ -68,6 +68,23 @@ def test_parts_do_not_change_the_result(name, regime, modes, device, parts):
     assert result.errors[0][-1] < 0.7 * result.errors[0][0]
 
 
+@pytest.mark.parametrize("device", devices("cpu:2", "emulated"))
+@pytest.mark.parametrize("name", ["DM", "rPIE", "ML"])
+def test_parts_find_the_same_ratio_of_one_material(name, device):
+    """And smooth over their borders."""
+    options = {"name": name, "iterations": 4, "object_kappa": 0.3, "kappa_start": 0}
+    options |= {"constraint_every": 2, "object_blur_px": 0.8}
+    one, several = (
+        scan_of("far", (2, 2)).run(options, device=device, parts=parts) for parts in (1, 3)
+    )
+
+    assert_close(one, several)
+    found = [result.refined["kappa"].history for result in (one, several)]
+    assert len(found[0]) == 3
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
+    assert abs(found[0][-1] - 0.3) > 0.01
+
+
 @pytest.mark.parametrize("device", devices("cpu:1", "emulated"))
 @pytest.mark.parametrize("name", ENGINES)
 def test_as_many_parts_as_frames(name, device):

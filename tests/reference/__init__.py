@@ -5,7 +5,8 @@ Conventions: frames (N, Y, X) with the zero frequency at (Y // 2, X // 2), mask 
 positions (N, 2) in pixels as (row, column) of the probe window's top-left corner, probe (M, Y, X),
 object (K, A, B), waves of one frame (M, K, Y, X). Nothing is changed in place.
 
-Thick objects (K, S, A, B) are in `reference.multislice`, positions and other unknowns in
+Thick objects (K, S, A, B) are in `reference.multislice`, `reference.thick_engines` and
+`reference.thick_lsqml`, positions and other unknowns in
 `reference.refinement`, least-squares maximum likelihood in `reference.lsqml`.
 """
 

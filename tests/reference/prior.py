@@ -123,6 +123,13 @@ def one_material(obj: Complex, kappa: float) -> Complex:
     return np.exp((kappa + 1j) * t)
 
 
+def material_ratio(obj: Complex, lit) -> float:
+    """kappa of log|O| = kappa arg O by least squares, weighted by |O|^2, where it is lit."""
+    seen = np.abs(obj) ** 2 * lit
+    phase = np.angle(obj)
+    return float((seen * np.log(np.abs(obj)) * phase).sum() / (seen * phase**2).sum())
+
+
 def positive(obj: Complex, of: str) -> Complex:
     """Negative real parts, or phases of the wrong sign, become zero."""
     if of == "real":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from reference.constraints import largest
-from reference.detector import fourier_terms, intensity, loss, loss_factor, modulus_factor
+from reference.detector import error_terms, intensity, loss, loss_factor, modulus_factor
 from reference.ml import masked
 from reference.model import Complex, Real, Scan, window
 from reference.multislice import (
@@ -42,7 +42,8 @@ def thick_sums(
     terms, shape = [], probe.shape[-2:]
     for j, position in enumerate(scan.positions):
         model = thick_forward(obj, probe, position, scan.propagator, kernels[j])
-        terms.append(fourier_terms(model, masked(scan.counts[j], scan.mask), scan.mask))
+        seen = scan.spread(intensity(model))
+        terms.append(error_terms(seen, masked(scan.counts[j], scan.mask), scan.mask))
         more = thick_adjoint(obj, probe, position, scan.propagator, kernels[j], rule(j, model))
         n_obj += more[0]
         n_probe += more[1]
@@ -76,7 +77,8 @@ def loss_sums(
 
     def rule(j: int, model: Complex) -> Complex:
         counts = masked(scan.counts[j], scan.mask)
-        return -masked(loss_factor(intensity(model), counts, noise), scan.mask) * model
+        factor = masked(loss_factor(scan.spread(intensity(model)), counts, noise), scan.mask)
+        return -scan.spread_adjoint(factor) * model
 
     return thick_sums(scan, obj, probe, kernels, rule)
 
@@ -104,7 +106,8 @@ def thick_ml_update(
         total = 0.0
         for j, position in enumerate(scan.positions):
             moved = obj + t * h_obj, probe + t * h_probe
-            model = intensity(thick_forward(*moved, position, scan.propagator, kernels[j]))
+            light = intensity(thick_forward(*moved, position, scan.propagator, kernels[j]))
+            model = scan.spread(light)
             total += loss(model[scan.mask], scan.counts[j][scan.mask], noise).sum()
         return total
 

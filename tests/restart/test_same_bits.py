@@ -106,6 +106,14 @@ def test_with_every_noise_model_and_smoothness(noise, tmp_path):
     assert_resumes(scan, tmp_path / "run", options, device="emulated", parts=3)
 
 
+def test_with_constraints_that_are_due_now_and_then(tmp_path):
+    scan = small_scan("far", 2, noise=True)
+    known = {"object_kappa": 0.3, "kappa_start": 1, "object_blur_px": 0.3, "constraint_every": 2}
+    options = engine("rPIE", iterations=4, **known)
+
+    assert_resumes(scan, tmp_path / "run", options, device="emulated", parts=3)
+
+
 def test_streamed_and_resident_runs_go_on_with_each_other(tmp_path):
     """Where frames are kept is no part of a checkpoint."""
     scan = small_scan("far", 2, 2, noise=True, frames=31)

@@ -69,6 +69,7 @@ def test_engines_have_the_keys_of_the_contract_and_no_others():
         "object_prior_of probe_smoothness probe_centring "
         "position_start position_stop position_every position_step position_max_step_px "
         "position_limit_px position_affine position_search_px "
+        "kappa_start kappa_stop object_blur_px constraint_every "
     ) + " ".join(map(four_of, ("map", "distance", "defocus")))
     projection = "power_bound"
     sliced = f"slices slice_smoothness {four_of('slice_distance')}"
@@ -139,10 +140,12 @@ def test_params_are_not_changed():
 @pytest.mark.parametrize("key", engine_keys(), ids=key_id)
 def test_alternative_of_every_engine_key_is_valid_and_differs_from_the_default(key):
     known: dict[str, object] = {"object_tv": 0.1} if key.name == "object_prior_of" else {}
+    known |= {"object_kappa": 0.3} if key.name.startswith("kappa_") else {}
+    known |= {"object_clip": (0, 1)} if key.name == "constraint_every" else {}
     known |= {"direction": "lbfgs"} if key.name == "history" else {}
     known |= {"probe_relaxation_start": 0} if key.name.startswith("probe_relaxation_") else {}
     for unknown in (
-        *("position", "intensity", "background"),
+        *("position", "intensity", "background", "kappa"),
         *("map", "distance", "defocus", "slice_distance", "tilt"),
     ):
         known |= {f"{unknown}_start": 0} if key.name.startswith(f"{unknown}_") else {}
@@ -330,6 +333,20 @@ REFUSED = [
     (
         engine("rPIE", slice_distance_start=0),
         "engines[0].slice_distance_start is 0, but nothing says how far slices are apart; give",
+    ),
+    (
+        engine("AP", position_limit_px=3.0),
+        "engines[0].position_limit_px is 3.0, but position_start and map_start are None; set",
+    ),
+    (
+        engine("AP", kappa_start=3),
+        "engines[0].kappa_start is 3, but object_kappa is None; set object_kappa, or leave",
+    ),
+    (
+        engine("ML", constraint_every=3, object_tv=0.1),
+        "engines[0].constraint_every is 3, but none of object_clip, object_positivity, "
+        "object_kappa, object_flat, object_blur_px, probe_smoothness, slice_smoothness is set; "
+        "set one of them, or leave it out.",
     ),
     (
         engine("ML", history=3),

@@ -177,7 +177,7 @@ def test_steps_of_positions_follow_their_schedule():
 def test_room_for_windows_is_that_of_the_engine_that_moves_them_farthest():
     engines = validate_params({
         "engines": [
-            {"name": "AP", "position_limit_px": 50.0},
+            {"name": "AP"},
             {"name": "AP", "position_start": 0, "position_limit_px": 2.5},
             {"name": "AP", "position_start": 0, "position_limit_px": 1.0},
         ]

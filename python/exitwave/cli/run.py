@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
-    help="Result file to go on from: its object, probe, positions and near-field distance.",
+    help="Result file to go on from: its object, probe, positions, intensities "
+    "of frames, slice distances and near-field distance.",
 )
 @checkpoint_options
 @click.option(
@@ -159,10 +160,7 @@ class _Work:
         from exitwave.io import load
 
         with ranks.agree(lambda: load(self.file, **self.options)) as dataset:
-            params = ranks.agree(lambda: complete_parameters(self.given, dataset))
-            before = None
-            if self.start is not None:
-                before, params = self._from_start(ranks, self.start, dataset, params)
+            before, params = self._beginning(ranks, dataset)
             if not quiet and ranks.first:
                 _print_plan(dataset, params)
             with naming_checkpoint(params):
@@ -171,16 +169,20 @@ class _Work:
         remove_checkpoint(params, result.stopped, ranks)
         return result
 
-    def _from_start(
-        self, ranks: Ranks, start: Path, dataset: Dataset, params: Parameters
-    ) -> tuple[Result, Parameters]:
-        """The result to go on from, and the parameters with its distance."""
-        from exitwave.cli.run_start import load_start, mask_misfits, with_lengths_of
+    def _beginning(self, ranks: Ranks, dataset: Dataset) -> tuple[Result | None, Parameters]:
+        """The result to go on from, and the parameters with its distances."""
+        from exitwave.cli import run_start
 
-        before = ranks.agree(lambda: load_start(start, dataset, params))
+        start = self.start
+        if start is None:
+            return None, ranks.agree(lambda: complete_parameters(self.given, dataset))
+        before = ranks.agree(lambda: run_start.load_start(start, dataset))
+        given = run_start.with_slices_of(before, self.given, dataset)
+        params = ranks.agree(lambda: complete_parameters(given, dataset))
+        ranks.agree(lambda: run_start.check_slices(before, start, params))
         if self.mask_misfits:
-            ranks.agree(lambda: mask_misfits(dataset, before, start))
-        return before, with_lengths_of(before, params, dataset)
+            ranks.agree(lambda: run_start.mask_misfits(dataset, before, start))
+        return before, run_start.with_lengths_of(before, params, dataset)
 
     def _reconstruct(
         self, ranks: Ranks, dataset: Dataset, params: Parameters, before: Result | None
@@ -189,13 +191,23 @@ class _Work:
         from exitwave.start_probe import with_geometry
 
         obj, probe, positions = dataset.object, dataset.probe, dataset.positions_px
+        intensities = None
         if before is not None:
             obj, probe, positions = before.object, before.probe, before.positions
+            intensities = before.intensities
         if self.probe is not None:
             probe = with_geometry(self.probe, dataset.geometry)
         source = source_of_file(dataset, self.options)
         return reconstruct(
-            dataset.data, obj, probe, positions, dataset.mask, params, source, ranks=ranks
+            dataset.data,
+            obj,
+            probe,
+            positions,
+            dataset.mask,
+            params,
+            source,
+            ranks=ranks,
+            intensities=intensities,
         )
 
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from exitwave.result import Result
 
 
-def load_start(start: Path, dataset: Dataset, params: Parameters) -> Result:
-    """A result of the same scan, whose object means the same in this run.
+def load_start(start: Path, dataset: Dataset) -> Result:
+    """A result of the same scan.
 
     Raises
     ------
     InvalidArgument
-        It has other frames, or slices would be taken for modes, or modes for slices.
+        It has other frames.
     """
     from exitwave.io import load_result
 
@@ -29,6 +29,23 @@ def load_start(start: Path, dataset: Dataset, params: Parameters) -> Result:
             f"start {start} has {len(before.positions)} positions, but {dataset.source} has "
             f"{len(dataset.positions_px)} frames; start from a result of the same scan."
         )
+    return before
+
+
+def with_slices_of(before: Result, given: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """Parameters as given, with what lies between the slices of the result's object, unless they
+    say it themselves."""
+    found = before.params.get("propagation", {})
+    own = given.get("propagation") or {}
+    if found.get("slice_distances_m") is None or "slice_distances_m" in own:
+        return given
+    taken = {key: found[key] for key in ("slice_distances_m", "beam_tilt_rad") if key in found}
+    dataset.notes.append("slice_distances_m and beam_tilt_rad are those of the start result.")
+    return given | {"propagation": taken | own}
+
+
+def check_slices(before: Result, start: Path, params: Parameters) -> None:
+    """Refuse a start whose slices would be taken for modes, or modes for slices."""
     distances = before.params.get("propagation", {}).get("slice_distances_m")
     thick = params.propagation.slice_distances_m is not None
     if distances is not None and not thick:
@@ -41,7 +58,6 @@ def load_start(start: Path, dataset: Dataset, params: Parameters) -> Result:
             f"start {start} has {len(before.object)} modes of a thin object, which a run with "
             "slice_distances_m would take for slices; start from a result with one mode."
         )
-    return before
 
 
 def with_lengths_of(before: Result, params: Parameters, dataset: Dataset) -> Parameters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import h5py
+import numpy as np
 
 from exitwave.io import hdf5
 from exitwave.probe_relaxation import RelaxedProbe
@@ -49,6 +50,9 @@ def read_relaxed_probe(entry: h5py.Group) -> RelaxedProbe | None:
 
 
 def refined_text(found: Refined) -> str:
-    """Value and uncertainty for a person, the entries of a map row by row."""
+    """Value and uncertainty, where it is known, for a person; the entries of a map row by row."""
     pairs = zip(found.value.ravel(), found.uncertainty.ravel(), strict=True)
-    return ", ".join(f"{value:.6g} ± {uncertainty:.2g}" for value, uncertainty in pairs)
+    return ", ".join(
+        f"{value:.6g} ± {uncertainty:.2g}" if np.isfinite(uncertainty) else f"{value:.6g}"
+        for value, uncertainty in pairs
+    )

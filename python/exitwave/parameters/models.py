@@ -41,7 +41,10 @@ class EngineParameters(Model):
     object_clip: engine.ObjectClip = None
     object_positivity: known.ObjectPositivity = None
     object_kappa: known.ObjectKappa = None
+    kappa_start: known.KappaStart = None
+    kappa_stop: known.KappaStop = None
     object_flat: known.ObjectFlat = None
+    object_blur_px: known.ObjectBlurPx = 0.0
     object_tv: known.ObjectTv = 0.0
     smoothness: known.Smoothness = 0.0
     object_l1: known.ObjectL1 = 0.0
@@ -49,6 +52,7 @@ class EngineParameters(Model):
     object_l2: known.ObjectL2 = 0.0
     object_prior_of: known.ObjectPriorOf = "object"
     probe_smoothness: known.ProbeSmoothness = 0.0
+    constraint_every: known.ConstraintEvery = 1
     probe_centring: engine.ProbeCentring = None
     position_start: engine.PositionStart = None
     position_stop: engine.PositionStop = None

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import PlainValidator, StrictFloat
+from pydantic import PlainValidator, StrictFloat, StrictInt
 
 from exitwave.parameters.base import parameter
+from exitwave.parameters.geometry_fields import start, stop
 
 _STRENGTH = "a number of at least 0"
 _UNIT = "in units of the mean illumination; 0: off."
@@ -58,6 +59,32 @@ ObjectKappa = Annotated[
         0.2,
         ge=-10,
         le=10,
+    ),
+]
+
+
+KappaStart = Annotated[StrictInt | None, start("object_kappa", " Its start is the value given.")]
+KappaStop = Annotated[StrictInt | None, stop("object_kappa")]
+ObjectBlurPx = Annotated[
+    StrictFloat,
+    parameter(
+        "a number from 0 to 4, in pixels",
+        "Width (standard deviation) of a Gaussian that smooths the object at the end of each "
+        "iteration; 0: off.",
+        0.5,
+        ge=0,
+        le=4,
+    ),
+]
+ConstraintEvery = Annotated[
+    StrictInt,
+    parameter(
+        "a whole number of at least 1",
+        "object_clip, object_positivity, object_kappa, object_flat, object_blur_px and the "
+        "smoothness of probe and slices act at the end of every so many iterations; with engines "
+        "other than ML the weights of what is known of the object too.",
+        2,
+        ge=1,
     ),
 ]
 

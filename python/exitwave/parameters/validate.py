@@ -17,16 +17,27 @@ _SUPPORTS = ("probe_support", "probe_fourier_support")
 # Keys that change nothing unless one of the others is set.
 _UNUSED_WITHOUT = {
     ("position_search_px", "position_affine"): ("position_start",),
-    ("position_max_step_px",): ("position_start", "map_start"),
+    ("position_max_step_px", "position_limit_px"): ("position_start", "map_start"),
     ("background_smooth_px",): ("background_start",),
+    ("kappa_start",): ("object_kappa",),
     ("probe_relaxation_modes",): ("probe_relaxation_start",),
 }
 # What is refined beside object and probe, each with a start, a stop, and most with more.
 _REFINED = (
-    *("position", "intensity", "probe_relaxation", "background"),
+    *("position", "intensity", "probe_relaxation", "background", "kappa"),
     *("map", "distance", "defocus", "slice_distance", "tilt"),
 )
 _OF_EACH = ("stop", "every", "step", "schedule")
+# What acts at the end of an iteration, and the weights that do where they are no part of the loss.
+_CONSTRAINTS = (
+    "object_clip",
+    "object_positivity",
+    "object_kappa",
+    "object_flat",
+    "object_blur_px",
+    "probe_smoothness",
+    "slice_smoothness",
+)
 _PRIORS = ("smoothness", "object_tv", "object_l1", "object_reweighted_l1", "object_l2")
 
 
@@ -72,6 +83,7 @@ def validate_params(
     _check_relaxation(params)
     _check_stops(params)
     _check_directions(params)
+    _check_constraints(params)
     if frame_shape is not None:
         _check_supports(params, frame_shape)
     return params
@@ -312,6 +324,23 @@ def _check_directions(params: Parameters) -> None:
                 f'{engine.direction!r}, which keeps no pairs; set direction to "lbfgs", or leave '
                 "history out."
             )
+
+
+def _check_constraints(params: Parameters) -> None:
+    """How often is refused where there is nothing to be done so often."""
+    for index, engine in enumerate(params.engines):
+        acts = _CONSTRAINTS if isinstance(engine, ML) else _CONSTRAINTS + _PRIORS
+        used = [key for key in acts if key in type(engine).model_fields]
+        set_ = [key for key in used if not _is_off(getattr(engine, key))]
+        if engine.constraint_every != 1 and not set_:
+            raise InvalidArgument(
+                f"engines[{index}].constraint_every is {engine.constraint_every}, but none of "
+                f"{', '.join(used)} is set; set one of them, or leave it out."
+            )
+
+
+def _is_off(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value == 0)
 
 
 def check_flat_regions(params: Parameters, object_shape: tuple[int, int]) -> None:
