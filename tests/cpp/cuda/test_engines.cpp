@@ -1,3 +1,4 @@
+#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,11 +25,24 @@ using test::SampleKind;
 
 using Field = std::vector<Complex>;
 
+// What the options have room for; eigen-probes are the probe under waves.
+void refine_all(Engine& engine, const Sample& sample, const EngineOptions& options) {
+  if (options.background_refinement) engine.refine_background(true);
+  if (options.eigen_probes == 0) return;
+  Field eigen;
+  for (int k = 0; k < options.eigen_probes; ++k)
+    for (std::size_t i = 0; i < sample.probe.size(); ++i)
+      eigen.push_back(Real(std::cos(0.1 * (k + 1) * double(i))) * sample.probe[i]);
+  const Field weights(std::size_t(sample.scan.frames) * std::size_t(options.eigen_probes));
+  engine.set_eigen_probes(eigen.data(), weights.data());
+  engine.relax_probe(true);
+}
+
 Outcome on_cpu(const Sample& sample, const EngineOptions& options, const Field& start) {
   test::bind_fft_library();
   const auto engine =
       make_cpu_engine({1, 1, 0, 0}, sample.scan, options, start.data(), sample.probe.data());
-  if (options.background_refinement) engine->refine_background(true);
+  refine_all(*engine, sample, options);
   return test::iterate(*engine, sample, 3, start);
 }
 Outcome on_cpu(const Sample& sample, const EngineOptions& options) {
@@ -40,7 +54,7 @@ Outcome on_gpu(const Sample& sample, const EngineOptions& options, const CudaSet
   test::bind_cufft();
   const auto engine =
       make_cuda_engine(settings, sample.scan, options, start.data(), sample.probe.data());
-  if (options.background_refinement) engine->refine_background(true);
+  refine_all(*engine, sample, options);
   return test::iterate(*engine, sample, 3, start);
 }
 Outcome on_gpu(const Sample& sample, const EngineOptions& options, const CudaSettings& settings) {
@@ -150,6 +164,22 @@ TEST("detectors that spread light and have a background work on GPUs") {
                             on_gpu(sample, options, settings(1, 1, 2, true))),
                   name + ", bits");
     }
+}
+
+TEST("frames have probes of their own on GPUs") {
+  for (const SampleKind& kind : kKinds) {
+    Sample sample(kind);
+    EngineOptions options = options_of("ML", kind);
+    options.eigen_probes = 2;
+    const Outcome expected = on_cpu(sample, options);
+    test::check(!same_bits(expected, on_cpu(sample, options_of("ML", kind))), "acts");
+    sample.cut_in_parts(3);
+    check_close(on_gpu(sample, options, settings(1, 2, 3)), expected, "one");
+    check_close(on_gpu(sample, options, settings(2, 2, 3)), expected, "two");
+    test::check(same_bits(on_gpu(sample, options, settings(1, 2, 3, true)),
+                          on_gpu(sample, options, settings(1, 1, 2, true))),
+                "bits");
+  }
 }
 
 TEST("deterministic runs on several devices have the same bits, in every batch") {
