@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/region.hpp"
 #include "engines/field.hpp"
 #include "kernels/update.hpp"
 #include "storage/archive.hpp"
