@@ -34,7 +34,8 @@ class PointSpread {
       if (!backend.holds(part)) continue;
       Memory& memory = backend.memory(part);
       memory.account("positions and mask");
-      for (std::vector<Real> weights : all_weights()) weights_.back().emplace_back(memory, weights);
+      for (const std::vector<Real>& weights : all_weights())
+        weights_.back().emplace_back(memory, weights);
     }
   }
 
@@ -70,8 +71,9 @@ class PointSpread {
                  int pass, int back) {
     const auto& weights = weights_[weights_.size() == 1 ? 0 : std::size_t(part)];
     const SmallImage& size = given_[std::size_t(pass)];
-    lane.correlate(n, work, images,
-                   {weights[std::size_t(2 * pass + back)].data(), size.ny, size.nx, first_});
+    lane.correlate(
+        n, work, images,
+        {weights[2 * std::size_t(pass) + std::size_t(back)].data(), size.ny, size.nx, first_});
     std::swap(images, work);
   }
   // After an odd number of passes what was found is in the work's place.
